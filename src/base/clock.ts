@@ -1,0 +1,54 @@
+/** Where time comes from. Everything that waits takes one, so that tests need not wait. */
+export interface Clock {
+  /** Milliseconds since an arbitrary start; never goes back. */
+  now(): number;
+  /** Milliseconds since 1970 as the machine believes (docs/protocol.md §6.7 says what is done when it is wrong). */
+  wallTimeMs(): number;
+  /** Calls `run` once, not before `delayMs` from now. Does not keep the process alive. Returns the cancel. */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTimeMs: () => Date.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.max(0, Math.ceil(delayMs)));
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A clock that moves only when told to. */
+export interface FakeClock extends Clock {
+  /** Moves time forward by `ms`, running what falls due in order of its time. */
+  advance(ms: number): void;
+}
+
+/** A {@link FakeClock} that starts at 0 (wall time `startMs`). */
+export function fakeClock(startMs = Date.UTC(2026, 0, 1)): FakeClock {
+  let now = 0;
+  let due: { at: number; run: () => void }[] = [];
+  return {
+    now: () => now,
+    wallTimeMs: () => startMs + now,
+    after(delayMs, run) {
+      const entry = { at: now + Math.max(0, delayMs), run };
+      due.push(entry);
+      return () => {
+        due = due.filter(other => other !== entry);
+      };
+    },
+    advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const next = due.filter(entry => entry.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (next === undefined) break;
+        due = due.filter(entry => entry !== next);
+        now = next.at;
+        next.run();
+      }
+      now = end;
+    },
+  };
+}
