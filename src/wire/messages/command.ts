@@ -1,0 +1,162 @@
+import {
+  bool,
+  constant,
+  field,
+  ipAddress,
+  list,
+  type MessageOf,
+  message,
+  oneOf,
+  optional,
+  text,
+  u16,
+  u32,
+  uint,
+  union,
+} from '../fields.ts';
+
+/** TCP or UDP. */
+export const protocol = oneOf({ tcp: 6, udp: 17 });
+
+/** TCP or UDP. */
+export type Protocol = 'tcp' | 'udp';
+
+/** How much the number asked for matters (S7, P5.1). */
+export const choice = oneOf({ preferred: 1, mandatory: 2, any: 3 });
+
+/** How much the number asked for matters (S7, P5.1). */
+export type Choice = 'preferred' | 'mandatory' | 'any';
+
+const family = oneOf({ ipv4: 4, ipv6: 6 });
+
+const verbNumbers = { open: 1, redirect: 2, connect: 3, listen: 4, close: 5, query: 6 } as const;
+
+/** The commands (S7-S11, P5.6). */
+export type Verb = keyof typeof verbNumbers;
+
+const verb = <V extends Verb>(name: V) => field(1, constant(name, verbNumbers[name]));
+const id = field(0, u32);
+
+/** A port by its id, or by the seq of an OPEN sent before on the same attachment (P3.4). */
+const portReference = { port: optional(2, u32), portOf: optional(3, u32) };
+
+/** Which interface, number and protocol (P5.1). Without address: the wildcard of `family`. */
+const openFields = {
+  protocol: field(4, protocol),
+  address: optional(5, ipAddress),
+  /** Interface name of a link-local address. */
+  zone: optional(6, text(16)),
+  family: optional(7, family),
+  number: field(8, u16),
+  choice: field(9, choice),
+};
+
+const open = message('OPEN', { id, verb: verb('open'), ...openFields });
+
+const redirect = message('REDIRECT', {
+  id,
+  verb: verb('redirect'),
+  ...portReference,
+  protocol: optional(4, protocol),
+  address: optional(5, ipAddress),
+  zone: optional(6, text(16)),
+  family: optional(7, family),
+  number: optional(8, u16),
+  choice: optional(9, choice),
+  fallback: optional(10, oneOf({ tcp: 1, none: 2 })),
+});
+
+const connect = message('CONNECT', {
+  id,
+  verb: verb('connect'),
+  ...portReference,
+  address: optional(5, ipAddress),
+  zone: optional(6, text(16)),
+  name: optional(7, text(255)),
+  number: field(8, u16),
+  /** Stream id that the terminal chose, odd (P1.3). */
+  stream: field(11, u32),
+  /** First `limit` for bytes towards the terminal (P3.4). */
+  limit: field(12, uint()),
+});
+
+const listen = message('LISTEN', {
+  id,
+  verb: verb('listen'),
+  ...portReference,
+  backlog: field(11, u16),
+  whileAway: field(12, bool),
+  /** First `limit` of every accepted stream for bytes towards the terminal (P3.4). */
+  limit: field(13, uint()),
+});
+
+const close = message('CLOSE', {
+  id,
+  verb: verb('close'),
+  ...portReference,
+  streams: field(11, oneOf({ reset: 1, drain: 2 })),
+});
+
+const query = message('QUERY', {
+  id,
+  verb: verb('query'),
+  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3 })),
+  name: optional(7, text(255)),
+  cursor: optional(12, u32),
+});
+
+/** COMMAND: what a terminal asks of a mediator (S6, P5). `id` only correlates the answer. */
+export const command = union(
+  'COMMAND',
+  { field: 'verb', key: 1, numbers: verbNumbers },
+  { open, redirect, connect, listen, close, query },
+);
+export type Command = MessageOf<typeof command>;
+
+/** The command with that verb. */
+export type CommandOf<V extends Verb> = Extract<Command, { readonly verb: V }>;
+
+/** States of a port (P5.7). */
+export const portState = oneOf({ opened: 1, client: 2, server: 3, redirected: 4, closed: 5 });
+
+/** States of a port (P5.7). */
+export type PortState = 'opened' | 'client' | 'server' | 'redirected' | 'closed';
+
+const portListing = message('port', {
+  port: field(1, u32),
+  protocol: field(2, protocol),
+  address: field(3, ipAddress),
+  number: field(4, u16),
+  state: field(5, portState),
+  streams: field(6, u32),
+});
+export type PortListing = MessageOf<typeof portListing>;
+
+const limitListing = message('limit', {
+  name: field(1, text(64)),
+  used: field(2, uint()),
+  allowed: field(3, uint()),
+});
+
+/** RESULT: the answer to a COMMAND (P5). `code` 0 is success, else a number of the error catalogue. */
+export const result = message('RESULT', {
+  id: field(0, u32),
+  code: field(1, uint(255)),
+  message: optional(2, text(512)),
+  by: optional(3, oneOf({ grant: 1, owner: 2, server: 3, mediator: 4, terminal: 5 })),
+  /** OPEN, REDIRECT: the id of the port. */
+  port: optional(4, u32),
+  /** OPEN: the port's address. CONNECT: the target's address that was used. */
+  address: optional(5, ipAddress),
+  number: optional(6, u16),
+  /** CONNECT: first `limit` for bytes towards the target (P3.4). */
+  limit: optional(7, uint()),
+  /** REDIRECT: the channel in force. */
+  channel: optional(8, oneOf({ tcp: 1, udp: 2 })),
+  ports: optional(9, list(portListing, 128)),
+  limits: optional(10, list(limitListing, 64)),
+  addresses: optional(11, list(ipAddress, 64)),
+  /** QUERY: there is more, ask again with this. */
+  cursor: optional(12, u32),
+});
+export type Result = MessageOf<typeof result>;

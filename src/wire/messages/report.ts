@@ -1,0 +1,97 @@
+import {
+  bool,
+  bytes,
+  field,
+  ipAddress,
+  list,
+  type MessageOf,
+  message,
+  optional,
+  text,
+  u32,
+  uint,
+} from '../fields.ts';
+
+/** One parameter of a service: text to text (S5). */
+export const parameter = message('parameter', { name: field(1, text(64)), value: field(2, text(1024)) });
+
+/** A service that a mediator wants to use (S5). */
+export const wantedService = message('service', {
+  name: field(1, text(64)),
+  parameters: field(2, list(parameter, 32)),
+});
+export type WantedService = MessageOf<typeof wantedService>;
+
+const interfaceAddress = message('address', {
+  address: field(1, ipAddress),
+  prefixLength: field(2, uint(128)),
+});
+
+/** A network interface of the gateway. */
+export const networkInterface = message('interface', {
+  name: field(1, text(32)),
+  hardwareAddress: optional(2, text(64)),
+  up: field(3, bool),
+  addresses: field(4, list(interfaceAddress, 64)),
+});
+export type NetworkInterface = MessageOf<typeof networkInterface>;
+
+/** A route of the gateway. */
+export const route = message('route', {
+  destination: field(1, ipAddress),
+  prefixLength: field(2, uint(128)),
+  gateway: optional(3, ipAddress),
+  interface: field(4, text(32)),
+});
+export type Route = MessageOf<typeof route>;
+
+/** REPORT: the mediator's environment and the services it wants (S5, P1.6). Everything in it is hostile text. */
+export const report = message('REPORT', {
+  hostname: field(1, text(255)),
+  model: optional(2, text(255)),
+  release: optional(3, text(255)),
+  interfaces: field(4, list(networkInterface, 128)),
+  routes: field(5, list(route, 512)),
+  /** Random, one boot of the machine. */
+  bootId: field(6, bytes(16)),
+  uptimeS: field(7, uint()),
+  services: field(8, list(wantedService, 32)),
+  software: field(9, text(64)),
+});
+export type Report = MessageOf<typeof report>;
+
+/** What the server tells of one mediator (P1.8). */
+export const presenceEntry = message('mediator', {
+  key: field(1, bytes(32)),
+  /** The member statement; absent with `gone`. */
+  statement: optional(2, text(16_384)),
+  online: field(3, bool),
+  /** When it came or went, milliseconds since 1970 on the server. */
+  sinceMs: field(4, uint()),
+  report: optional(5, report),
+  /** The address and number its link comes from. */
+  observed: optional(6, text(64)),
+  /** Smoothed round trip of its link. */
+  roundTripMs: optional(7, u32),
+  /** The grants no longer name it. */
+  gone: optional(8, bool),
+});
+export type PresenceEntry = MessageOf<typeof presenceEntry>;
+
+/** PRESENCE: `subscribe` from the terminal; entries from the server, first all, then changes (P1.8). */
+export const presence = message('PRESENCE', {
+  subscribe: optional(1, bool),
+  entries: optional(2, list(presenceEntry, 4096)),
+  /** The first answer is complete with this page. */
+  complete: optional(3, bool),
+});
+export type Presence = MessageOf<typeof presence>;
+
+/** SERVICE: a mediator wants a service that this terminal provides (S5). */
+export const service = message('SERVICE', {
+  name: field(1, text(64)),
+  mediator: field(2, bytes(32)),
+  parameters: field(3, list(parameter, 32)),
+  available: field(4, bool),
+});
+export type Service = MessageOf<typeof service>;
