@@ -1,0 +1,60 @@
+import { type GatewayFacts, isDirectedBroadcast, isOwnAddress } from './gateway-facts.ts';
+import { type Network, networkContains, parseNetwork } from './network.ts';
+import type { CanonicalAddress } from './target.ts';
+
+/**
+ * Kinds of address that a network in a grant or policy never covers, however wide it is: they must be named by these
+ * words or exactly (P6.8). `unspecified` is 0.0.0.0/8 and ::, which many systems connect to themselves; `gateway` is
+ * every address of the gateway; `reserved` is 240.0.0.0/4 and fec0::/10.
+ */
+export const addressClasses = [
+  'loopback',
+  'unspecified',
+  'link-local',
+  'multicast',
+  'broadcast',
+  'gateway',
+  'reserved',
+] as const;
+
+/** One of {@link addressClasses}. */
+export type AddressClass = (typeof addressClasses)[number];
+
+const fixedClasses: readonly (readonly [AddressClass, Network])[] = [
+  ['loopback', parseNetwork('127.0.0.0/8')],
+  ['loopback', parseNetwork('::1')],
+  ['unspecified', parseNetwork('0.0.0.0/8')],
+  ['unspecified', parseNetwork('::')],
+  ['link-local', parseNetwork('169.254.0.0/16')],
+  ['link-local', parseNetwork('fe80::/10')],
+  ['multicast', parseNetwork('224.0.0.0/4')],
+  ['multicast', parseNetwork('ff00::/8')],
+  ['broadcast', parseNetwork('255.255.255.255')],
+  ['reserved', parseNetwork('240.0.0.0/4')],
+  ['reserved', parseNetwork('fec0::/10')],
+];
+
+/**
+ * The classes of one address, without regard to what it carries inside. Empty for ordinary addresses. `gateway` and
+ * directed broadcast are known only with `facts`.
+ */
+export function classesOf(address: CanonicalAddress, facts: GatewayFacts | undefined): AddressClass[] {
+  const classes = new Set<AddressClass>();
+  for (const [name, network] of fixedClasses) if (networkContains(network, address)) classes.add(name);
+  if (facts !== undefined && isDirectedBroadcast(facts, address)) classes.add('broadcast');
+  if (classes.has('broadcast')) classes.delete('reserved');
+  const isSelf = classes.has('loopback') || classes.has('unspecified');
+  if (!isSelf && facts !== undefined && isOwnAddress(facts, address)) classes.add('gateway');
+  return [...classes];
+}
+
+/** Classes whose addresses reach the gateway itself. */
+const selfReaching: ReadonlySet<AddressClass> = new Set(['loopback', 'unspecified', 'gateway']);
+
+/** True when a packet to an address of these classes is answered by the gateway itself. */
+export function reachesGateway(classes: readonly AddressClass[]): boolean {
+  return classes.some(name => selfReaching.has(name));
+}
+
+/** Where a gateway's own administration listens: SSH, DNS, web, TR-069. Opened only when named one by one (P6.8). */
+export const managementNumbers: ReadonlySet<number> = new Set([22, 53, 80, 443, 7547]);
