@@ -1,0 +1,182 @@
+import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
+import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
+import type { Window } from '../wire/messages/binary.ts';
+import { frameFlag, macBytes, maxBodyBytes } from '../wire/spec.ts';
+import { controlMac, controlMacMatches } from './transcript.ts';
+
+/**
+ * Stream 0 of an attachment (P3.7): COMMAND, RESULT and EVENT, numbered from 1 in each direction over the attachment's
+ * life, each closed by a MAC, kept until acknowledged, run or delivered exactly once.
+ */
+
+const seqBytes = 4;
+
+/** The longest CBOR body of a message on stream 0. */
+export const maxControlBytes = maxBodyBytes - seqBytes - macBytes - 1;
+
+/** Messages that may be unacknowledged (P3.7). */
+const windowMessages = 256;
+
+/** Bytes that may be unacknowledged (P3.7). */
+const windowBytes = 256 * 1024;
+
+interface Outgoing {
+  readonly seq: number;
+  readonly type: number;
+  readonly body: Uint8Array;
+}
+
+/** A message of stream 0 that has come, in order and authentic. */
+export interface Incoming {
+  readonly type: number;
+  readonly seq: number;
+  readonly body: Buffer;
+  /** The server's reason, when it refused a COMMAND (P5.8). */
+  readonly denied: ErrorCode | undefined;
+}
+
+/** The keys of an attempt, one a direction. */
+export interface ControlKeys {
+  readonly send: Buffer;
+  readonly receive: Buffer;
+}
+
+/** Stream 0; see the head of this file. */
+export class ControlStream {
+  private keys: ControlKeys | undefined;
+  private readonly kept: Outgoing[] = [];
+  private keptBytes = 0;
+  private nextToSend = 0;
+  private lastSeq = 0;
+  private sentSeq = 0;
+  private peerReceived = 0;
+  private peerLimit = windowMessages;
+  private received = 0;
+  private told = 0;
+
+  /** The keys of the attempt from now on. */
+  setKeys(keys: ControlKeys): void {
+    this.keys = keys;
+  }
+
+  /** Highest seq received without a gap. */
+  get receivedSeq(): number {
+    return this.received;
+  }
+
+  /** The peer may send up to this seq. */
+  get limitSeq(): number {
+    return this.received + windowMessages;
+  }
+
+  /** True while nothing more should be made: the peer has not acknowledged what it may hold (P3.7). */
+  get full(): boolean {
+    return this.lastSeq - this.peerReceived >= windowMessages || this.keptBytes >= windowBytes;
+  }
+
+  /**
+   * Queues a message; returns its seq.
+   * @throws EntremiseError `frame-too-large` when it does not fit one frame (P1.6)
+   */
+  queue(type: number, body: Uint8Array): number {
+    if (body.length > maxControlBytes) throw new EntremiseError('frame-too-large');
+    this.lastSeq++;
+    this.kept.push({ seq: this.lastSeq, type, body });
+    this.keptBytes += body.length;
+    return this.lastSeq;
+  }
+
+  /** True when a message can go. */
+  get ready(): boolean {
+    const next = this.kept[this.nextToSend];
+    return next !== undefined && next.seq <= this.peerLimit;
+  }
+
+  /** The next message as a frame, or undefined. */
+  take(label: number): Buffer | undefined {
+    const next = this.kept[this.nextToSend];
+    if (next === undefined || !this.ready) return undefined;
+    this.nextToSend++;
+    this.sentSeq = Math.max(this.sentSeq, next.seq);
+    return encodeFrame({ type: next.type, flags: 0, label, stream: 0 }, sealed(this.sendKey(), next));
+  }
+
+  /** True when the message with that seq has been written to the link. */
+  wasSent(seq: number): boolean {
+    return seq <= this.sentSeq;
+  }
+
+  private sendKey(): Buffer {
+    if (this.keys === undefined)
+      throw new EntremiseError('internal', { message: 'Stream 0 has no keys yet.' });
+    return this.keys.send;
+  }
+
+  /**
+   * A message has come. Undefined when it was there before.
+   * @throws EntremiseError `protocol-error` for a gap or a wrong MAC
+   */
+  receive(frame: Frame): Incoming | undefined {
+    const { body, seq, denied } = this.open(frame);
+    if (seq <= this.received) return undefined;
+    if (seq !== this.received + 1)
+      throw new EntremiseError('protocol-error', { message: 'A gap in stream 0.' });
+    this.received = seq;
+    return { type: frame.type, seq, body, denied };
+  }
+
+  private open(frame: Frame): { body: Buffer; seq: number; denied: ErrorCode | undefined } {
+    const isDenied = (frame.flags & frameFlag.denied) !== 0;
+    const whole = frameBody(frame);
+    const macEnd = whole.length - (isDenied ? 1 : 0);
+    if (this.keys === undefined || macEnd < seqBytes + macBytes) throw new EntremiseError('protocol-error');
+    const covered = whole.subarray(0, macEnd - macBytes);
+    const mac = controlMac(this.keys.receive, frame.type, frame.flags, frame.stream, covered);
+    if (!controlMacMatches(mac, whole.subarray(macEnd - macBytes, macEnd))) {
+      throw new EntremiseError('protocol-error', { message: 'A message of stream 0 is not authentic.' });
+    }
+    const denied = isDenied ? (errorCodeOf(whole.readUInt8(macEnd)) ?? 'not-permitted') : undefined;
+    return { body: covered.subarray(seqBytes), seq: covered.readUInt32BE(0), denied };
+  }
+
+  /** True when half of what the peer may send has come since it was last told. */
+  get windowDue(): boolean {
+    return this.received - this.told >= windowMessages / 2;
+  }
+
+  /** True when something has come since the peer was last told. */
+  get windowPending(): boolean {
+    return this.received > this.told;
+  }
+
+  /** The WINDOW of stream 0 to send now. */
+  takeWindow(): Window {
+    this.told = this.received;
+    return { received: this.received, limit: this.limitSeq, yields: 0 };
+  }
+
+  /**
+   * The peer's WINDOW of stream 0. Returns true when {@link full} has ended.
+   * @throws EntremiseError `protocol-error` when it acknowledges what was not sent
+   */
+  onWindow(window: Window): boolean {
+    if (window.received > this.sentSeq) throw new EntremiseError('protocol-error');
+    const wasFull = this.full;
+    this.peerLimit = Math.max(this.peerLimit, window.limit);
+    this.peerReceived = Math.max(this.peerReceived, window.received);
+    while (this.kept[0] !== undefined && this.kept[0].seq <= this.peerReceived) this.dropFirst();
+    return wasFull && !this.full;
+  }
+
+  private dropFirst(): void {
+    this.keptBytes -= this.kept.shift()?.body.length ?? 0;
+    this.nextToSend--;
+  }
+}
+
+function sealed(key: Buffer, message: Outgoing): Buffer {
+  const covered = Buffer.allocUnsafe(seqBytes + message.body.length);
+  covered.writeUInt32BE(message.seq, 0);
+  covered.set(message.body, seqBytes);
+  return Buffer.concat([covered, controlMac(key, message.type, 0, 0, covered)]);
+}

@@ -1,0 +1,181 @@
+import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
+import {
+  type Datagram,
+  decodeCredit,
+  decodeReset,
+  encodeReset,
+  encodeWindow,
+} from '../wire/messages/binary.ts';
+import { frameFlag, frameType, headerBytes, maxBodyBytes } from '../wire/spec.ts';
+import type { ControlStream } from './control-stream.ts';
+import { DatagramQueue } from './datagram-queue.ts';
+import { DeficitRing } from './deficit-ring.ts';
+import type { HopCredit } from './hop-credit.ts';
+import type { ResumeExchange } from './resume-exchange.ts';
+import type { LabelSource } from './scheduler.ts';
+import type { Stream } from './stream.ts';
+
+/**
+ * What leaves an attachment on its label, in the order of P2.1 and within the hop credit of P2.3. The scheduler pulls;
+ * nothing is encoded before it can go, so what is put off is never stale.
+ */
+
+/** The longest frame of stream 0; WINDOW and FIN are far shorter. */
+const controlRoomBytes = headerBytes + maxBodyBytes;
+const windowRoomBytes = 64;
+
+/** What the outlet needs of the binding. */
+export interface OutletBinding {
+  readonly label: number;
+  readonly credit: HopCredit;
+  wake(source: LabelSource): void;
+}
+
+/** See the head of this file. */
+export class LabelOutlet implements LabelSource {
+  private readonly control: ControlStream;
+  private readonly windowsDue = new Set<Stream>();
+  private readonly windowsSoon = new Set<Stream>();
+  private readonly windowsOverdue = new Set<Stream>();
+  private controlWindowOverdue = false;
+  private readonly echoes: Buffer[] = [];
+  private readonly datagrams = new DatagramQueue();
+  private readonly ring = new DeficitRing<Stream | DatagramQueue>();
+  private readonly creditBlocked = new Set<Stream>();
+  private bound: { readonly binding: OutletBinding; readonly exchange: ResumeExchange } | undefined;
+
+  constructor(control: ControlStream) {
+    this.control = control;
+  }
+
+  /** From now on frames go to this label. */
+  bind(binding: OutletBinding, exchange: ResumeExchange): void {
+    this.bound = { binding, exchange };
+    binding.wake(this);
+  }
+
+  /** The label is gone. */
+  unbind(): void {
+    this.bound = undefined;
+    this.echoes.length = 0;
+  }
+
+  /** Something of the attachment may be ready. */
+  wake(): void {
+    this.bound?.binding.wake(this);
+  }
+
+  /** Something of `stream` may be ready. */
+  wakeStream(stream: Stream): void {
+    this.windowsDue.add(stream);
+    this.ring.add(stream);
+    this.wake();
+  }
+
+  /** A WINDOW of `stream` goes with the next {@link windowsAreOverdue}. */
+  putOffWindow(stream: Stream): void {
+    this.windowsSoon.add(stream);
+  }
+
+  /** The delay of P3.1 has passed. */
+  windowsAreOverdue(): void {
+    this.controlWindowOverdue = true;
+    for (const stream of this.windowsSoon) {
+      this.windowsOverdue.add(stream);
+      this.windowsDue.add(stream);
+    }
+    this.windowsSoon.clear();
+    this.wake();
+  }
+
+  /** `stream` is forgotten. */
+  forget(stream: Stream): void {
+    for (const set of [this.windowsDue, this.windowsSoon, this.windowsOverdue, this.creditBlocked])
+      set.delete(stream);
+    this.ring.remove(stream);
+  }
+
+  /** Queues a datagram; the oldest is dropped when too many wait. */
+  sendDatagram(datagram: Datagram): void {
+    if (this.bound === undefined) return;
+    this.datagrams.add(this.bound.binding.label, datagram);
+    this.ring.add(this.datagrams);
+    this.wake();
+  }
+
+  /** Datagrams dropped because too many waited. */
+  get droppedDatagrams(): number {
+    return this.datagrams.dropped;
+  }
+
+  /** Answers the peer's RESET (P4.5). */
+  sendEcho(reset: Frame): void {
+    if (this.bound === undefined) return;
+    const body = encodeReset(decodeReset(frameBody(reset)));
+    const { label } = this.bound.binding;
+    this.echoes.push(
+      encodeFrame({ type: frameType.reset, flags: frameFlag.echo, label, stream: reset.stream }, body),
+    );
+    this.wake();
+  }
+
+  /** The server's CREDIT: whoever waited for it is in the round again. */
+  onCredit(frame: Frame): void {
+    this.bound?.binding.credit.onCredit(decodeCredit(frameBody(frame)));
+    for (const stream of this.creditBlocked) this.ring.add(stream);
+    this.creditBlocked.clear();
+    this.wake();
+  }
+
+  takeUrgent(): Buffer | undefined {
+    const opening = this.counted(this.bound?.exchange.takeOwn());
+    if (opening !== undefined || this.bound?.exchange.complete !== true) return opening;
+    if (this.bound.binding.credit.room < windowRoomBytes) return undefined;
+    return this.counted(this.takeControlWindow() ?? this.takeStreamWindow());
+  }
+
+  private counted(frame: Buffer | undefined): Buffer | undefined {
+    if (frame !== undefined) this.bound?.binding.credit.spend(frame.length);
+    return frame;
+  }
+
+  private takeControlWindow(): Buffer | undefined {
+    const due = this.control.windowDue || (this.controlWindowOverdue && this.control.windowPending);
+    this.controlWindowOverdue = false;
+    return due ? this.windowFrame(0, encodeWindow(this.control.takeWindow())) : undefined;
+  }
+
+  private takeStreamWindow(): Buffer | undefined {
+    for (const stream of this.windowsDue) {
+      this.windowsDue.delete(stream);
+      const window = stream.takeWindow(this.windowsOverdue.delete(stream));
+      if (window !== undefined) return this.windowFrame(stream.id, encodeWindow(window));
+    }
+    return undefined;
+  }
+
+  private windowFrame(stream: number, body: Buffer): Buffer {
+    const label = this.bound?.binding.label ?? 0;
+    return encodeFrame({ type: frameType.window, flags: 0, label, stream }, body);
+  }
+
+  takeControl(): Buffer | undefined {
+    if (this.bound?.exchange.mayCommand !== true || this.bound.binding.credit.room < controlRoomBytes)
+      return undefined;
+    return this.counted(this.control.take(this.bound.binding.label));
+  }
+
+  takeData(): Buffer | undefined {
+    if (this.bound?.exchange.complete !== true) return undefined;
+    const { binding } = this.bound;
+    return this.echoes.shift() ?? this.ring.take(item => this.takeFrom(item, binding));
+  }
+
+  /** DATAGRAM and RESET are not counted (P2.3). */
+  private takeFrom(item: Stream | DatagramQueue, binding: OutletBinding): Buffer | undefined {
+    if (item instanceof DatagramQueue) return item.take();
+    const frame = item.take(binding.label, binding.credit.dataRoom);
+    if (frame === undefined && item.ready(Number.MAX_SAFE_INTEGER)) this.creditBlocked.add(item);
+    return frame?.readUInt8(0) === frameType.reset ? frame : this.counted(frame);
+  }
+}

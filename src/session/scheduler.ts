@@ -1,0 +1,74 @@
+import { DeficitRing } from './deficit-ring.ts';
+
+/**
+ * The order in which frames leave on one link (P2.1): label 0; then every label's WINDOW and CREDIT; then every
+ * label's stream 0; then deficit round robin over the labels, each of which does the same over its streams. Frames are
+ * pulled as late as possible, one at a time, so a new command overtakes any amount of waiting data.
+ */
+
+/** A label as the scheduler sees it. Each method gives one complete frame or undefined when it has none that may go. */
+export interface LabelSource {
+  /** RESUME, WINDOW, CREDIT. */
+  takeUrgent(): Buffer | undefined;
+  /** Stream 0. */
+  takeControl(): Buffer | undefined;
+  /** DATA, FIN, RESET and DATAGRAM, fairly among the label's streams. */
+  takeData(): Buffer | undefined;
+}
+
+/** See the head of this file. */
+export class Scheduler {
+  private readonly linkFrames: Buffer[] = [];
+  private readonly urgent = new Set<LabelSource>();
+  private readonly control = new Set<LabelSource>();
+  private readonly data = new DeficitRing<LabelSource>();
+  private readonly requestPump: () => void;
+
+  /** `requestPump` is called when there may be something to pull. */
+  constructor(requestPump: () => void) {
+    this.requestPump = requestPump;
+  }
+
+  /** Queues a frame of label 0. */
+  sendOnLink(frame: Buffer): void {
+    this.linkFrames.push(frame);
+    this.requestPump();
+  }
+
+  /** `source` may have something to give. */
+  wake(source: LabelSource): void {
+    this.urgent.add(source);
+    this.control.add(source);
+    this.data.add(source);
+    this.requestPump();
+  }
+
+  /** `source` is gone. */
+  remove(source: LabelSource): void {
+    this.urgent.delete(source);
+    this.control.delete(source);
+    this.data.remove(source);
+  }
+
+  /** The next frame to write, or undefined when nothing may go. */
+  take(): Buffer | undefined {
+    return (
+      this.linkFrames.shift() ??
+      firstOf(this.urgent, source => source.takeUrgent()) ??
+      firstOf(this.control, source => source.takeControl()) ??
+      this.data.take(source => source.takeData())
+    );
+  }
+}
+
+function firstOf(
+  sources: Set<LabelSource>,
+  takeFrom: (source: LabelSource) => Buffer | undefined,
+): Buffer | undefined {
+  for (const source of sources) {
+    const frame = takeFrom(source);
+    if (frame !== undefined) return frame;
+    sources.delete(source);
+  }
+  return undefined;
+}

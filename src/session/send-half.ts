@@ -1,0 +1,240 @@
+import { EntremiseError } from '../base/errors.ts';
+import { type FrameHeader, writeHeader } from '../wire/frame.ts';
+import { encodeFin, encodeReset, type Window, writeOffset } from '../wire/messages/binary.ts';
+import { dataOffsetBytes, frameFlag, frameType, headerBytes } from '../wire/spec.ts';
+import type { Budget } from './budget.ts';
+import { type SlabPool, slabCapacity, slabHeadroom } from './slab.ts';
+
+/**
+ * The sending half of a stream (P3): what was taken from the application and is not yet known to have reached the peer
+ * process. One list serves as queue (from `sent` on) and as replay copy (before it).
+ *
+ *      received          sent             end        received + share
+ *   ------|================|----------------|................|
+ *          kept for replay    still to go      room for the application
+ *
+ * `sent` never passes min(limit, received + share); the application is not listened to beyond received + share.
+ */
+
+interface Chunk {
+  readonly slab: Buffer;
+  readonly offset: number;
+  readonly length: number;
+  /** Written twice, so an older write may still refer to it: not for the pool. */
+  resent: boolean;
+}
+
+/** How far the end of the stream has got. */
+type Ending =
+  | { readonly is: 'open' }
+  | { readonly is: 'finishing' }
+  | { readonly is: 'finSent' }
+  | { readonly is: 'finAcknowledged' }
+  | { readonly is: 'aborting'; readonly reason: number }
+  | { readonly is: 'aborted'; readonly reason: number };
+
+/** The ceiling of a replay share on short paths. */
+const shareCeilingBytes = 2 * 1024 * 1024;
+
+/** The sending half of one stream; see the head of this file. */
+export class SendHalf {
+  private readonly pool: SlabPool;
+  private readonly budget: Budget;
+  private readonly chunks: Chunk[] = [];
+  private nextChunk = 0;
+  private received = 0;
+  private sent = 0;
+  private end = 0;
+  private limit: number;
+  private share: number;
+  private ending: Ending = { is: 'open' };
+  private askedNow = false;
+
+  /** `limit`: the peer's first window. `share`: bytes reserved from `budget`, given back by {@link release}. */
+  constructor(pool: SlabPool, budget: Budget, limit: number, share: number) {
+    this.pool = pool;
+    this.budget = budget;
+    this.limit = limit;
+    this.share = share;
+  }
+
+  /** Stream bytes given to {@link add} so far. */
+  get endOffset(): number {
+    return this.end;
+  }
+
+  /** How many bytes the application may still hand over. Also bounds the number of chunks, or one-byte writes would pin far more than they carry. */
+  get roomBytes(): number {
+    if (this.ending.is !== 'open' || this.chunks.length > this.share / 64) return 0;
+    return Math.max(0, this.received + this.share - this.end);
+  }
+
+  /** True when the peer has acknowledged everything, FIN included. */
+  get finished(): boolean {
+    return this.ending.is === 'finAcknowledged';
+  }
+
+  /** True when a RESET was asked for, sent or not. */
+  get reset(): boolean {
+    return this.ending.is === 'aborting' || this.ending.is === 'aborted';
+  }
+
+  /** Takes a slab whose `length` bytes stand behind its headroom. The caller must not touch it again. */
+  add(slab: Buffer, length: number): void {
+    if (this.ending.is !== 'open' || length === 0) return;
+    this.chunks.push({ slab: this.pool.fit(slab, length), offset: this.end, length, resent: false });
+    this.end += length;
+  }
+
+  /** Takes a copy of `bytes`, whatever their number. */
+  addCopy(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += slabCapacity) {
+      const part = bytes.subarray(at, at + slabCapacity);
+      this.add(this.pool.copyOf(part), part.length);
+    }
+  }
+
+  /** No more bytes will come: FIN after those that are here. */
+  finish(): void {
+    if (this.ending.is === 'open') this.ending = { is: 'finishing' };
+  }
+
+  /** RESET after what was already sent; what was not is discarded (P3.5). False when there is nothing left to abort. */
+  abort(reason: number): boolean {
+    if (this.reset) return false;
+    this.ending = { is: 'aborting', reason };
+    this.dropAll();
+    return true;
+  }
+
+  /** Forgets everything without a word to the peer. */
+  dropAll(): void {
+    for (const chunk of this.chunks) chunk.resent = true;
+    this.chunks.length = 0;
+    this.nextChunk = 0;
+  }
+
+  /** Gives the replay share back to the budget. */
+  release(): void {
+    this.budget.release(this.share);
+    this.share = 0;
+  }
+
+  /** What of this half waits to go, given that DATA may not exceed `dataRoom` bytes of frame. */
+  ready(dataRoom: number): boolean {
+    switch (this.ending.is) {
+      case 'aborting':
+        return true;
+      case 'aborted':
+      case 'finSent':
+      case 'finAcknowledged':
+        return false;
+      default: {
+        const chunk = this.chunks[this.nextChunk];
+        if (chunk === undefined) return this.ending.is === 'finishing';
+        return this.fits(chunk) && slabHeadroom + chunk.length <= dataRoom;
+      }
+    }
+  }
+
+  private fits(chunk: Chunk): boolean {
+    return chunk.offset < this.limit;
+  }
+
+  /** The next frame, complete, or undefined when {@link ready} is false. */
+  take(header: Omit<FrameHeader, 'type' | 'flags'>, dataRoom: number): Buffer | undefined {
+    if (!this.ready(dataRoom)) return undefined;
+    if (this.ending.is === 'aborting') return this.takeReset(header, this.ending.reason);
+    const chunk = this.chunks[this.nextChunk];
+    return chunk === undefined ? this.takeFin(header) : this.takeData(header, chunk);
+  }
+
+  private takeReset(header: Omit<FrameHeader, 'type' | 'flags'>, reason: number): Buffer {
+    this.ending = { is: 'aborted', reason };
+    return frameOf({ ...header, type: frameType.reset, flags: 0 }, encodeReset(reason));
+  }
+
+  private takeFin(header: Omit<FrameHeader, 'type' | 'flags'>): Buffer {
+    this.ending = { is: 'finSent' };
+    return frameOf({ ...header, type: frameType.fin, flags: 0 }, encodeFin(this.end));
+  }
+
+  private takeData(header: Omit<FrameHeader, 'type' | 'flags'>, chunk: Chunk): Buffer {
+    const part = this.partWithinLimit(chunk);
+    this.sent = Math.max(this.sent, part.offset + part.length);
+    const blocked = this.sent === this.end && this.roomBytes === 0;
+    const flags = blocked && !this.askedNow ? frameFlag.now : 0;
+    if (flags !== 0) this.askedNow = true;
+    writeHeader(part.slab, { ...header, type: frameType.data, flags }, dataOffsetBytes + part.length);
+    writeOffset(part.slab, part.offset, headerBytes);
+    return part.slab.subarray(0, slabHeadroom + part.length);
+  }
+
+  /** The chunk itself, or when the window ends inside it, its first part in a slab of its own; moves `nextChunk` behind what is taken. */
+  private partWithinLimit(chunk: Chunk): Chunk {
+    const allowed = this.limit - chunk.offset;
+    if (allowed < chunk.length) this.split(chunk, allowed);
+    const part = this.chunks[this.nextChunk] as Chunk;
+    this.nextChunk++;
+    return part;
+  }
+
+  private split(chunk: Chunk, at: number): void {
+    const bytes = chunk.slab.subarray(slabHeadroom, slabHeadroom + chunk.length);
+    const piece = (from: number, to: number): Chunk => ({
+      slab: this.pool.copyOf(bytes.subarray(from, to)),
+      offset: chunk.offset + from,
+      length: to - from,
+      resent: chunk.resent,
+    });
+    this.chunks.splice(this.nextChunk, 1, piece(0, at), piece(at, chunk.length));
+  }
+
+  /** The peer allows bytes up to `limit`. */
+  raiseLimit(limit: number): void {
+    this.limit = Math.max(this.limit, limit);
+  }
+
+  /**
+   * The peer's WINDOW. Totals, so one that was overtaken changes nothing.
+   * @throws EntremiseError `protocol-error` when the peer claims bytes that were not sent
+   */
+  onWindow(window: Window): void {
+    const finOffset = this.ending.is === 'finSent' ? 1 : 0;
+    if (window.received > this.sent + finOffset) {
+      throw new EntremiseError('protocol-error', {
+        message: 'WINDOW acknowledges bytes that were never sent.',
+      });
+    }
+    this.raiseLimit(window.limit);
+    if (window.received <= this.received) return;
+    if (this.sent - this.received >= this.share / 2) this.growShare();
+    this.received = window.received;
+    this.askedNow = false;
+    this.dropAcknowledged();
+    if (finOffset === 1 && window.received === this.end + 1) this.ending = { is: 'finAcknowledged' };
+  }
+
+  /** More than half the share was under way at once, so the path holds more than the share does. */
+  private growShare(): void {
+    this.share = this.budget.grow(this.share, shareCeilingBytes);
+  }
+
+  private dropAcknowledged(): void {
+    let count = 0;
+    for (const chunk of this.chunks) {
+      if (chunk.offset + chunk.length > this.received) break;
+      if (!chunk.resent) this.pool.give(chunk.slab);
+      count++;
+    }
+    this.chunks.splice(0, count);
+    this.nextChunk -= count;
+  }
+}
+
+function frameOf(header: FrameHeader, body: Buffer): Buffer {
+  const frame = Buffer.allocUnsafe(headerBytes + body.length);
+  writeHeader(frame, header, body.length);
+  body.copy(frame, headerBytes);
+  return frame;
+}

@@ -1,0 +1,234 @@
+import { asEntremiseError, type ErrorCode, errorCodeOf, errorNumber } from '../base/errors.ts';
+import type { Frame } from '../wire/frame.ts';
+import { frameBody } from '../wire/frame.ts';
+import { decodeData, decodeFin, decodeReset, decodeWindow, type Window } from '../wire/messages/binary.ts';
+import { frameFlag, frameType } from '../wire/spec.ts';
+import type { ReceiveHalf } from './receive-half.ts';
+import type { SendHalf } from './send-half.ts';
+
+/** What the owner of a stream is told. Called in the order in which things stand in the stream. */
+export interface StreamHandlers {
+  /** Bytes have come. Say {@link Stream.taken} when they are out of this process's memory. */
+  onData(bytes: Buffer): void;
+  /** The peer ended its half cleanly, after all its bytes. The only clean end there is (P3.6). */
+  onFin(): void;
+  /** The stream is over, not cleanly. Nothing more will come. */
+  onReset(code: ErrorCode): void;
+  /** {@link Stream.roomBytes} has risen from 0. */
+  onRoom(): void;
+  /** Both halves ended cleanly and are acknowledged; the stream is forgotten, and what it held is given back. */
+  onFinished(): void;
+}
+
+/** What a stream needs of its attachment. */
+export interface StreamSurroundings {
+  /** Something of this stream is ready to go, or a WINDOW is due. */
+  wake(stream: Stream): void;
+  /** A WINDOW should go within the delay of P3.1. */
+  windowSoon(stream: Stream): void;
+  /** The stream is over by a RESET of this end, which has still to go. */
+  aborted(stream: Stream): void;
+  /** The stream is over and must be forgotten. */
+  forget(stream: Stream): void;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** The whole path's round trip in milliseconds, as far as known. */
+  roundTripMs(): number;
+}
+
+/** One TCP connection on a port, end to end between terminal and mediator (P3): two halves and how it ends. No I/O. */
+export class Stream {
+  readonly id: number;
+  private readonly sending: SendHalf;
+  private readonly receiving: ReceiveHalf;
+  private readonly surroundings: StreamSurroundings;
+  private handlers: StreamHandlers | undefined;
+  private early: (() => void)[] = [];
+  private over = false;
+  private wasFull = false;
+
+  constructor(id: number, sending: SendHalf, receiving: ReceiveHalf, surroundings: StreamSurroundings) {
+    this.id = id;
+    this.sending = sending;
+    this.receiving = receiving;
+    this.surroundings = surroundings;
+  }
+
+  /** Who is told from now on. What came before is told now, in order. */
+  setHandlers(handlers: StreamHandlers): void {
+    this.handlers = handlers;
+    const early = this.early;
+    this.early = [];
+    for (const tell of early) tell();
+  }
+
+  private tell(run: (handlers: StreamHandlers) => void): void {
+    if (this.handlers !== undefined) run(this.handlers);
+    else this.early.push(() => this.handlers !== undefined && run(this.handlers));
+  }
+
+  /** How many bytes the owner may hand over now. */
+  get roomBytes(): number {
+    const room = this.over ? 0 : this.sending.roomBytes;
+    if (room === 0) this.wasFull = true;
+    return room;
+  }
+
+  /** Bytes handed over so far. */
+  get sentOffset(): number {
+    return this.sending.endOffset;
+  }
+
+  /** Bytes that have come so far. */
+  get receivedOffset(): number {
+    return this.receiving.receivedBytes;
+  }
+
+  /** True when the stream is over, however it ended. */
+  get ended(): boolean {
+    return this.over;
+  }
+
+  /** Takes a slab whose `length` bytes stand behind its headroom; the caller gives it up. */
+  sendSlab(slab: Buffer, length: number): void {
+    this.sending.add(slab, length);
+    this.surroundings.wake(this);
+  }
+
+  /** Takes a copy of `bytes`. */
+  send(bytes: Uint8Array): void {
+    this.sending.addCopy(bytes);
+    this.surroundings.wake(this);
+  }
+
+  /** This side's clean end: FIN behind the bytes handed over. */
+  finish(): void {
+    this.sending.finish();
+    this.surroundings.wake(this);
+  }
+
+  /** Ends the stream with a RESET that carries `code` (P3.5). The owner is told nothing. */
+  abort(code: ErrorCode): void {
+    if (this.over || !this.sending.abort(errorNumber(code))) return;
+    this.over = true;
+    this.release();
+    this.surroundings.aborted(this);
+  }
+
+  /** The peer's first window came later than the stream was made (RESULT of a CONNECT, P3.4). */
+  raiseLimit(limit: number): void {
+    this.sending.raiseLimit(limit);
+    this.surroundings.wake(this);
+  }
+
+  /** The owner has taken `bytes` of what {@link StreamHandlers.onData} gave. */
+  taken(bytes: number): void {
+    if (this.over) return;
+    this.receiving.onTaken(bytes, this.surroundings.now(), this.surroundings.roundTripMs());
+    this.announceWindow();
+    this.forgetWhenDone();
+  }
+
+  private announceWindow(): void {
+    if (this.receiving.windowDue) this.surroundings.wake(this);
+    else if (this.receiving.windowPending) this.surroundings.windowSoon(this);
+  }
+
+  /** The WINDOW that is due, or undefined. `overdue`: the delay of P3.1 has passed. */
+  takeWindow(overdue: boolean): Window | undefined {
+    if (this.sending.reset) return undefined;
+    const due = this.receiving.windowDue || (overdue && this.receiving.windowPending);
+    if (!due) return undefined;
+    const window = this.receiving.takeWindow();
+    this.forgetWhenDone();
+    return window;
+  }
+
+  /** True when DATA, FIN or RESET can go, DATA within `dataRoom`. */
+  ready(dataRoom: number): boolean {
+    return this.sending.ready(dataRoom);
+  }
+
+  /** The next DATA, FIN or RESET frame. */
+  take(label: number, dataRoom: number): Buffer | undefined {
+    return this.sending.take({ label, stream: this.id }, dataRoom);
+  }
+
+  /**
+   * A frame of this stream has come: DATA, FIN, RESET (not ECHO), WINDOW or YIELD. A broken rule ends the stream here
+   * and, by RESET, there.
+   */
+  receive(frame: Frame): void {
+    if (this.over) return;
+    try {
+      this.dispatch(frame);
+    } catch (thrown) {
+      const { code } = asEntremiseError(thrown);
+      this.abort(code);
+      this.tell(handlers => handlers.onReset(code));
+    }
+  }
+
+  private dispatch(frame: Frame): void {
+    const body = frameBody(frame);
+    switch (frame.type) {
+      case frameType.data:
+        return this.onData(body, (frame.flags & frameFlag.now) !== 0);
+      case frameType.fin:
+        return this.onFin(decodeFin(body));
+      case frameType.reset:
+        return this.end(errorCodeOf(decodeReset(body)) ?? 'aborted');
+      case frameType.window:
+        return this.onWindow(decodeWindow(body));
+      default:
+        return undefined;
+    }
+  }
+
+  private onData(body: Buffer, now: boolean): void {
+    const data = decodeData(body);
+    const fresh = this.receiving.onData(data.offset, data.bytes, now);
+    this.announceWindow();
+    if (fresh.length > 0) this.tell(handlers => handlers.onData(fresh));
+  }
+
+  private onFin(offset: number): void {
+    if (!this.receiving.onFin(offset)) return;
+    this.announceWindow();
+    this.tell(handlers => handlers.onFin());
+    this.forgetWhenDone();
+  }
+
+  private onWindow(window: Window): void {
+    this.sending.onWindow(window);
+    this.surroundings.wake(this);
+    if (this.wasFull && this.sending.roomBytes > 0) {
+      this.wasFull = false;
+      this.tell(handlers => handlers.onRoom());
+    }
+    this.forgetWhenDone();
+  }
+
+  private forgetWhenDone(): void {
+    if (this.over || !this.sending.finished || !this.receiving.delivered || this.receiving.windowPending)
+      return;
+    this.over = true;
+    this.surroundings.forget(this);
+    this.tell(handlers => handlers.onFinished());
+  }
+
+  /** The stream is over because the peer, or the link, says so. Nothing is sent. */
+  end(code: ErrorCode): void {
+    if (this.over) return;
+    this.over = true;
+    this.sending.dropAll();
+    this.surroundings.forget(this);
+    this.tell(handlers => handlers.onReset(code));
+  }
+
+  /** Gives window and share back to the budgets. */
+  release(): void {
+    this.sending.release();
+    this.receiving.release();
+  }
+}

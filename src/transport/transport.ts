@@ -1,0 +1,39 @@
+/**
+ * The seam between a link and whatever carries its bytes. A transport knows bytes, not frames (architecture: layers).
+ * Every implementation passes the suite in compliance.ts, which is the definition of the manners below.
+ */
+
+/** What the user of a transport is told. Nothing is called before {@link Transport.start}, nothing after `onClosed`. */
+export interface TransportHandlers {
+  /** Bytes have come, in order. The buffer belongs to the receiver. */
+  onBytes(piece: Buffer): void;
+  /** {@link Transport.backlogBytes} has fallen. */
+  onDrain(): void;
+  /**
+   * The transport is gone, once. `cause` is what the machine said, if anything. Says nothing about whether the peer
+   * meant it: only GOAWAY makes the end of a link a clean one (P3.6).
+   */
+  onClosed(cause: Error | undefined): void;
+}
+
+/** A connected, secured, ordered byte pipe. */
+export interface Transport {
+  /** The peer's address and number, for lists and logs, as `address:number`. */
+  readonly remote: string;
+  /** SHA-256 of the SPKI of the server's TLS key: seen by the member, own by the server (P6.1). */
+  readonly serverPin: Buffer;
+  /** ALPN name that was agreed, or undefined. */
+  readonly alpn: string | undefined;
+  /** Keying material of the session (RFC 8446 §7.5), the same at both ends and nowhere else. */
+  exportKeyingMaterial(label: string, lengthBytes: number): Buffer;
+  /** From now on the handlers are called. Bytes that came before are not lost. */
+  start(handlers: TransportHandlers): void;
+  /** Queues bytes; never blocks, never fails (a failure shows as `onClosed`). The buffer must not change until drained. */
+  write(bytes: Buffer): void;
+  /** Bytes written that the kernel (or the twin) has not taken yet. */
+  readonly backlogBytes: number;
+  /** Sends what is written, then closes. `onClosed` follows. */
+  end(): void;
+  /** Closes at once; what is not sent is lost. `onClosed` follows. */
+  destroy(cause?: Error): void;
+}
