@@ -1,0 +1,175 @@
+import {
+  asEntremiseError,
+  EntremiseError,
+  type ErrorCode,
+  errorCodeOf,
+  errorNumber,
+} from '../base/errors.ts';
+import type { Frame } from '../wire/frame.ts';
+import { type Attach, type Attached, attach, attached, detach, unrouted } from '../wire/messages/attach.ts';
+import { type Statement, statement } from '../wire/messages/link.ts';
+import { type Presence, presence, type Service, service } from '../wire/messages/report.ts';
+import { exporterLabel, frameNameOf, frameType } from '../wire/spec.ts';
+import { type Enrolment, MemberHandshake, type MemberIdentity, type Welcomed } from './handshake.ts';
+import { LinkDriver, type LinkOptions } from './link-driver.ts';
+import { LinkAssembler } from './spanning.ts';
+
+/** A label of a member's link: where its frames go. */
+export interface LabelEndpoint {
+  /** A frame of the label. A throw ends the label, not the link (P3.8). */
+  receive(frame: Frame): void;
+  /** The label is gone; nothing more goes or comes on it. */
+  onGone(code: ErrorCode): void;
+}
+
+/** What the owner of a member's link is told. */
+export interface MemberLinkHandlers {
+  onWelcome(welcomed: Welcomed): void;
+  /** Mediator: a terminal wants to attach (P6.4). */
+  onAttach(message: Attach): void;
+  /** Terminal: the answer to an ATTACH of ours. */
+  onAttached(message: Attached): void;
+  onPresence(message: Presence): void;
+  onStatement(message: Statement): void;
+  onService(message: Service): void;
+  /** The link is over, once. */
+  onClosed(error: EntremiseError): void;
+}
+
+/** One link of a member, from HELLO to its end: handshake, label 0, and the table of labels (P1.2). */
+export class MemberLink {
+  /** The link's driver, for sending and for its round trip. */
+  readonly driver: LinkDriver;
+  private readonly handlers: MemberLinkHandlers;
+  private readonly handshake: MemberHandshake;
+  private readonly labels = new Map<number, LabelEndpoint>();
+  private readonly assembler = new LinkAssembler();
+  private welcomed = false;
+  private nextOwnLabel = 1;
+  private highestServerLabel = 0;
+  /** Frames for labels that are no more (P1.2). */
+  droppedFrames = 0;
+
+  constructor(
+    options: LinkOptions,
+    identity: MemberIdentity,
+    linkNo: number,
+    handlers: MemberLinkHandlers,
+    enrolment?: Enrolment,
+  ) {
+    const { transport } = options;
+    this.handlers = handlers;
+    const binding = {
+      serverPin: transport.serverPin,
+      exporter: transport.exportKeyingMaterial(exporterLabel, 32),
+    };
+    this.handshake = new MemberHandshake(identity, linkNo, binding, enrolment);
+    this.driver = new LinkDriver(options, {
+      onFrame: frame => this.onFrame(frame),
+      onClosed: error => this.onClosed(error),
+    });
+  }
+
+  /** Says HELLO. */
+  start(): void {
+    this.driver.start();
+    this.driver.scheduler.sendOnLink(this.handshake.start());
+  }
+
+  /** A label of our own for an ATTACH (odd, never reused). `endpoint` gets its frames. */
+  openLabel(endpoint: LabelEndpoint): number {
+    const label = this.nextOwnLabel;
+    this.nextOwnLabel += 2;
+    this.labels.set(label, endpoint);
+    return label;
+  }
+
+  /**
+   * Takes a label that the server has made by ATTACH.
+   * @throws EntremiseError `protocol-error` when it is not a new one of the server's
+   */
+  takeLabel(label: number, endpoint: LabelEndpoint): void {
+    if (label % 2 !== 0 || label <= this.highestServerLabel) throw new EntremiseError('protocol-error');
+    this.highestServerLabel = label;
+    this.labels.set(label, endpoint);
+  }
+
+  /** Ends a label from this side. Its endpoint is not told. */
+  closeLabel(label: number, code?: ErrorCode): void {
+    if (!this.labels.delete(label)) return;
+    const reason = code === undefined ? {} : { reason: errorNumber(code) };
+    this.driver.send(frameType.detach, detach.toBytes({ label, ...reason }));
+  }
+
+  private onFrame(frame: Frame): void {
+    if (!this.welcomed) return this.onHandshakeFrame(frame);
+    if (frame.label === 0) return this.onLinkFrame(frame);
+    const endpoint = this.labels.get(frame.label);
+    if (endpoint !== undefined) return this.onLabelFrame(endpoint, frame);
+    const known =
+      frame.label % 2 === 0 ? frame.label <= this.highestServerLabel : frame.label < this.nextOwnLabel;
+    if (!known)
+      throw new EntremiseError('protocol-error', { message: `Label ${frame.label} does not exist.` });
+    this.droppedFrames++;
+  }
+
+  private onHandshakeFrame(frame: Frame): void {
+    const outcome = this.handshake.receive(frame);
+    if ('send' in outcome) return this.driver.scheduler.sendOnLink(outcome.send);
+    this.welcomed = true;
+    this.driver.onAuthenticated();
+    this.handlers.onWelcome(outcome.welcomed);
+  }
+
+  private onLabelFrame(endpoint: LabelEndpoint, frame: Frame): void {
+    try {
+      endpoint.receive(frame);
+    } catch (thrown) {
+      const { code } = asEntremiseError(thrown);
+      this.closeLabel(frame.label, code);
+      endpoint.onGone(code);
+    }
+  }
+
+  private onLinkFrame(frame: Frame): void {
+    const body = this.assembler.receive(frame);
+    if (body === undefined) return;
+    switch (frame.type) {
+      case frameType.attach:
+        return this.handlers.onAttach(attach.fromBytes(body));
+      case frameType.attached:
+        return this.handlers.onAttached(attached.fromBytes(body));
+      case frameType.detach: {
+        const { label, reason } = detach.fromBytes(body);
+        return this.dropLabel(label, reason === undefined ? 'detached' : (errorCodeOf(reason) ?? 'detached'));
+      }
+      case frameType.unrouted: {
+        const { label, reason } = unrouted.fromBytes(body);
+        return this.dropLabel(label, errorCodeOf(reason) ?? 'link-lost');
+      }
+      case frameType.presence:
+        return this.handlers.onPresence(presence.fromBytes(body));
+      case frameType.statement:
+        return this.handlers.onStatement(statement.fromBytes(body));
+      case frameType.service:
+        return this.handlers.onService(service.fromBytes(body));
+      default:
+        throw new EntremiseError('unknown-type', {
+          message: `${frameNameOf(frame.type) ?? `Type ${frame.type}`} may not come from a server here.`,
+        });
+    }
+  }
+
+  private dropLabel(label: number, code: ErrorCode): void {
+    const endpoint = this.labels.get(label);
+    this.labels.delete(label);
+    endpoint?.onGone(code);
+  }
+
+  private onClosed(error: EntremiseError): void {
+    const endpoints = [...this.labels.values()];
+    this.labels.clear();
+    for (const endpoint of endpoints) endpoint.onGone('link-lost');
+    this.handlers.onClosed(error);
+  }
+}

@@ -1,0 +1,35 @@
+/** How long a measurement lasts. */
+const spanMs = 20;
+
+/** The backlog in front of TLS is what the link moves in this time (P2.1). */
+const backlogMs = 2;
+
+const floorBytes = 16 * 1024;
+const ceilingBytes = 1024 * 1024;
+
+/** How much may wait in front of TLS: clamp(2 ms of the link's rate, 16 KiB, 1 MiB), so that what is urgent overtakes (P2.1). */
+export class RateMeter {
+  private startMs: number | undefined;
+  private startBytes = 0;
+  private limit = 4 * floorBytes;
+
+  /** Bytes that may be written and not yet taken by the kernel. */
+  get backlogLimitBytes(): number {
+    return this.limit;
+  }
+
+  /** The kernel has taken `totalBytes` so far. */
+  onTaken(totalBytes: number, nowMs: number): void {
+    if (this.startMs === undefined || nowMs - this.startMs > 10 * spanMs) {
+      this.startMs = nowMs;
+      this.startBytes = totalBytes;
+      return;
+    }
+    const elapsedMs = nowMs - this.startMs;
+    if (elapsedMs < spanMs) return;
+    const wanted = ((totalBytes - this.startBytes) / elapsedMs) * backlogMs;
+    this.limit = Math.min(Math.max((this.limit + wanted) / 2, floorBytes), ceilingBytes);
+    this.startMs = nowMs;
+    this.startBytes = totalBytes;
+  }
+}
