@@ -1,0 +1,94 @@
+#include "instance.h"
+
+#include <uv.h>
+
+namespace entremise {
+namespace {
+
+void KeptUntilTeardown(Napi::Env /*env*/, Instance* /*instance*/) {
+  // The clean-up hook deletes the instance: libuv may still hold its watches when N-API lets go of it.
+}
+
+// A throw in a callback that libuv made has no JavaScript caller: it becomes 'uncaughtException'.
+void RaiseUncaught(napi_env env) {
+  napi_value thrown = nullptr;
+  if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+}
+
+}  // namespace
+
+void Instance::Create(Napi::Env env) {
+  auto* instance = new Instance(env);
+  env.SetInstanceData<Instance, KeptUntilTeardown>(instance);
+  napi_add_async_cleanup_hook(env, OnTeardown, instance, nullptr);
+}
+
+bool Instance::Release(int fd) {
+  const auto entry = owned_.find(fd);
+  if (entry == owned_.end()) return false;
+  entry->second.Release();
+  owned_.erase(entry);
+  return true;
+}
+
+int Instance::Watch(Napi::Env env, int fd, Napi::Function callback, int* watch) {
+  uv_loop_s* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
+  auto watched = std::make_unique<Watched>();
+  const auto tell = [this, held = watched.get()](DisconnectWatch::Seen seen) {
+    Tell(held->watch->fd(), seen);
+  };
+  const int error = DisconnectWatch::Start(loop, fd, tell, &watched->watch);
+  if (error != 0) return error;
+  watched->callback = Napi::Persistent(callback);
+  *watch = watched->watch->fd();
+  watches_[*watch] = std::move(watched);
+  return 0;
+}
+
+bool Instance::CloseWatch(int watch) {
+  const auto entry = watches_.find(watch);
+  if (entry == watches_.end()) return false;
+  Retire(entry);
+  return true;
+}
+
+Instance::WatchTable::iterator Instance::Retire(WatchTable::iterator entry) {
+  closing_watches_++;
+  entry->second->watch->Close([this] {
+    closing_watches_--;
+    FinishTeardownWhenIdle();
+  });
+  return watches_.erase(entry);
+}
+
+void Instance::Tell(int watch, DisconnectWatch::Seen seen) {
+  if (teardown_ != nullptr) return;
+  const Napi::HandleScope scope(env_);
+  // The callback may close the watch, and with it the reference; the function itself stays alive in this scope.
+  const Napi::Function callback = watches_.at(watch)->callback.Value();
+  napi_value kind = Napi::String::New(env_, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
+  napi_value receiver = Napi::Object::New(env_);
+  const napi_status status =
+      napi_make_callback(env_, nullptr, receiver, callback, 1, &kind, nullptr);
+  if (status == napi_pending_exception) RaiseUncaught(env_);
+}
+
+void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {
+  auto* instance = static_cast<Instance*>(data);
+  instance->teardown_ = hook;
+  instance->owned_.clear();
+  for (auto entry = instance->watches_.begin(); entry != instance->watches_.end();) {
+    entry = instance->Retire(entry);
+  }
+  instance->FinishTeardownWhenIdle();
+}
+
+void Instance::FinishTeardownWhenIdle() {
+  if (teardown_ == nullptr || closing_watches_ > 0) return;
+  const napi_async_cleanup_hook_handle hook = teardown_;
+  delete this;
+  napi_remove_async_cleanup_hook(hook);
+}
+
+}  // namespace entremise

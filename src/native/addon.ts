@@ -1,0 +1,142 @@
+/**
+ * The native addon, typed. The only file that loads the .node.
+ *
+ * How a call answers: arguments of a wrong type throw a TypeError; what the kernel refuses comes back as the
+ * errno's name, a string ('EADDRINUSE'); a call that has nothing to tell answers undefined. An fd that is
+ * closed, or that the addon does not own where it must, is 'EBADF'.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { EntremiseError } from '../base/errors.ts';
+
+/** The name of an errno, as Node writes it in `error.code`. */
+export type ErrnoName = string;
+
+/** A number that is held: bound, neither listening nor connected. The addon owns the fd. */
+export interface BoundFd {
+  readonly fd: number;
+  /** As the kernel has it; a link-local IPv6 address with %zone. */
+  readonly address: string;
+  /** 1 to 65535. */
+  readonly port: number;
+}
+
+/** What the kernel knows of a TCP connection (TCP_INFO). Fields that a kernel lacks are 0. */
+export interface TcpInfo {
+  /** Kernel number: 1 established, 7 closed, 8 the peer's FIN came. */
+  readonly state: number;
+  readonly rttUs: number;
+  readonly rttVarUs: number;
+  readonly minRttUs: number;
+  /** Bytes that the peer has acknowledged, the SYN counted as one. */
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly unackedSegments: number;
+  /** Written, but not sent even once. */
+  readonly notSentBytes: number;
+  /** Retransmissions in a row without an answer. */
+  readonly retransmits: number;
+}
+
+/** What the peer did: orderly end of its direction, or abort (also time-outs and other failures). */
+export type Disconnect = 'fin' | 'reset';
+
+/** The addon's socket functions (native/sockets.h, native/disconnect_watch.h). One set a thread. */
+export interface NativeSockets {
+  /** Binds exactly that number, exclusively; 0 picks a free one. `address` is an IP literal, IPv6 with optional %zone. */
+  reserveTcp(address: string, port: number): BoundFd | ErrnoName;
+  /** As {@link reserveTcp}, for UDP. */
+  reserveUdp(address: string, port: number): BoundFd | ErrnoName;
+  /** A second fd of the same socket, owned by the addon. */
+  duplicate(fd: number): number | ErrnoName;
+  /** The addon forgets an fd it owns: Node has taken it. */
+  release(fd: number): ErrnoName | undefined;
+  /** Closes an fd that the addon owns. */
+  close(fd: number): ErrnoName | undefined;
+  /** Takes back a failed or unfinished connect: the number is held as before. */
+  disconnect(fd: number): ErrnoName | undefined;
+  /** SO_REUSEADDR. */
+  setReuseAddress(fd: number, on: boolean): ErrnoName | undefined;
+  /** From now on closing the socket sends a RST and drops what is unsent. */
+  setLingerZero(fd: number): ErrnoName | undefined;
+  /** TCP_NOTSENT_LOWAT: the socket is writable only while less than `bytes` are unsent. */
+  setNotSentLowat(fd: number, bytes: number): ErrnoName | undefined;
+  /** TCP_USER_TIMEOUT: unacknowledged data this old kills the connection. */
+  setUserTimeout(fd: number, ms: number): ErrnoName | undefined;
+  /** Switches keepalive on: first probe after `idleS` seconds, then every `intervalS`, dead after `count` unanswered. */
+  setKeepAlive(fd: number, idleS: number, intervalS: number, count: number): ErrnoName | undefined;
+  /** SO_ERROR: why the connection failed, undefined when it did not. Reading clears it. */
+  socketError(fd: number): ErrnoName | undefined;
+  /** Bytes that have arrived and were not read (FIONREAD). */
+  unreadBytes(fd: number): number | ErrnoName;
+  /** Reads into `buffer` without waiting; 0 when there is nothing (more). */
+  readNow(fd: number, buffer: Uint8Array): number | ErrnoName;
+  tcpInfo(fd: number): TcpInfo | ErrnoName;
+  /**
+   * Tells what the peer does to the connection even while nobody reads: 'fin' and 'reset' at most once each.
+   * Answers the watch's own fd (a dup), by which {@link closeWatch} and {@link readNow} know it; until it is
+   * closed, the connection is not closed either. Does not keep the process alive.
+   */
+  watchDisconnect(fd: number, callback: (seen: Disconnect) => void): number | ErrnoName;
+  closeWatch(watch: number): ErrnoName | undefined;
+}
+
+interface LoadedAddon extends NativeSockets {
+  readonly interfaceVersion: number;
+}
+
+/** Goes up with every change of the functions above, in native/addon.cc too. */
+const interfaceVersion = 1;
+
+/** Environment variable that names another .node file (a sanitizer build). */
+const overrideVariable = 'ENTREMISE_ADDON';
+
+/** Beside the bundle; in the package, seen from dist/src/native and from dist/bundle or src/native. */
+const places = [
+  './entremise.node',
+  '../../../build/Release/entremise.node',
+  '../../build/Release/entremise.node',
+];
+
+function candidates(): string[] {
+  const override = process.env[overrideVariable];
+  if (override !== undefined && override !== '') return [override];
+  return places.map(place => fileURLToPath(new URL(place, import.meta.url)));
+}
+
+function load(path: string): NativeSockets {
+  let loaded: LoadedAddon;
+  try {
+    loaded = createRequire(import.meta.url)(path);
+  } catch (cause) {
+    const message = `the native addon ${path} does not load (${String(cause)}); build it anew: npm run build`;
+    throw new EntremiseError('addon-missing', { message, cause });
+  }
+  if (loaded.interfaceVersion === interfaceVersion) return loaded;
+  const message = `the native addon ${path} belongs to another version of Entremise; build it anew: npm run build`;
+  throw new EntremiseError('addon-missing', { message });
+}
+
+/**
+ * The addon, for who cannot do without. Loading twice costs a look at the file system: keep the result.
+ * @throws EntremiseError addon-missing, with the places looked at or the reason why it does not load
+ */
+export function requireAddon(): NativeSockets {
+  const paths = candidates();
+  const path = paths.find(candidate => existsSync(candidate));
+  if (path !== undefined) return load(path);
+  const message = `the native addon is at none of ${paths.join(', ')}; build it: npm run build (needs g++, make, python3)`;
+  throw new EntremiseError('addon-missing', { message });
+}
+
+/** The addon, or undefined when it is missing or does not load: for who can do with less. */
+export function loadAddon(): NativeSockets | undefined {
+  try {
+    return requireAddon();
+  } catch (thrown) {
+    if (thrown instanceof EntremiseError && thrown.code === 'addon-missing') return undefined;
+    throw thrown;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * A TCP number that is held (P5.1), and how it becomes a listener or a connection.
+ *
+ *   held ──listen, connect──► handing over ──► handed over      (Node owns the fd)
+ *    ▲                             │
+ *    └────────── failed ───────────┘                            close() leads from anywhere to closed
+ *
+ * Node takes an fd for good: when its connect or listen fails it closes the fd, and the number would be gone.
+ * So while it is being handed over, the addon holds a second fd of the same socket. On success that one is
+ * closed; on failure it is the reservation.
+ */
+import net, { type Server, type Socket } from 'node:net';
+import { EntremiseError } from '../base/errors.ts';
+import type { NativeSockets } from './addon.ts';
+import { bindError, connectError, errnoOf } from './errno.ts';
+import { type SlabReader, socketOnFd } from './slab-reader.ts';
+
+/** Where to connect to, and how. */
+export interface ConnectTarget {
+  /** IP literal; IPv6 with optional %zone. */
+  readonly host: string;
+  readonly port: number;
+  /** Reads go there; without it the socket is an ordinary one ('data', 'readable'). */
+  readonly slabs?: SlabReader;
+  /** Gives up: the promise rejects with `aborted`, the number stays held. */
+  readonly signal?: AbortSignal;
+}
+
+type State =
+  | { readonly kind: 'held'; readonly fd: number }
+  /** `letGo` makes Node close its fd. */
+  | { readonly kind: 'handing-over'; readonly spareFd: number; readonly letGo: () => void }
+  | { readonly kind: 'handed-over' }
+  | { readonly kind: 'closed' };
+
+/** One reserved TCP number: exclusive from {@link ReservedTcp.reserve} on, usable once. */
+export class ReservedTcp {
+  /** As the kernel has it. */
+  readonly address: string;
+  readonly port: number;
+  readonly #native: NativeSockets;
+  #state: State;
+
+  private constructor(native: NativeSockets, bound: { fd: number; address: string; port: number }) {
+    this.#native = native;
+    this.address = bound.address;
+    this.port = bound.port;
+    this.#state = { kind: 'held', fd: bound.fd };
+  }
+
+  /**
+   * Reserves that number of that address (IP literal, wildcard allowed); port 0 picks a free one.
+   * @throws EntremiseError port-in-use, address-not-available, not-permitted, bad-request, limit
+   */
+  static reserve(native: NativeSockets, address: string, port: number): ReservedTcp {
+    const bound = native.reserveTcp(address, port);
+    if (typeof bound === 'string') throw bindError(bound, address, port);
+    return new ReservedTcp(native, bound);
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /**
+   * Makes `server` listen on the number. It should have been made with allowHalfOpen and pauseOnConnect.
+   * On failure the number is still held.
+   * @throws EntremiseError wrong-state, aborted (closed meanwhile), and what {@link ReservedTcp.reserve} throws
+   */
+  async listen(server: Server, backlog: number): Promise<void> {
+    if (server.listening) throw new EntremiseError('wrong-state', { message: 'the server listens already' });
+    const listen = (fd: number) => {
+      // The kernel checks the number again and would stumble over a connection in TIME_WAIT.
+      this.#native.setReuseAddress(fd, true);
+      // Only the positional backlog counts beside an fd.
+      return server.listen({ fd }, backlog);
+    };
+    this.#handOver(listen, () => server.close());
+    try {
+      await listening(server);
+    } catch (cause) {
+      this.#takeBack();
+      throw asEntremise(cause, bindError(errnoOf(cause), this.address, this.port, cause));
+    }
+    this.#finishHandOver();
+  }
+
+  /**
+   * Connects from exactly this number. The socket comes paused, half-close kept. On failure the number is
+   * still held, and can be connected again.
+   * @throws EntremiseError refused, unreachable, timed-out, address-in-use, aborted, wrong-state, bad-request
+   */
+  async connect(target: ConnectTarget): Promise<Socket> {
+    const { host, port, signal } = target;
+    // A name would mean a turn of the event loop between taking the fd and connecting it.
+    if (net.isIP(host) === 0)
+      throw new EntremiseError('bad-request', { message: `${host} is not an IP address` });
+    if (signal?.aborted) throw new EntremiseError('aborted');
+    // In one tick: one Socket for one fd, never used again (a destroyed one would silently connect from elsewhere).
+    const connect = (fd: number) => socketOnFd(fd, target.slabs).connect({ host, port });
+    const socket = this.#handOver(connect, taken => taken.destroy());
+    const giveUp = () => socket.destroy();
+    signal?.addEventListener('abort', giveUp, { once: true });
+    try {
+      await connected(socket);
+    } catch (cause) {
+      this.#takeBack();
+      throw asEntremise(cause, connectError(errnoOf(cause), host, port, cause));
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
+    this.#finishHandOver();
+    return socket;
+  }
+
+  /** Gives the number up, unless Node has taken it: what was handed over is closed there. Idempotent. */
+  close(): void {
+    const state = this.#state;
+    if (state.kind === 'handed-over') return;
+    this.#state = { kind: 'closed' };
+    if (state.kind === 'held') this.#native.close(state.fd);
+    if (state.kind !== 'handing-over') return;
+    this.#native.close(state.spareFd);
+    state.letGo();
+  }
+
+  #handOver<T>(give: (fd: number) => T, letGo: (taken: T) => void): T {
+    const state = this.#state;
+    if (state.kind !== 'held')
+      throw new EntremiseError('wrong-state', { message: `the reserved number is ${state.kind}` });
+    const spareFd = this.#native.duplicate(state.fd);
+    if (typeof spareFd === 'string') throw bindError(spareFd, this.address, this.port);
+    let taken: T;
+    try {
+      taken = give(state.fd);
+    } catch (thrown) {
+      // Node throws only before it takes an fd; the state is still `held`.
+      this.#native.close(spareFd);
+      throw thrown;
+    }
+    this.#native.release(state.fd);
+    this.#state = { kind: 'handing-over', spareFd, letGo: () => letGo(taken) };
+    return taken;
+  }
+
+  #finishHandOver(): void {
+    if (this.#state.kind !== 'handing-over') return;
+    this.#native.close(this.#state.spareFd);
+    this.#state = { kind: 'handed-over' };
+  }
+
+  #takeBack(): void {
+    if (this.#state.kind !== 'handing-over') return;
+    const { spareFd } = this.#state;
+    this.#native.disconnect(spareFd);
+    this.#native.setReuseAddress(spareFd, false);
+    this.#state = { kind: 'held', fd: spareFd };
+  }
+}
+
+function asEntremise(thrown: unknown, otherwise: EntremiseError): EntremiseError {
+  return thrown instanceof EntremiseError ? thrown : otherwise;
+}
+
+function listening(server: Server): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: () => void) => {
+      server.off('listening', heard).off('error', failed).off('close', closed);
+      outcome();
+    };
+    const heard = () => settle(resolve);
+    const failed = (error: Error) => settle(() => reject(error));
+    const closed = () => settle(() => reject(new EntremiseError('aborted')));
+    server.once('listening', heard).once('error', failed).once('close', closed);
+  });
+}
+
+/** Resolves when `socket` is connected; rejects when it is closed, which is when Node has let go of the fd. */
+function connected(socket: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let failure: Error = new EntremiseError('aborted');
+    const failed = (error: Error) => {
+      failure = error;
+    };
+    const closed = () => reject(failure);
+    socket.once('error', failed).once('close', closed);
+    socket.once('connect', () => {
+      socket.off('error', failed).off('close', closed);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,64 @@
+/** A UDP number that is held (P5.1), and how it becomes a dgram socket. */
+import type { Socket } from 'node:dgram';
+import { EntremiseError } from '../base/errors.ts';
+import type { NativeSockets } from './addon.ts';
+import { bindError } from './errno.ts';
+
+type State =
+  | { readonly kind: 'held'; readonly fd: number }
+  | { readonly kind: 'handed-over' }
+  | { readonly kind: 'closed' };
+
+/** One reserved UDP number: exclusive from {@link ReservedUdp.reserve} on, SO_BROADCAST off, usable once. */
+export class ReservedUdp {
+  /** As the kernel has it. */
+  readonly address: string;
+  readonly port: number;
+  readonly #native: NativeSockets;
+  #state: State;
+
+  private constructor(native: NativeSockets, bound: { fd: number; address: string; port: number }) {
+    this.#native = native;
+    this.address = bound.address;
+    this.port = bound.port;
+    this.#state = { kind: 'held', fd: bound.fd };
+  }
+
+  /**
+   * Reserves that number of that address (IP literal, wildcard allowed); port 0 picks a free one.
+   * @throws EntremiseError port-in-use, address-not-available, not-permitted, bad-request, limit
+   */
+  static reserve(native: NativeSockets, address: string, port: number): ReservedUdp {
+    const bound = native.reserveUdp(address, port);
+    if (typeof bound === 'string') throw bindError(bound, address, port);
+    return new ReservedUdp(native, bound);
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /**
+   * Makes `socket`, fresh and of the address's family, receive on the number; 'listening' is emitted before this
+   * returns. The number is the socket's from here on.
+   * @throws EntremiseError wrong-state
+   */
+  bind(socket: Socket): void {
+    const state = this.#state;
+    if (state.kind !== 'held')
+      throw new EntremiseError('wrong-state', { message: `the reserved number is ${state.kind}` });
+    // `exclusive`: never the shared handle of a cluster.
+    socket.bind({ fd: state.fd, exclusive: true });
+    // libuv switches it on when it takes an fd, and who else asks for it could then bind the number too.
+    this.#native.setReuseAddress(state.fd, false);
+    this.#native.release(state.fd);
+    this.#state = { kind: 'handed-over' };
+  }
+
+  /** Gives the number up, unless Node has taken it: then the socket's own close does. Idempotent. */
+  close(): void {
+    if (this.#state.kind !== 'held') return;
+    this.#native.close(this.#state.fd);
+    this.#state = { kind: 'closed' };
+  }
+}

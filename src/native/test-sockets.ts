@@ -1,0 +1,78 @@
+/** Real TCP connections on loopback for the tests of this folder. */
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import net, { type Server, type Socket } from 'node:net';
+
+/** Resolves when `holds` does; rejects with `what` when it does not within `withinMs`. */
+export async function until(what: string, holds: () => boolean, withinMs = 10_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await new Promise(resolve => setTimeout(resolve, 2));
+  }
+}
+
+/** The number that `server` listens on. */
+export function numberOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server has no number');
+  return address.port;
+}
+
+/** A listening server as the mediator's are; closed with what it accepted by the returned function. */
+export async function listener(host = '127.0.0.1'): Promise<{ server: Server; port: number }> {
+  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  server.listen(0, host);
+  await once(server, 'listening');
+  return { server, port: numberOf(server) };
+}
+
+/** The next connection that `server` accepts. */
+export async function accept(server: Server): Promise<Socket> {
+  const [socket]: unknown[] = await once(server, 'connection');
+  if (!(socket instanceof net.Socket)) throw new Error('not a socket');
+  socket.on('error', () => {});
+  return socket;
+}
+
+/** A connection: `device` is the far end, `near` was connected and `accepted` comes from a server, as asked. */
+export async function pair(nearIs: 'connected' | 'accepted'): Promise<{ near: Socket; device: Socket }> {
+  const { server, port } = await listener();
+  const connected = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  connected.on('error', () => {});
+  connected.pause();
+  const [accepted] = await Promise.all([accept(server), once(connected, 'connect')]);
+  server.close();
+  return nearIs === 'connected'
+    ? { near: connected, device: accepted }
+    : { near: accepted, device: connected };
+}
+
+/** Reads to the end. The text, and how it ended: 'fin' or the error's code. */
+export function readAll(socket: Socket): Promise<{ text: string; end: string }> {
+  let text = '';
+  return new Promise(resolve => {
+    socket.on('data', chunk => {
+      text += chunk.toString('latin1');
+    });
+    socket.on('end', () => resolve({ text, end: 'fin' }));
+    socket.on('error', error => resolve({ text, end: 'code' in error ? String(error.code) : error.message }));
+    socket.resume();
+  });
+}
+
+/** What this process's fds point at, for instance 'socket:[123]': one entry an fd. */
+export function fdTargets(): string[] {
+  return readdirSync('/proc/self/fd').flatMap(fd => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** The kernel's name of the socket behind `fd`: the same for every fd of it. */
+export function socketOf(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
+}
