@@ -1,5 +1,5 @@
-import { type Signer, verifySignature } from '../base/ed25519.ts';
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
+import { type SigningKey, signBytes, verifyBytes } from '../base/keys.ts';
 import {
   type Attached,
   type AttachInner,
@@ -55,7 +55,7 @@ export function attachedError(answer: Attached): EntremiseError | undefined {
 }
 
 /** Makes the terminal's half of an attempt. */
-export function prepareAttach(request: AttachRequest, signer: Signer): PreparedAttach {
+export function prepareAttach(request: AttachRequest, signer: SigningKey): PreparedAttach {
   const agreement = newAgreement();
   const { instance, attachmentId, attempt, grant, holdMs, purpose, capabilities } = request;
   const fields = { instance, attachmentId, attempt, grant, holdMs, purpose, capabilities };
@@ -74,7 +74,7 @@ export function prepareAttach(request: AttachRequest, signer: Signer): PreparedA
       const transcript = attachTranscript(request.mediatorKey, inner, answer.inner);
       const theirs = attachedInner.fromBytes(answer.inner);
       const rightKey = Buffer.compare(theirs.mediatorKey, request.mediatorKey) === 0;
-      if (!rightKey || !verifySignature(request.mediatorKey, transcript, answer.signature)) {
+      if (!rightKey || !verifyBytes(request.mediatorKey, transcript, answer.signature)) {
         throw new EntremiseError('proof-invalid', {
           message: 'The answer was not signed by the mediator that was asked.',
         });
@@ -82,7 +82,7 @@ export function prepareAttach(request: AttachRequest, signer: Signer): PreparedA
       const keys = attachmentKeys(agreement.agree(theirs.x25519), transcript);
       return {
         keys: { send: keys.terminalToMediator, receive: keys.mediatorToTerminal },
-        signature: signer.sign(transcript),
+        signature: signBytes(signer, transcript),
         holdMs: theirs.holdMs,
         capabilities: theirs.capabilities,
         peerInstance: theirs.instance,
@@ -93,7 +93,7 @@ export function prepareAttach(request: AttachRequest, signer: Signer): PreparedA
 
 /** What a mediator brings to an answer. */
 export interface AttachAnswerOptions {
-  readonly signer: Signer;
+  readonly signer: SigningKey;
   readonly instance: Uint8Array;
   readonly holdMs: number;
   readonly capabilities: readonly string[];
@@ -132,9 +132,8 @@ export function answerAttach(
   const keys = attachmentKeys(shared, transcript);
   return {
     inner,
-    signature: signer.sign(transcript),
+    signature: signBytes(signer, transcript),
     keys: { send: keys.mediatorToTerminal, receive: keys.terminalToMediator },
-    verify: signature =>
-      signature !== undefined && verifySignature(theirs.terminalKey, transcript, signature),
+    verify: signature => signature !== undefined && verifyBytes(theirs.terminalKey, transcript, signature),
   };
 }

@@ -1,5 +1,5 @@
-import { type Signer, verifySignature } from '../base/ed25519.ts';
 import { EntremiseError, errorCodeOf } from '../base/errors.ts';
+import { type SigningKey, signBytes, verifyBytes } from '../base/keys.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import {
   challenge,
@@ -33,7 +33,7 @@ export interface SessionBinding {
 /** Who a member is, for all its links. */
 export interface MemberIdentity {
   readonly role: Role;
-  readonly signer: Signer;
+  readonly signer: SigningKey;
   /** 16 random bytes, one process life. */
   readonly instance: Buffer;
   readonly software: string;
@@ -128,7 +128,7 @@ export class MemberHandshake {
       this.enrolment.check(this.binding.serverPin, authorityKey ?? new Uint8Array());
     }
     const fields = { ...this.binding, role, nonce, key: signer.publicKey, instance, linkNo: this.linkNo };
-    const signature = signer.sign(proofInput(fields));
+    const signature = signBytes(signer, proofInput(fields));
     const enrolment = this.enrolment === undefined ? {} : { enrolment: this.enrolment.statement };
     return linkFrame(frameType.proof, proof.toBytes({ signature, ...enrolment }));
   }
@@ -188,7 +188,7 @@ export class ServerHandshake {
     const { serverPin, exporter, nonce } = this.options;
     const { role, key, instance, linkNo } = said;
     const input = proofInput({ role, serverPin, exporter, nonce, key, instance, linkNo });
-    if (!verifySignature(key, input, signature)) throw new EntremiseError('proof-invalid');
+    if (!verifyBytes(key, input, signature)) throw new EntremiseError('proof-invalid');
     this.proven = true;
     return { ...said, enrolment };
   }
