@@ -73,56 +73,57 @@ function bodyLengthAt(bytes: Buffer, at: number): number {
   return length;
 }
 
+/** Where the frame that starts at `at` ends, or undefined when the piece has not all of it. */
+function endOfWholeFrame(piece: Buffer, at: number): number | undefined {
+  if (piece.length - at < headerBytes) return undefined;
+  const end = at + headerBytes + bodyLengthAt(piece, at);
+  return end > piece.length ? undefined : end;
+}
+
 /**
  * Cuts a byte stream into frames, whatever the pieces it comes in. A frame that lies whole in one piece is a view on
- * it; only a frame cut across pieces is copied. Never holds more than one frame.
+ * it; only a frame cut across pieces is copied, into a buffer of its own length. Never holds more than one frame. After
+ * an error it must not be used again: the link ends.
  */
 export class FrameDecoder {
-  private partial: Buffer | undefined;
-  private partialBytes = 0;
+  /** The unfinished frame: room for its header, and once that is whole, for all of it. */
+  private held: Buffer | undefined;
+  private filled = 0;
 
   /** Bytes of an unfinished frame that are held. */
   get heldBytes(): number {
-    return this.partialBytes;
+    return this.filled;
   }
 
   /**
    * Takes a piece and calls `onFrame` for each frame that it completes, in order.
-   * @throws EntremiseError `frame-too-large` before anything of such a frame is kept
+   * @throws EntremiseError `frame-too-large` before anything of such a body is kept
    */
   push(piece: Buffer, onFrame: (frame: Frame) => void): void {
-    let at = this.partial === undefined ? 0 : this.fillPartial(piece, onFrame);
-    while (piece.length - at >= headerBytes) {
-      const end = at + headerBytes + bodyLengthAt(piece, at);
-      if (end > piece.length) break;
-      onFrame(parseHeader(piece.subarray(at, end)));
-      at = end;
-    }
-    if (at < piece.length) this.startPartial(piece.subarray(at));
-  }
-
-  private startPartial(rest: Buffer): void {
-    this.partial = Buffer.allocUnsafe(headerBytes + maxBodyBytes);
-    this.partialBytes = rest.copy(this.partial, 0);
-  }
-
-  /** Completes the held frame from the start of `piece`; returns how much of the piece it took. */
-  private fillPartial(piece: Buffer, onFrame: (frame: Frame) => void): number {
-    const held = this.partial as Buffer;
     let at = 0;
-    if (this.partialBytes < headerBytes) {
-      at = piece.copy(held, this.partialBytes, 0, headerBytes - this.partialBytes);
-      this.partialBytes += at;
-      if (this.partialBytes < headerBytes) return at;
+    while (at < piece.length) {
+      const end = this.held === undefined ? endOfWholeFrame(piece, at) : undefined;
+      if (end !== undefined) onFrame(parseHeader(piece.subarray(at, end)));
+      at = end ?? at + this.fill(piece, at, onFrame);
     }
+  }
+
+  /** Completes the held header, or the held frame, from the piece; returns how many bytes it took. */
+  private fill(piece: Buffer, at: number, onFrame: (frame: Frame) => void): number {
+    this.held ??= Buffer.allocUnsafe(headerBytes);
+    const held = this.held;
+    const taken = piece.copy(held, this.filled, at);
+    this.filled += taken;
+    if (this.filled < held.length) return taken;
     const total = headerBytes + bodyLengthAt(held, 0);
-    const taken = piece.copy(held, this.partialBytes, at, at + total - this.partialBytes);
-    this.partialBytes += taken;
-    at += taken;
-    if (this.partialBytes < total) return at;
-    this.partial = undefined;
-    this.partialBytes = 0;
-    onFrame(parseHeader(held.subarray(0, total)));
-    return at;
+    if (held.length < total) {
+      this.held = Buffer.allocUnsafe(total);
+      held.copy(this.held);
+      return taken;
+    }
+    this.held = undefined;
+    this.filled = 0;
+    onFrame(parseHeader(held));
+    return taken;
   }
 }

@@ -6,12 +6,13 @@ import {
   message,
   oneOf,
   optional,
+  sentence,
   text,
-  u16,
+  u8,
   u32,
   uint,
 } from '../fields.ts';
-import { capabilities } from './link.ts';
+import { capabilities, refusedBy, suite } from './shared.ts';
 
 /** Why a terminal attaches; the owner decides per purpose (P6.3). */
 export const purpose = oneOf({ assistance: 1, service: 2 });
@@ -63,31 +64,31 @@ export const attached = message('ATTACHED', {
   inner: optional(3, bytes(1, 1024)),
   signature: optional(4, bytes(64)),
   /** A number of the error catalogue. */
-  error: optional(5, uint(255)),
-  by: optional(6, oneOf({ grant: 1, owner: 2, server: 3, mediator: 4, terminal: 5 })),
-  message: optional(7, text(512)),
+  error: optional(5, u8),
+  by: optional(6, refusedBy),
+  message: optional(7, sentence(512)),
 });
 export type Attached = MessageOf<typeof attached>;
 
 /** DETACH: either end frees the label for good (P1.2). */
-export const detach = message('DETACH', { label: field(1, u32), reason: optional(2, uint(255)) });
+export const detach = message('DETACH', { label: field(1, u32), reason: optional(2, u8) });
 export type Detach = MessageOf<typeof detach>;
 
 /** UNROUTED: the far link of the label is gone (P4.3). */
-export const unrouted = message('UNROUTED', { label: field(1, u32), reason: field(2, uint(255)) });
+export const unrouted = message('UNROUTED', { label: field(1, u32), reason: field(2, u8) });
 export type Unrouted = MessageOf<typeof unrouted>;
 
 /** CHANNEL: offer, accept and upkeep of a UDP channel over the link (P7.1). */
 export const channel = message('CHANNEL', {
   step: field(1, oneOf({ offer: 1, accept: 2, refuse: 3, up: 4, rekey: 5, rekeyed: 6, close: 7 })),
   nonce: optional(2, bytes(32)),
-  suites: optional(3, list(oneOf({ 'aes-128-gcm': 1, 'chacha20-poly1305': 2 }), 8)),
+  suites: optional(3, list(suite, 8)),
   cid: optional(4, u32),
-  epoch: optional(5, uint(255)),
-  suite: optional(6, oneOf({ 'aes-128-gcm': 1, 'chacha20-poly1305': 2 })),
+  epoch: optional(5, u8),
+  suite: optional(6, suite),
   /** The address the server sees the channel come from, address:number. */
   observed: optional(7, text(64)),
-  reason: optional(8, uint(255)),
+  reason: optional(8, u8),
 });
 export type Channel = MessageOf<typeof channel>;
 
@@ -95,8 +96,10 @@ export type Channel = MessageOf<typeof channel>;
 export const portroute = message('PORTROUTE', {
   label: field(1, u32),
   port: field(2, u32),
+  /** With `made`: the number that this side puts in its packets. */
   route: optional(3, u32),
-  step: field(4, oneOf({ make: 1, made: 2, withdraw: 3 })),
-  number: optional(5, u16),
+  step: field(4, oneOf({ make: 1, made: 2, withdraw: 3, refuse: 4 })),
+  /** With `refuse`: a number of the error catalogue. */
+  reason: optional(5, u8),
 });
 export type Portroute = MessageOf<typeof portroute>;

@@ -1,5 +1,6 @@
 import { EntremiseError } from '../../base/errors.ts';
 import { type IpText, ipFamilyOf, ipFromBytes, ipToBytes } from '../ip.ts';
+import { dataOffsetBytes, maxDatagramBytes } from '../spec.ts';
 
 /** The bodies with fixed layout (docs/protocol.md §4): big-endian, no padding, lengths exact. */
 
@@ -24,10 +25,19 @@ export function writeOffset(into: Buffer, value: number, at: number): void {
   into.writeBigUInt64BE(BigInt(value), at);
 }
 
-/** DATA: offset u64, then the bytes (P1.4). The view shares memory with `body`. */
+/** DATA: offset u64, then the bytes (P1.4). The hot path writes both straight into its slab instead. */
+export function encodeData(offset: number, bytes: Uint8Array): Buffer {
+  const body = Buffer.allocUnsafe(dataOffsetBytes + bytes.length);
+  writeOffset(body, offset, 0);
+  body.set(bytes, dataOffsetBytes);
+  return body;
+}
+
+/** The fields of a DATA body; `bytes` shares memory with it. */
 export function decodeData(body: Buffer): { readonly offset: number; readonly bytes: Buffer } {
-  if (body.length <= 8) throw new EntremiseError('bad-request', { message: 'DATA carries no bytes.' });
-  return { offset: readOffset('DATA', body, 0), bytes: body.subarray(8) };
+  if (body.length <= dataOffsetBytes)
+    throw new EntremiseError('bad-request', { message: 'DATA carries no bytes.' });
+  return { offset: readOffset('DATA', body, 0), bytes: body.subarray(dataOffsetBytes) };
 }
 
 /** FIN: the offset that it occupies (P1.4). */
@@ -45,7 +55,9 @@ export function decodeFin(body: Buffer): number {
 
 /** RESET: one number of the error catalogue (P3.5). */
 export function encodeReset(reason: number): Buffer {
-  return Buffer.from([reason]);
+  const body = Buffer.allocUnsafe(1);
+  body.writeUInt8(reason, 0);
+  return body;
 }
 
 /** The reason of a RESET, a number of the error catalogue. */
@@ -54,7 +66,7 @@ export function decodeReset(body: Buffer): number {
   return body.readUInt8(0);
 }
 
-/** WINDOW (P3.1). On stream 0 `received` and `limit` count messages (P3.7). */
+/** The fields of a WINDOW (P3.1). On stream 0 `received` and `limit` count messages (P3.7). */
 export interface Window {
   readonly received: number;
   readonly limit: number;
@@ -80,7 +92,7 @@ export function decodeWindow(body: Buffer): Window {
   };
 }
 
-/** CREDIT (P2.3): both are totals since the label, or the link, began. */
+/** The fields of a CREDIT (P2.3): both are totals since the label, or the link, began. */
 export interface Credit {
   readonly allowed: number;
   readonly linkReceived: number;
@@ -122,38 +134,56 @@ export interface Datagram {
 }
 
 const hasLocalAddress = 0x10;
+const datagramHeadBytes = 7;
 
-/** The body of a DATAGRAM, before it is cut into parts: port u32, shape u8 (family 4 or 6; 0x10: local address), number u16, peer, [local], bytes. */
+/**
+ * The body of a DATAGRAM, before it is cut into parts: port u32, shape u8 (family 4 or 6; 0x10: local address), number
+ * u16, peer, [local], bytes.
+ * @throws EntremiseError `frame-too-large` for more bytes than a datagram has, `bad-request` for addresses that are none
+ * or of two families
+ */
 export function encodeDatagram(datagram: Datagram): Buffer {
-  const peer = ipToBytes(datagram.peerAddress);
-  const local = datagram.localAddress === undefined ? undefined : ipToBytes(datagram.localAddress);
-  const head = Buffer.allocUnsafe(7);
+  const { peerAddress, localAddress } = datagram;
+  if (datagram.bytes.length > maxDatagramBytes) {
+    throw new EntremiseError('frame-too-large', {
+      message: `A datagram of ${datagram.bytes.length} bytes cannot be sent, ${maxDatagramBytes} are allowed.`,
+    });
+  }
+  const family = ipFamilyOf(peerAddress);
+  if (localAddress !== undefined && ipFamilyOf(localAddress) !== family)
+    throw new EntremiseError('bad-request', { message: 'DATAGRAM has addresses of two families.' });
+  const head = Buffer.allocUnsafe(datagramHeadBytes);
   head.writeUInt32BE(datagram.port, 0);
-  head.writeUInt8(ipFamilyOf(datagram.peerAddress) | (local === undefined ? 0 : hasLocalAddress), 4);
+  head.writeUInt8(family | (localAddress === undefined ? 0 : hasLocalAddress), 4);
   head.writeUInt16BE(datagram.peerNumber, 5);
-  return Buffer.concat(
-    local === undefined ? [head, peer, datagram.bytes] : [head, peer, local, datagram.bytes],
-  );
+  const local = localAddress === undefined ? [] : [ipToBytes(localAddress)];
+  return Buffer.concat([head, ipToBytes(peerAddress), ...local, datagram.bytes]);
+}
+
+function addressBytes(shape: number): 4 | 16 {
+  const family = shape & ~hasLocalAddress;
+  if (family === 4) return 4;
+  if (family === 6) return 16;
+  throw new EntremiseError('bad-request', { message: 'DATAGRAM has an unknown shape.' });
 }
 
 /** The fields of a whole DATAGRAM body; `bytes` shares memory with it. */
 export function decodeDatagram(body: Buffer): Datagram {
-  if (body.length < 7)
-    throw new EntremiseError('bad-request', { message: 'DATAGRAM is shorter than its header.' });
+  const tooShort = () =>
+    new EntremiseError('bad-request', { message: 'DATAGRAM is shorter than its header.' });
+  if (body.length < datagramHeadBytes) throw tooShort();
   const shape = body.readUInt8(4);
-  const width = (shape & 0x0f) === 4 ? 4 : (shape & 0x0f) === 6 ? 16 : undefined;
-  if (width === undefined || (shape & ~0x1f) !== 0) {
-    throw new EntremiseError('bad-request', { message: 'DATAGRAM has an unknown shape.' });
-  }
+  const localAt = datagramHeadBytes + addressBytes(shape);
   const local = (shape & hasLocalAddress) !== 0;
-  const bytesAt = 7 + width * (local ? 2 : 1);
-  if (body.length < bytesAt)
-    throw new EntremiseError('bad-request', { message: 'DATAGRAM is shorter than its header.' });
+  const bytesAt = local ? localAt + addressBytes(shape) : localAt;
+  if (body.length < bytesAt) throw tooShort();
+  if (body.length - bytesAt > maxDatagramBytes)
+    throw new EntremiseError('bad-request', { message: 'DATAGRAM carries more than a datagram can.' });
   return {
     port: body.readUInt32BE(0),
-    peerAddress: ipFromBytes(body.subarray(7, 7 + width)),
+    peerAddress: ipFromBytes(body.subarray(datagramHeadBytes, localAt)),
     peerNumber: body.readUInt16BE(5),
-    ...(local ? { localAddress: ipFromBytes(body.subarray(7 + width, bytesAt)) } : {}),
+    ...(local ? { localAddress: ipFromBytes(body.subarray(localAt, bytesAt)) } : {}),
     bytes: body.subarray(bytesAt),
   };
 }

@@ -1,3 +1,4 @@
+import { decodeCbor } from '../cbor.ts';
 import {
   bool,
   constant,
@@ -8,12 +9,15 @@ import {
   message,
   oneOf,
   optional,
+  sentence,
   text,
+  u8,
   u16,
   u32,
   uint,
   union,
 } from '../fields.ts';
+import { carrier, refusedBy } from './shared.ts';
 
 /** TCP or UDP. */
 export const protocol = oneOf({ tcp: 6, udp: 17 });
@@ -113,6 +117,17 @@ export const command = union(
 );
 export type Command = MessageOf<typeof command>;
 
+/**
+ * The `id` of a COMMAND body whatever else stands in it, so that one which this version does not know can be answered
+ * `unsupported`; undefined when there is none.
+ * @throws EntremiseError `bad-request` when the body is no CBOR of the profile
+ */
+export function commandIdOf(body: Uint8Array): number | undefined {
+  const map = decodeCbor(body);
+  const value = map instanceof Map ? map.get(0) : undefined;
+  return typeof value === 'number' && value <= 0xffff_ffff ? value : undefined;
+}
+
 /** The command with that verb. */
 export type CommandOf<V extends Verb> = Extract<Command, { readonly verb: V }>;
 
@@ -141,9 +156,9 @@ const limitListing = message('limit', {
 /** RESULT: the answer to a COMMAND (P5). `code` 0 is success, else a number of the error catalogue. */
 export const result = message('RESULT', {
   id: field(0, u32),
-  code: field(1, uint(255)),
-  message: optional(2, text(512)),
-  by: optional(3, oneOf({ grant: 1, owner: 2, server: 3, mediator: 4, terminal: 5 })),
+  code: field(1, u8),
+  message: optional(2, sentence(512)),
+  by: optional(3, refusedBy),
   /** OPEN, REDIRECT: the id of the port. */
   port: optional(4, u32),
   /** OPEN: the port's address. CONNECT: the target's address that was used. */
@@ -152,7 +167,7 @@ export const result = message('RESULT', {
   /** CONNECT: first `limit` for bytes towards the target (P3.4). */
   limit: optional(7, uint()),
   /** REDIRECT: the channel in force. */
-  channel: optional(8, oneOf({ tcp: 1, udp: 2 })),
+  channel: optional(8, carrier),
   ports: optional(9, list(portListing, 128)),
   limits: optional(10, list(limitListing, 64)),
   addresses: optional(11, list(ipAddress, 64)),

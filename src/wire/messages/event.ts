@@ -11,6 +11,7 @@ import {
   uint,
   union,
 } from '../fields.ts';
+import { carrier } from './shared.ts';
 
 const kindNumbers = {
   connected: 1,
@@ -84,7 +85,7 @@ export const event = union(
     channel: message('channel', {
       kind: kind('channel'),
       ...common,
-      channel: field(12, oneOf({ tcp: 1, udp: 2 })),
+      channel: field(12, carrier),
     }),
     /** ICMP said that the destination of a datagram cannot be reached (P5.9). */
     unreachable: message('unreachable', {

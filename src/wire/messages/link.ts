@@ -7,13 +7,15 @@ import {
   message,
   oneOf,
   optional,
+  sentence,
   text,
+  u8,
   u32,
   uint,
 } from '../fields.ts';
+import { capabilities } from './shared.ts';
 
-/** Capability names as they travel in HELLO and CHALLENGE (link-wise), ATTACH and ATTACHED (end to end) (P1.5). */
-export const capabilities = list(text(32), 64);
+export { capabilities } from './shared.ts';
 
 /** The two kinds of member. */
 export const role = oneOf({ mediator: 1, terminal: 2 });
@@ -23,7 +25,7 @@ export type Role = 'mediator' | 'terminal';
 
 /** HELLO: the member's first frame (P6.1). */
 export const hello = message('HELLO', {
-  versions: field(1, list(uint(255), 16)),
+  versions: field(1, list(u8, 16)),
   role: field(2, role),
   /** Ed25519 public key. */
   key: field(3, bytes(32)),
@@ -41,7 +43,7 @@ export type Hello = MessageOf<typeof hello>;
 
 /** CHALLENGE: the server's answer to HELLO (P6.1). */
 export const challenge = message('CHALLENGE', {
-  version: field(1, uint(255)),
+  version: field(1, u8),
   nonce: field(2, bytes(32)),
   /** Random, one life of the server process. */
   bootId: field(3, bytes(16)),
@@ -84,8 +86,8 @@ export type Pong = MessageOf<typeof pong>;
 /** GOAWAY: the sender ends the link; nothing but this makes the end of a link a clean one (P3.6). */
 export const goaway = message('GOAWAY', {
   /** A number of the error catalogue. */
-  reason: field(1, uint(255)),
-  message: optional(2, text(512)),
+  reason: field(1, u8),
+  message: optional(2, sentence(512)),
   /** Do not come back before this long. */
   afterMs: optional(3, u32),
   /** host:port of a server to try instead. */
@@ -98,6 +100,6 @@ export const statement = message('STATEMENT', {
   documents: optional(1, list(text(16_384), 512)),
   id: optional(2, u32),
   /** 0 for accepted, else a number of the error catalogue. */
-  results: optional(3, list(uint(255), 512)),
+  results: optional(3, list(u8, 512)),
 });
 export type Statement = MessageOf<typeof statement>;
