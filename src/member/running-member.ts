@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
+import { type Deferred, deferred } from '../base/deferred.ts';
+import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
+import type { SigningKey } from '../base/keys.ts';
+import type { Log } from '../base/log.ts';
+import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+import type { Welcomed } from '../session/handshake.ts';
+import { Member, type MemberHandlers } from '../session/member.ts';
+import type { MemberLink } from '../session/member-link.ts';
+import { connectTls } from '../transport/tls.ts';
+import type { Transport } from '../transport/transport.ts';
+import { type Statement, statement } from '../wire/messages/link.ts';
+import { alpnProtocol, frameType } from '../wire/spec.ts';
+import type { MemberDirectory } from './directory.ts';
+import { TrustKeeper } from './trust-keeper.ts';
+
+/** How often a member that is otherwise silent speaks, until the NAT's patience has been learned (P8). */
+export const defaultKeepaliveMs = 25_000;
+
+/** How long one try to reach the server may take, TLS included. */
+const connectTimeoutMs = 10_000;
+
+/** What a member program tells its link's owner; STATEMENT is dealt with here. */
+export type RunningMemberHandlers = Omit<MemberHandlers, 'onStatement'>;
+
+/** What a member program is started with. */
+export interface RunningMemberOptions {
+  readonly directory: MemberDirectory;
+  readonly role: 'mediator' | 'terminal';
+  readonly software: string;
+  readonly capabilities: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly handlers: RunningMemberHandlers;
+  readonly keepaliveMs?: number;
+  /** Instead of the addresses of the trust statement and the membership. */
+  readonly servers?: readonly ServerAddress[];
+  /** Socket options of the link that need the addon. */
+  tune?(socket: TLSSocket): void;
+}
+
+/** A member program: identity, what it believes, and its link, kept alive. */
+export interface RunningMember {
+  readonly key: SigningKey;
+  /** 16 random bytes: this process life (P4.1). */
+  readonly instance: Buffer;
+  readonly trust: TrustKeeper;
+  readonly member: Member;
+  /**
+   * Hands documents to the server (P6.2); one entry each: undefined when accepted.
+   * @throws EntremiseError `link-lost` when the link goes before the answer
+   */
+  pushDocuments(documents: readonly string[]): Promise<(ErrorCode | undefined)[]>;
+  /** Ends the link; nothing goes on. */
+  stop(): void;
+}
+
+function serversOf(options: RunningMemberOptions, trust: TrustKeeper): readonly ServerAddress[] {
+  if (options.servers !== undefined && options.servers.length > 0) return options.servers;
+  const known = trust.current.serverAddresses;
+  return known.length > 0 ? known : options.directory.requireMembership().servers.map(parseServerAddress);
+}
+
+/** Tries the servers in turn, one a try. */
+function connector(options: RunningMemberOptions, trust: TrustKeeper): () => Promise<Transport> {
+  let tries = 0;
+  return () => {
+    const servers = serversOf(options, trust);
+    const server = servers[tries++ % servers.length];
+    if (server === undefined) {
+      throw new EntremiseError('bad-config', {
+        message: 'No server address is known; enrol again with --server.',
+      });
+    }
+    return connectTls({
+      host: server.host,
+      port: server.number,
+      alpn: alpnProtocol,
+      expectedPins: trust.current.serverPins.map(pin => Buffer.from(pin, 'base64url')),
+      timeoutMs: connectTimeoutMs,
+      ...(options.tune === undefined ? {} : { tune: options.tune }),
+    });
+  };
+}
+
+/** Answers to STATEMENTs of ours, by their id. */
+class DocumentPushes {
+  private readonly waiting = new Map<number, Deferred<(ErrorCode | undefined)[]>>();
+  private nextId = 1;
+
+  push(link: MemberLink | undefined, documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
+    if (link === undefined) return Promise.reject(new EntremiseError('link-lost'));
+    const id = this.nextId++;
+    const answer = deferred<(ErrorCode | undefined)[]>();
+    this.waiting.set(id, answer);
+    link.driver.send(frameType.statement, statement.toBytes({ id, documents }));
+    return answer.promise;
+  }
+
+  onAnswer(message: Statement): void {
+    const { id = 0, results = [] } = message;
+    this.waiting
+      .get(id)
+      ?.resolve(results.map(number => (number === 0 ? undefined : (errorCodeOf(number) ?? 'internal'))));
+    this.waiting.delete(id);
+  }
+
+  onOffline(): void {
+    for (const answer of this.waiting.values()) answer.reject(new EntremiseError('link-lost'));
+    this.waiting.clear();
+  }
+}
+
+/**
+ * Starts a member from its directory.
+ * @throws EntremiseError `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
+ */
+export async function startMember(options: RunningMemberOptions): Promise<RunningMember> {
+  const {
+    directory,
+    role,
+    software,
+    capabilities,
+    clock,
+    log,
+    handlers,
+    keepaliveMs = defaultKeepaliveMs,
+  } = options;
+  const key = directory.key();
+  const instance = randomBytes(16);
+  const trust = await TrustKeeper.load({ directory, clock, log });
+  const pushes = new DocumentPushes();
+  const identity = { role, signer: key, instance, software, capabilities };
+  const member = new Member(
+    { connect: connector(options, trust), identity, clock, log, keepaliveMs, random: Math.random },
+    {
+      ...handlers,
+      onOnline(link: MemberLink, welcomed: Welcomed) {
+        trust.learnTime(welcomed.serverTimeMs);
+        handlers.onOnline(link, welcomed);
+      },
+      onOffline(error, retryInMs) {
+        pushes.onOffline();
+        handlers.onOffline(error, retryInMs);
+      },
+      onStatement(message) {
+        if (message.results !== undefined) pushes.onAnswer(message);
+        void trust.accept(message.documents ?? []);
+      },
+    },
+  );
+  member.start();
+  return {
+    key,
+    instance,
+    trust,
+    member,
+    pushDocuments: documents => pushes.push(member.link, documents),
+    stop: () => member.stop(),
+  };
+}

@@ -1,0 +1,204 @@
+import type { Clock } from '../base/clock.ts';
+import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import {
+  type AcceptedGrant,
+  acceptGrant,
+  acceptTrust,
+  type MemberStatement,
+  type TrustStatement,
+  verifyGrant,
+  verifyMemberStatement,
+  verifyTrustStatement,
+} from '../policy/documents.ts';
+import {
+  raiseTrustedTime,
+  startTrustedTime,
+  type TrustedTime,
+  trustedTimeMs,
+} from '../policy/trusted-time.ts';
+import type { MemberDirectory, Membership } from './directory.ts';
+
+/**
+ * What a member believes (P6.2): the trust statement with the highest seq that verifies, its own statement, the time of
+ * P6.7, and on a terminal its grants. Nothing is believed because the server says so; documents are verified here, once,
+ * and kept.
+ */
+
+/** When this program was built: no trusted time is before it. Replaced by the bundler. */
+const builtMs = Date.UTC(2026, 10, 22);
+
+/** See the head of this file. */
+export class TrustKeeper {
+  private readonly directory: MemberDirectory;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private readonly listeners = new Set<() => void>();
+  private membership: Membership;
+  private trust: TrustStatement;
+  private self: MemberStatement;
+  private time: TrustedTime;
+  private readonly ownGrants = new Map<string, AcceptedGrant>();
+
+  private constructor(
+    options: TrustKeeperOptions,
+    membership: Membership,
+    trust: TrustStatement,
+    self: MemberStatement,
+  ) {
+    this.directory = options.directory;
+    this.clock = options.clock;
+    this.log = options.log;
+    this.membership = membership;
+    this.trust = trust;
+    this.self = self;
+    this.time = startTrustedTime(builtMs, trust.issuedAtMs, options.clock.now());
+  }
+
+  /**
+   * Reads and verifies what the directory holds.
+   * @throws EntremiseError `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
+   */
+  static async load(options: TrustKeeperOptions): Promise<TrustKeeper> {
+    const membership = options.directory.requireMembership();
+    // The file is as private as the key beside it, so the statement kept there vouches for its own keys.
+    const trust = await verifyKeptTrust(membership.trust);
+    const self = await verifyMemberStatement(membership.statement, trust);
+    const keeper = new TrustKeeper(options, membership, trust, self);
+    await keeper.accept(options.directory.grants());
+    return keeper;
+  }
+
+  /** The trust statement in force. */
+  get current(): TrustStatement {
+    return this.trust;
+  }
+
+  /** The member's own statement. */
+  get own(): MemberStatement {
+    return this.self;
+  }
+
+  /** The grants of this member that are in time and not revoked. */
+  get grants(): readonly AcceptedGrant[] {
+    return [...this.ownGrants.values()];
+  }
+
+  /** Trusted time (P6.7), milliseconds since 1970. */
+  timeMs(): number {
+    return trustedTimeMs(this.time, this.clock.wallTimeMs(), this.clock.now());
+  }
+
+  /** Time learned from the server's WELCOME: moves forwards only. */
+  learnTime(serverTimeMs: number): void {
+    this.time = raiseTrustedTime(this.time, serverTimeMs, this.clock.now());
+  }
+
+  /** Calls `run` after every change of what is believed. Returns how to stop. */
+  onChange(run: () => void): () => void {
+    this.listeners.add(run);
+    return () => this.listeners.delete(run);
+  }
+
+  /**
+   * Verifies another member's statement.
+   * @throws EntremiseError `document-invalid`, `key-revoked`
+   */
+  verifyMember(text: string): Promise<MemberStatement> {
+    return verifyMemberStatement(text, this.trust);
+  }
+
+  /**
+   * Verifies a grant and fixes its expiry on the monotonic clock (P6.3).
+   * @throws EntremiseError `grant-invalid`, `grant-expired`, `grant-revoked`
+   */
+  async verifyGrant(text: string): Promise<AcceptedGrant> {
+    const timeMs = this.timeMs();
+    return acceptGrant(await verifyGrant(text, this.trust, timeMs), timeMs, this.clock.now());
+  }
+
+  /** Verifies documents one by one and keeps what counts; one entry each: undefined, or why it was refused. */
+  async accept(documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
+    const outcomes: (ErrorCode | undefined)[] = [];
+    for (const text of documents) outcomes.push(await this.acceptOne(text));
+    if (outcomes.includes(undefined)) for (const run of this.listeners) run();
+    return outcomes;
+  }
+
+  private async acceptOne(text: string): Promise<ErrorCode | undefined> {
+    try {
+      const type = documentType(text);
+      if (type === 'entremise-trust+jwt') await this.acceptTrust(text);
+      else if (type === 'entremise-grant+jwt') await this.acceptOwnGrant(text);
+      else await this.acceptOwnStatement(text);
+      return undefined;
+    } catch (thrown) {
+      const { code, message } = asEntremiseError(thrown);
+      this.log.info({ code, reason: message }, 'document not accepted');
+      return code;
+    }
+  }
+
+  private async acceptTrust(text: string): Promise<void> {
+    const candidate = await verifyTrustStatement(text, this.trust.authorityKeys);
+    const accepted = acceptTrust(this.trust, candidate);
+    if (accepted === this.trust) return;
+    this.trust = accepted;
+    this.time = raiseTrustedTime(this.time, accepted.issuedAtMs, this.clock.now());
+    this.keep({ ...this.membership, trust: accepted.text });
+    for (const [id, grant] of this.ownGrants) {
+      if (accepted.revokedGrants.has(grant.id)) this.ownGrants.delete(id);
+    }
+  }
+
+  private async acceptOwnGrant(text: string): Promise<void> {
+    const grant = await this.verifyGrant(text);
+    if (this.ownGrants.has(grant.id)) return;
+    this.ownGrants.set(grant.id, grant);
+    if (!this.directory.grants().includes(text)) this.directory.saveGrant(grant.id, text);
+  }
+
+  private async acceptOwnStatement(text: string): Promise<void> {
+    const statement = await this.verifyMember(text);
+    if (statement.key !== this.self.key || statement.seq <= this.self.seq) return;
+    this.self = statement;
+    this.keep({ ...this.membership, statement: text, name: statement.name });
+  }
+
+  private keep(membership: Membership): void {
+    this.membership = membership;
+    this.directory.saveMembership(membership);
+  }
+}
+
+/** What a {@link TrustKeeper} needs. */
+export interface TrustKeeperOptions {
+  readonly directory: MemberDirectory;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+function jsonPart(text: string, index: number): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(
+      Buffer.from(text.split('.')[index] ?? '', 'base64url').toString('utf8'),
+    );
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** The `typ` that a document claims, unverified: decides which verifier it is handed to. */
+export function documentType(text: string): string {
+  return String(jsonPart(text, 0).typ);
+}
+
+/** Verifies a trust statement by the keys in itself: for one whose place vouches for it. */
+async function verifyKeptTrust(text: string): Promise<TrustStatement> {
+  const keys = jsonPart(text, 1).authorityKeys;
+  if (Array.isArray(keys)) return verifyTrustStatement(text, keys.map(String));
+  throw new EntremiseError('state-unreadable', {
+    message: 'The trust statement kept on disk is damaged; enrol again.',
+  });
+}
