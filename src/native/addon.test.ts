@@ -214,8 +214,11 @@ test('a watch may be closed in its own callback', async t => {
   t.is(told, 1);
 });
 
-/** Runs `body` (with `native` and `net` in scope) in a worker until it posts; then lets `end` end the worker. */
-async function inWorker(body: string, end: (worker: Worker) => unknown): Promise<string[]> {
+/**
+ * Runs `body` (with `native` and `net` in scope) in a worker until it posts, lets `end` end the worker, and waits
+ * for that. What was posted, and the message of what was thrown.
+ */
+async function inWorker(body: string, end: (worker: Worker) => unknown) {
   const source = `
     const { parentPort, workerData } = require('node:worker_threads');
     const net = require('node:net');
@@ -227,13 +230,16 @@ async function inWorker(body: string, end: (worker: Worker) => unknown): Promise
     });`;
   const addon = new URL('./addon.js', import.meta.url).href;
   const worker = new Worker(source, { eval: true, workerData: addon });
-  const sockets = await new Promise<string[]>((resolve, reject) => {
-    worker.once('message', resolve).once('error', reject);
+  let thrown = '';
+  worker.on('error', error => {
+    thrown = error.message;
   });
   const exited = new Promise(resolve => worker.once('exit', resolve));
+  const posted = new Promise<string[]>(resolve => worker.once('message', resolve));
+  const sockets = await Promise.race([posted, exited.then((): string[] => [])]);
   await end(worker);
   await exited;
-  return sockets;
+  return { sockets, thrown };
 }
 
 const holdsEverything = `
@@ -254,7 +260,7 @@ for (const [how, end] of [
 ] as const) {
   test(`when a worker is ${how}, every fd that the addon held for it is closed`, async t => {
     for (let round = 0; round < 5; round++) {
-      const sockets = await inWorker(holdsEverything, end);
+      const { sockets } = await inWorker(holdsEverything, end);
       t.is(sockets.length, 22);
       t.deepEqual(
         fdTargets().filter(target => sockets.includes(target)),
@@ -274,7 +280,8 @@ test('watches of a worker do not keep it alive', async t => {
         server.unref();
       });
     });`;
-  const sockets = await inWorker(body, () => {});
+  const { sockets } = await inWorker(body, () => {});
+  t.is(sockets.length, 1);
   t.deepEqual(
     fdTargets().filter(target => sockets.includes(target)),
     [],
@@ -292,11 +299,6 @@ test('what a watch callback throws is an uncaught exception of its thread', asyn
         socket.write('x');
       });
     });`;
-  let thrown = '';
-  await inWorker(body, worker => {
-    worker.on('error', error => {
-      thrown = error.message;
-    });
-  });
+  const { thrown } = await inWorker(body, () => {});
   t.is(thrown, 'from the callback');
 });

@@ -63,8 +63,9 @@ export class ReservedTcp {
   }
 
   /**
-   * Makes `server` listen on the number. It should have been made with allowHalfOpen and pauseOnConnect.
-   * On failure the number is still held.
+   * Makes `server` listen on the number, with a queue of `backlog` (at least 1) connections that it has not
+   * accepted yet. It should have been made with allowHalfOpen and pauseOnConnect. On failure the number is
+   * still held.
    * @throws EntremiseError wrong-state, aborted (closed meanwhile), and what {@link ReservedTcp.reserve} throws
    */
   async listen(server: Server, backlog: number): Promise<void> {
@@ -72,8 +73,8 @@ export class ReservedTcp {
     const listen = (fd: number) => {
       // The kernel checks the number again and would stumble over a connection in TIME_WAIT.
       this.#native.setReuseAddress(fd, true);
-      // Only the positional backlog counts beside an fd.
-      return server.listen({ fd }, backlog);
+      // Only the positional backlog counts beside an fd, and 0 would mean Node's default.
+      return server.listen({ fd }, Math.max(backlog, 1));
     };
     this.#handOver(listen, () => server.close());
     try {
@@ -120,6 +121,8 @@ export class ReservedTcp {
     this.#state = { kind: 'closed' };
     if (state.kind === 'held') this.#native.close(state.fd);
     if (state.kind !== 'handing-over') return;
+    // The connection may just have been made: a RST frees the number at once, a FIN would not.
+    this.#native.setLingerZero(state.spareFd);
     this.#native.close(state.spareFd);
     state.letGo();
   }

@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
+import { requireAddon } from './addon.ts';
+import { fdOf } from './fd-of.ts';
 
 /** Resolves when `holds` does; rejects with `what` when it does not within `withinMs`. */
 export async function until(what: string, holds: () => boolean, withinMs = 10_000): Promise<void> {
@@ -48,14 +50,15 @@ export async function pair(nearIs: 'connected' | 'accepted'): Promise<{ near: So
     : { near: accepted, device: connected };
 }
 
-/** Reads to the end. The text, and how it ended: 'fin' or the error's code. */
+/** Reads to the end. The text, and how it ended: 'fin' or the error's code, also where Node takes a RST for a FIN. */
 export function readAll(socket: Socket): Promise<{ text: string; end: string }> {
+  const native = requireAddon();
   let text = '';
   return new Promise(resolve => {
     socket.on('data', chunk => {
       text += chunk.toString('latin1');
     });
-    socket.on('end', () => resolve({ text, end: 'fin' }));
+    socket.on('end', () => resolve({ text, end: native.socketError(fdOf(socket) ?? -1) ?? 'fin' }));
     socket.on('error', error => resolve({ text, end: 'code' in error ? String(error.code) : error.message }));
     socket.resume();
   });
@@ -75,4 +78,9 @@ export function fdTargets(): string[] {
 /** The kernel's name of the socket behind `fd`: the same for every fd of it. */
 export function socketOf(fd: number): string {
   return readlinkSync(`/proc/self/fd/${fd}`);
+}
+
+/** Resolves when Node has closed `socket`, whatever the reason. */
+export function closeOf(socket: Socket): Promise<void> {
+  return new Promise(resolve => socket.once('close', () => resolve()));
 }

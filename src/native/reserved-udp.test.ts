@@ -1,0 +1,110 @@
+import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import test from 'ava';
+import { EntremiseError } from '../base/errors.ts';
+import { requireAddon } from './addon.ts';
+import { ReservedUdp } from './reserved-udp.ts';
+
+const native = requireAddon();
+
+function socketFor(address: string, reuseAddr = false): Socket {
+  return address.includes(':')
+    ? dgram.createSocket({ type: 'udp6', ipv6Only: true, reuseAddr })
+    : dgram.createSocket({ type: 'udp4', reuseAddr });
+}
+
+/** What comes of binding that number as Node can. */
+async function bindByNode(address: string, port: number, reuseAddr: boolean): Promise<string> {
+  const socket = socketFor(address, reuseAddr);
+  return new Promise(resolve => {
+    socket.once('error', error => resolve('code' in error ? String(error.code) : error.message));
+    socket.bind({ address, port, exclusive: true }, () => socket.close(() => resolve('bound')));
+  });
+}
+
+async function received(socket: Socket): Promise<{ bytes: Buffer; from: RemoteInfo }> {
+  const [bytes, from] = await once(socket, 'message');
+  return { bytes, from };
+}
+
+for (const address of ['127.0.0.1', '127.0.0.9', '::1', '0.0.0.0', '::']) {
+  test(`a UDP number of ${address} is nobody else's, held or handed over, until it is closed`, async t => {
+    const reserved = ReservedUdp.reserve(native, address, 0);
+    t.is(reserved.address, address);
+    for (const reuseAddr of [false, true])
+      t.is(await bindByNode(address, reserved.port, reuseAddr), 'EADDRINUSE');
+    const socket = socketFor(address);
+    reserved.bind(socket);
+    t.is(socket.address().port, reserved.port);
+    for (const reuseAddr of [false, true])
+      t.is(await bindByNode(address, reserved.port, reuseAddr), 'EADDRINUSE', 'handed over');
+    t.is(native.reserveUdp(address, reserved.port), 'EADDRINUSE');
+    await new Promise<void>(resolve => socket.close(resolve));
+    t.is(await bindByNode(address, reserved.port, false), 'bound');
+  });
+}
+
+for (const address of ['127.0.0.1', '::1']) {
+  test(`datagrams of 0 to 65,507 bytes come and go on a number of ${address}, with the peer's own`, async t => {
+    const reserved = ReservedUdp.reserve(native, address, 0);
+    const socket = socketFor(address);
+    reserved.bind(socket);
+    const peer = socketFor(address);
+    peer.bind(0, address);
+    await once(peer, 'listening');
+    for (const lengthBytes of [1, 0, 1472, 65_507]) {
+      const bytes = Buffer.alloc(lengthBytes, lengthBytes % 251);
+      const inbound = received(socket);
+      peer.send(bytes, reserved.port, address);
+      const { from, bytes: got } = await inbound;
+      t.true(got.equals(bytes));
+      t.is(from.address, address);
+      t.is(from.port, peer.address().port);
+      const outbound = received(peer);
+      socket.send(got, from.port, from.address);
+      const back = await outbound;
+      t.true(back.bytes.equals(bytes));
+      t.is(back.from.port, reserved.port);
+    }
+    socket.close();
+    peer.close();
+  });
+}
+
+test('broadcasting is not allowed unless somebody switches it on', async t => {
+  const reserved = ReservedUdp.reserve(native, '0.0.0.0', 0);
+  const socket = socketFor('0.0.0.0');
+  reserved.bind(socket);
+  const error = await new Promise<Error | null>(resolve =>
+    socket.send('x', reserved.port, '255.255.255.255', resolve),
+  );
+  t.true(error !== null && 'code' in error && error.code === 'EACCES');
+  socket.close();
+});
+
+test('a UDP number is used once, and closing it before frees it', async t => {
+  const reserved = ReservedUdp.reserve(native, '127.0.0.1', 0);
+  reserved.close();
+  reserved.close();
+  t.is(reserved.state, 'closed');
+  const socket = socketFor('127.0.0.1');
+  const bind = () => reserved.bind(socket);
+  t.is(t.throws(bind, { instanceOf: EntremiseError }).code, 'wrong-state');
+  t.is(await bindByNode('127.0.0.1', reserved.port, false), 'bound');
+  const other = ReservedUdp.reserve(native, '127.0.0.1', 0);
+  other.bind(socket);
+  t.is(other.state, 'handed-over');
+  other.close();
+  t.is(socket.address().port, other.port);
+  socket.close();
+});
+
+test('TCP and UDP numbers are apart, and a taken one is port-in-use', t => {
+  const udp = ReservedUdp.reserve(native, '127.0.0.1', 0);
+  const tcp = native.reserveTcp('127.0.0.1', udp.port);
+  t.not(typeof tcp, 'string');
+  const reserve = () => ReservedUdp.reserve(native, '127.0.0.1', udp.port);
+  t.is(t.throws(reserve, { instanceOf: EntremiseError }).code, 'port-in-use');
+  if (typeof tcp !== 'string') native.close(tcp.fd);
+  udp.close();
+});
