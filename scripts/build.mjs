@@ -1,19 +1,17 @@
-// Builds everything: netns-test-helpers, the sources and tests, the addon, the bundles. Plain Node, no package needed to start.
-import { spawnSync } from 'node:child_process';
+// Builds everything: netns-test-helpers, sources and tests, the addon, the bundles. Plain Node, no package needed to start.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
-
-const root = new URL('..', import.meta.url).pathname;
-
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
-  if (status !== 0) {
-    console.error(`build: ${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}`);
-    process.exit(1);
-  }
-}
+import { pathToFileURL } from 'node:url';
+import { root, run } from './setup.mjs';
 
 const bin = name => `${root}node_modules/.bin/${name}`;
-if (existsSync(`${root}testbed/netns-test-helpers/tsconfig.json`))
+
+/** Compiles, builds the addon, bundles the programs. */
+export function build() {
   run(bin('tsc'), ['-p', 'testbed/netns-test-helpers']);
-run(bin('tsc'), ['-p', '.']);
+  run(bin('tsc'), ['-p', '.']);
+  run(process.execPath, ['scripts/build-native.mjs']);
+  if (existsSync(`${root}scripts/bundle.mjs`)) run(process.execPath, ['scripts/bundle.mjs']);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) build();

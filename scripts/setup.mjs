@@ -1,0 +1,110 @@
+// Installs what a fresh clone lacks: npm packages and Debian packages. Plain Node, since nothing else is there yet.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+
+/** The checkout. */
+export const root = new URL('..', import.meta.url).pathname;
+
+/** Debian packages by what they are for, each with a file that shows it is there. */
+const packages = {
+  build: { 'g++': '/usr/bin/g++', make: '/usr/bin/make', python3: '/usr/bin/python3' },
+  network: {
+    iproute2: '/sbin/ip',
+    nftables: '/usr/sbin/nft',
+    conntrack: '/usr/sbin/conntrack',
+    procps: '/usr/bin/ps',
+  },
+  peers: {
+    'nginx-light': '/usr/sbin/nginx',
+    curl: '/usr/bin/curl',
+    'openssh-client': '/usr/bin/ssh',
+    'openssh-server': '/usr/sbin/sshd',
+    rsync: '/usr/bin/rsync',
+    'dnsmasq-base': '/usr/sbin/dnsmasq',
+  },
+  bench: { iperf3: '/usr/bin/iperf3' },
+};
+
+/** Runs a command with its output shown; ends the program when it fails. */
+export function run(command, args, options = {}) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  if (status === 0) return;
+  console.error(
+    `\n${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ` with exit code ${status}`}`,
+  );
+  process.exit(1);
+}
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  console.error(`Node ${process.versions.node} is too old: Entremise needs 20.19 or newer.`);
+  process.exit(1);
+}
+
+function missingPackages(groups) {
+  return groups.flatMap(group =>
+    Object.entries(packages[group]).flatMap(([name, file]) =>
+      existsSync(file) || existsSync(`/usr${file}`) ? [] : [name],
+    ),
+  );
+}
+
+/** Debian starts a daemon when it installs it; its own switch for that says no here. */
+function withoutStartingServices(install) {
+  const switchFile = '/usr/sbin/policy-rc.d';
+  const ours = !existsSync(switchFile);
+  if (ours) writeFileSync(switchFile, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+  try {
+    install();
+  } finally {
+    if (ours) rmSync(switchFile, { force: true });
+  }
+}
+
+function installDebianPackages(groups) {
+  const missing = missingPackages(groups);
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
+    console.error(
+      `These Debian packages are missing: ${missing.join(' ')}. Install them: sudo apt-get install ${missing.join(' ')}`,
+    );
+    return;
+  }
+  console.error(`Installing Debian packages: ${missing.join(' ')}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  withoutStartingServices(() => {
+    run('apt-get', ['-qq', 'update'], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    run('apt-get', ['-qq', 'install', '-y', '--no-install-recommends', ...missing], {
+      env,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  });
+}
+
+/** npm's own marker of what is installed is older than the lock file when something has changed. */
+function installNpmPackages() {
+  const marker = `${root}node_modules/.entremise-installed`;
+  const lock = `${root}package-lock.json`;
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
+  if (existsSync(marker) && readFileSync(marker, 'utf8') === readFileSync(lock, 'utf8')) {
+    const now = new Date();
+    return utimesSync(marker, now, now);
+  }
+  console.error('Installing npm packages');
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  writeFileSync(marker, readFileSync(lock));
+}
+
+/** Everything that the named groups need. */
+export function setUp(groups) {
+  checkNode();
+  installDebianPackages(groups);
+  installNpmPackages();
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp(Object.keys(packages));
