@@ -20,6 +20,11 @@ import { Upkeep } from './upkeep.ts';
 export interface LinkHandlers {
   /** A frame other than PING, PONG and GOAWAY. A throw closes the link with the error's code. */
   onFrame(frame: Frame): void;
+  /**
+   * GOAWAY was said or heard, once: no frame comes or goes any more, though the transport may take its time. Not called
+   * for a link that is simply lost.
+   */
+  onEnding?(error: EntremiseError): void;
   /** The link is over, once. `link-lost` when nobody said why. */
   onClosed(error: EntremiseError): void;
 }
@@ -29,9 +34,20 @@ export interface LinkOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly log: Log;
-  /** Members: PING after that long without sending. The server: undefined. */
+  /**
+   * Members: PING after that long without sending. The server: undefined; it promises nothing, and measures its round
+   * trip when the member's PING comes.
+   */
   readonly keepaliveMs: number | undefined;
+  /** Told the size of each frame of label 0 once the peer is authenticated. A throw closes the link (P1.6). */
+  readonly onLinkFrame?: (frameBytes: number) => void;
 }
+
+/** In PING and WELCOME: "I do not say when I speak next". */
+export const noPromiseMs = 0xffff_ffff;
+
+/** A peer that lets this much of label 0 wait does not read what it is told. */
+const linkBacklogBytes = 4 * 1024 * 1024;
 
 /** See the head of this file. */
 export class LinkDriver {
@@ -71,7 +87,7 @@ export class LinkDriver {
   /** The peer is authenticated: the limits before that fall away. */
   onAuthenticated(): void {
     this.authenticated = true;
-    if (this.options.keepaliveMs !== undefined) this.sendPing();
+    this.sendPing();
   }
 
   /** Smoothed round trip in milliseconds, or undefined before the first PONG. */
@@ -89,9 +105,16 @@ export class LinkDriver {
     return !this.closed;
   }
 
-  /** Sends a message of label 0. */
+  /** The other end, for lists and logs. */
+  get remote(): string {
+    return this.options.transport.remote;
+  }
+
+  /** Sends a message of label 0. Ends the link when the peer has let far too many of them wait. */
   send(type: number, body: Uint8Array): void {
     for (const frame of linkFrames(type, body)) this.scheduler.sendOnLink(frame);
+    if (this.scheduler.linkBytes > linkBacklogBytes)
+      this.close('limit', 'What was said on label 0 is not read.');
   }
 
   /** Ends the link with a GOAWAY that says why; the owner is told the same. */
@@ -102,6 +125,7 @@ export class LinkDriver {
   private closeWith(error: EntremiseError): void {
     if (this.closed || this.reason !== undefined) return;
     this.reason = error;
+    this.handlers.onEnding?.(error);
     const body = goaway.toBytes({ reason: errorNumber(error.code), message: error.message.slice(0, 500) });
     for (const frame of linkFrames(frameType.goaway, body)) this.options.transport.write(frame);
     this.options.transport.end();
@@ -110,7 +134,7 @@ export class LinkDriver {
   private onBytes(piece: Buffer): void {
     if (this.reason !== undefined) return;
     this.receivedBytes += piece.length;
-    this.upkeep.onReceived();
+    this.upkeep.onReceived(this.options.clock.now());
     try {
       if (!this.authenticated && this.receivedBytes > maxUnauthenticatedBytes)
         throw new EntremiseError('frame-too-large');
@@ -131,6 +155,7 @@ export class LinkDriver {
   private onFrame(frame: Frame): void {
     if (this.reason !== undefined) return;
     if (!this.authenticated || frame.label !== 0) return this.handlers.onFrame(frame);
+    this.options.onLinkFrame?.(frame.bytes.length);
     switch (frame.type) {
       case frameType.ping:
         return this.onPing(frame);
@@ -147,16 +172,18 @@ export class LinkDriver {
     const { id, nextWithinMs } = ping.fromBytes(frameBody(frame));
     this.upkeep.onPromise(nextWithinMs, this.options.clock.now());
     this.send(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
+    if (this.options.keepaliveMs === undefined) this.sendPing();
     this.armTick();
   }
 
   private onGoaway(frame: Frame): void {
     this.reason = goawayError(frameBody(frame));
+    this.handlers.onEnding?.(this.reason);
     this.options.transport.end();
   }
 
   private sendPing(): void {
-    const nextWithinMs = this.options.keepaliveMs ?? 0;
+    const nextWithinMs = this.options.keepaliveMs ?? noPromiseMs;
     this.send(frameType.ping, ping.toBytes({ id: this.upkeep.ping(this.options.clock.now()), nextWithinMs }));
   }
 

@@ -19,6 +19,7 @@ export interface LabelSource {
 /** See the head of this file. */
 export class Scheduler {
   private readonly linkFrames: Buffer[] = [];
+  private linkFramesBytes = 0;
   private readonly urgent = new Set<LabelSource>();
   private readonly control = new Set<LabelSource>();
   private readonly data = new DeficitRing<LabelSource>();
@@ -32,7 +33,13 @@ export class Scheduler {
   /** Queues a frame of label 0. */
   sendOnLink(frame: Buffer): void {
     this.linkFrames.push(frame);
+    this.linkFramesBytes += frame.length;
     this.requestPump();
+  }
+
+  /** Bytes of label 0 that wait. */
+  get linkBytes(): number {
+    return this.linkFramesBytes;
   }
 
   /** `source` may have something to give. */
@@ -50,10 +57,16 @@ export class Scheduler {
     this.data.remove(source);
   }
 
+  private takeLinkFrame(): Buffer | undefined {
+    const frame = this.linkFrames.shift();
+    if (frame !== undefined) this.linkFramesBytes -= frame.length;
+    return frame;
+  }
+
   /** The next frame to write, or undefined when nothing may go. */
   take(): Buffer | undefined {
     return (
-      this.linkFrames.shift() ??
+      this.takeLinkFrame() ??
       firstOf(this.urgent, source => source.takeUrgent()) ??
       firstOf(this.control, source => source.takeControl()) ??
       this.data.take(source => source.takeData())

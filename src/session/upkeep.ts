@@ -21,7 +21,7 @@ export class Upkeep {
   private readonly keepaliveMs: number | undefined;
   private lastSentMs: number;
   private silentSinceMs: number | undefined;
-  private promisedByMs: number | undefined;
+  private promise: { readonly withinMs: number; byMs: number } | undefined;
   private pinged: { readonly id: number; readonly atMs: number } | undefined;
   private suspectPinged = false;
   private nextId = 1;
@@ -38,10 +38,11 @@ export class Upkeep {
     return this.smoothedMs;
   }
 
-  /** Bytes have come. */
-  onReceived(): void {
+  /** Bytes have come: whatever they are, the peer has spoken as it promised. */
+  onReceived(nowMs: number): void {
     this.silentSinceMs = undefined;
     this.suspectPinged = false;
+    if (this.promise !== undefined) this.promise.byMs = nowMs + this.promise.withinMs + promiseSlackMs;
   }
 
   /** Bytes have been written. */
@@ -50,9 +51,9 @@ export class Upkeep {
     this.silentSinceMs ??= nowMs;
   }
 
-  /** The peer has promised to speak within `withinMs` from now. */
+  /** The peer has promised that it will not be silent for longer than `withinMs`. */
   onPromise(withinMs: number, nowMs: number): void {
-    this.promisedByMs = nowMs + withinMs + promiseSlackMs;
+    this.promise = { withinMs, byMs: nowMs + withinMs + promiseSlackMs };
   }
 
   /** The id of a PING that goes now. */
@@ -87,15 +88,19 @@ export class Upkeep {
     return Math.min(idle, this.silentSinceMs + this.allowed(suspectMs, 2));
   }
 
+  private get promisedByMs(): number {
+    return this.promise?.byMs ?? Number.POSITIVE_INFINITY;
+  }
+
   /** When {@link tick} has something to say, unless things change before. */
   get deadlineMs(): number {
-    return Math.min(this.deadAtMs, this.pingAtMs, this.promisedByMs ?? Number.POSITIVE_INFINITY);
+    return Math.min(this.deadAtMs, this.pingAtMs, this.promisedByMs);
   }
 
   /** What is to be done at `nowMs`, if anything. */
   tick(nowMs: number): UpkeepAction | undefined {
     if (nowMs >= this.deadAtMs) return 'dead';
-    if (this.promisedByMs !== undefined && nowMs >= this.promisedByMs) return 'idle-timeout';
+    if (nowMs >= this.promisedByMs) return 'idle-timeout';
     if (nowMs < this.pingAtMs) return undefined;
     if (this.silentSinceMs !== undefined) this.suspectPinged = true;
     return 'ping';
