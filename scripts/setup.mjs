@@ -94,7 +94,9 @@ function installNpmPackages() {
     return utimesSync(marker, now, now);
   }
   console.error('Installing npm packages');
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+  // Not `npm ci`: it wants an entry for every platform's optional binary, which not every registry mirror has.
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  run('npm', ['install', '--no-save', '--ignore-scripts', ...quiet], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   writeFileSync(marker, readFileSync(lock));
