@@ -228,9 +228,12 @@ export class Attachment implements StreamSurroundings {
     this.outlet.forget(stream);
   }
 
-  /** Queues a COMMAND; returns its seq, by which later commands may name an OPEN (P3.4). */
-  sendCommand(value: Command): number {
-    return this.queueControl(frameType.command, command.toBytes(value));
+  /**
+   * Queues a COMMAND; returns its seq, by which later commands may name an OPEN (P3.4). `creates`: the stream that a
+   * CONNECT makes.
+   */
+  sendCommand(value: Command, creates?: Stream): number {
+    return this.queueControl(frameType.command, command.toBytes(value), creates);
   }
 
   /** Queues a RESULT. */
@@ -238,9 +241,9 @@ export class Attachment implements StreamSurroundings {
     this.queueControl(frameType.result, result.toBytes(value));
   }
 
-  /** Queues an EVENT. */
-  sendEvent(value: PortEvent): void {
-    this.queueControl(frameType.event, event.toBytes(value));
+  /** Queues an EVENT. `creates`: the stream that `connected` makes. */
+  sendEvent(value: PortEvent, creates?: Stream): void {
+    this.queueControl(frameType.event, event.toBytes(value), creates);
   }
 
   /** True while stream 0 holds all it may: make no more events, accept no more connections (P3.7). */
@@ -248,8 +251,9 @@ export class Attachment implements StreamSurroundings {
     return this.control.full;
   }
 
-  private queueControl(type: number, body: Uint8Array): number {
+  private queueControl(type: number, body: Uint8Array, creates?: Stream): number {
     const seq = this.control.queue(type, body);
+    if (creates !== undefined) creates.creatingSeq = seq;
     this.outlet.wake();
     return seq;
   }
@@ -275,10 +279,26 @@ export class Attachment implements StreamSurroundings {
   }
 
   /**
-   * A stream that the peer has created, with the id and the first window that its message carries.
+   * A stream that the peer has created, with the id and the first window that its message carries. `announced`: the
+   * first window that the peer already has for it (LISTEN, P3.4). Undefined when the budgets have no floor left.
    * @throws EntremiseError `protocol-error` when the id does not rise or has the wrong parity (P1.3)
    */
-  acceptStream(id: number, peerLimit: number): NewStream | undefined {
+  acceptStream(id: number, peerLimit: number, announced?: number): NewStream | undefined {
+    this.raiseMark(id);
+    const made = this.makeStream(id, peerLimit, announced);
+    if (announced !== undefined && made !== undefined) this.outlet.wakeStream(made.stream);
+    return made;
+  }
+
+  /** RESETs a stream that the peer has created, or whose {@link acceptStream} found no budget (P3.8). */
+  refuseStream(id: number, code: ErrorCode): void {
+    if (id > this.peerMark) this.raiseMark(id);
+    const { pool, receiveBudget, replayBudget } = this.resources;
+    const nothing = new SendHalf(pool, replayBudget, 0, 0);
+    new Stream(id, nothing, new ReceiveHalf(receiveBudget, 0), this).abort(code);
+  }
+
+  private raiseMark(id: number): void {
     const peersParity = (id % 2 === 1) === (this.side === 'mediator');
     if (!peersParity || id <= this.peerMark) {
       throw new EntremiseError('protocol-error', {
@@ -286,10 +306,9 @@ export class Attachment implements StreamSurroundings {
       });
     }
     this.peerMark = id;
-    return this.makeStream(id, peerLimit);
   }
 
-  private makeStream(id: number, peerLimit: number): NewStream | undefined {
+  private makeStream(id: number, peerLimit: number, announced?: number): NewStream | undefined {
     const { receiveBudget, replayBudget, pool } = this.resources;
     const window = receiveBudget.reserveInitial();
     const share = replayBudget.reserveInitial();
@@ -299,7 +318,7 @@ export class Attachment implements StreamSurroundings {
       return undefined;
     }
     const sending = new SendHalf(pool, replayBudget, peerLimit, share);
-    const stream = new Stream(id, sending, new ReceiveHalf(receiveBudget, window), this);
+    const stream = new Stream(id, sending, new ReceiveHalf(receiveBudget, window, announced), this);
     this.streams.set(id, stream);
     return { stream, limit: window };
   }

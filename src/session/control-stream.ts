@@ -1,7 +1,7 @@
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import type { Window } from '../wire/messages/binary.ts';
-import { frameFlag, macBytes, maxBodyBytes } from '../wire/spec.ts';
+import { frameFlag, headerBytes, macBytes, maxBodyBytes } from '../wire/spec.ts';
 import { controlMac, controlMacMatches } from './transcript.ts';
 
 /**
@@ -90,6 +90,12 @@ export class ControlStream {
   get ready(): boolean {
     const next = this.kept[this.nextToSend];
     return next !== undefined && next.seq <= this.peerLimit;
+  }
+
+  /** Bytes of the frame that {@link take} would give, 0 when there is none. */
+  get nextFrameBytes(): number {
+    const next = this.kept[this.nextToSend];
+    return next === undefined ? 0 : headerBytes + seqBytes + next.body.length + macBytes;
   }
 
   /** The next message as a frame, or undefined. */

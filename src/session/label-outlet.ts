@@ -6,7 +6,7 @@ import {
   encodeReset,
   encodeWindow,
 } from '../wire/messages/binary.ts';
-import { frameFlag, frameType, headerBytes, maxBodyBytes } from '../wire/spec.ts';
+import { frameFlag, frameType } from '../wire/spec.ts';
 import type { ControlStream } from './control-stream.ts';
 import { DatagramQueue } from './datagram-queue.ts';
 import { DeficitRing } from './deficit-ring.ts';
@@ -20,8 +20,7 @@ import type { Stream } from './stream.ts';
  * nothing is encoded before it can go, so what is put off is never stale.
  */
 
-/** The longest frame of stream 0; WINDOW and FIN are far shorter. */
-const controlRoomBytes = headerBytes + maxBodyBytes;
+/** More than a frame with WINDOW has. */
 const windowRoomBytes = 64;
 
 /** What the outlet needs of the binding. */
@@ -42,6 +41,8 @@ export class LabelOutlet implements LabelSource {
   private readonly datagrams = new DatagramQueue();
   private readonly ring = new DeficitRing<Stream | DatagramQueue>();
   private readonly creditBlocked = new Set<Stream>();
+  /** Ready streams whose creating message waits in stream 0. */
+  private readonly uncreated = new Set<Stream>();
   private bound: { readonly binding: OutletBinding; readonly exchange: ResumeExchange } | undefined;
 
   constructor(control: ControlStream) {
@@ -90,7 +91,13 @@ export class LabelOutlet implements LabelSource {
 
   /** `stream` is forgotten. */
   forget(stream: Stream): void {
-    for (const set of [this.windowsDue, this.windowsSoon, this.windowsOverdue, this.creditBlocked])
+    for (const set of [
+      this.windowsDue,
+      this.windowsSoon,
+      this.windowsOverdue,
+      this.creditBlocked,
+      this.uncreated,
+    ])
       set.delete(stream);
     this.ring.remove(stream);
   }
@@ -160,9 +167,17 @@ export class LabelOutlet implements LabelSource {
   }
 
   takeControl(): Buffer | undefined {
-    if (this.bound?.exchange.mayCommand !== true || this.bound.binding.credit.room < controlRoomBytes)
-      return undefined;
-    return this.counted(this.control.take(this.bound.binding.label));
+    if (this.bound?.exchange.mayCommand !== true) return undefined;
+    if (this.bound.binding.credit.room < this.control.nextFrameBytes) return undefined;
+    const frame = this.control.take(this.bound.binding.label);
+    if (frame !== undefined && this.uncreated.size > 0) this.wakeCreated();
+    return this.counted(frame);
+  }
+
+  private wakeCreated(): void {
+    for (const stream of this.uncreated) this.ring.add(stream);
+    this.uncreated.clear();
+    this.wake();
   }
 
   takeData(): Buffer | undefined {
@@ -174,6 +189,10 @@ export class LabelOutlet implements LabelSource {
   /** DATAGRAM and RESET are not counted (P2.3). */
   private takeFrom(item: Stream | DatagramQueue, binding: OutletBinding): Buffer | undefined {
     if (item instanceof DatagramQueue) return item.take();
+    if (!this.control.wasSent(item.creatingSeq)) {
+      this.uncreated.add(item);
+      return undefined;
+    }
     const frame = item.take(binding.label, binding.credit.dataRoom);
     if (frame === undefined && item.ready(Number.MAX_SAFE_INTEGER)) this.creditBlocked.add(item);
     return frame?.readUInt8(0) === frameType.reset ? frame : this.counted(frame);

@@ -37,12 +37,15 @@ export class ReceiveHalf {
   private windowStartedAt = 0;
   private windowStartOffset = 0;
 
-  /** `window`: bytes reserved from `budget`, already announced to the peer as its first limit; given back by {@link release}. */
-  constructor(budget: Budget, window: number) {
+  /**
+   * `window`: bytes reserved from `budget`, given back by {@link release}. `announced`: how much of it the peer was
+   * told of as its first limit; the rest is told with the first WINDOW, which is then due.
+   */
+  constructor(budget: Budget, window: number, announced = window) {
     this.budget = budget;
     this.window = window;
     this.limit = window;
-    this.toldLimit = window;
+    this.toldLimit = Math.min(announced, window);
   }
 
   /** Contiguous stream bytes that have come. */

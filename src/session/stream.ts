@@ -39,6 +39,8 @@ export interface StreamSurroundings {
 /** One TCP connection on a port, end to end between terminal and mediator (P3): two halves and how it ends. No I/O. */
 export class Stream {
   readonly id: number;
+  /** Seq of the message of this end that creates the stream: nothing of it goes before (P2.1). 0: the peer made it. */
+  creatingSeq = 0;
   private readonly sending: SendHalf;
   private readonly receiving: ReceiveHalf;
   private readonly surroundings: StreamSurroundings;
