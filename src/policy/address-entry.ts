@@ -41,8 +41,8 @@ export function addressEntryText(entry: AddressEntry): string {
   return entry.kind === 'class' ? entry.name : entry.kind;
 }
 
-/** True when an entry is this very address. */
-function namedExactly(entries: readonly AddressEntry[], address: CanonicalAddress): boolean {
+/** True when an entry is this very address, and so names it whatever its class. */
+export function namedExactly(entries: readonly AddressEntry[], address: CanonicalAddress): boolean {
   return entries.some(
     entry =>
       entry.kind === 'network' && isSingleAddress(entry.network) && networkContains(entry.network, address),

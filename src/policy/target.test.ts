@@ -249,7 +249,7 @@ const neither = [
     'host.0x1f',
     '[::1]',
   ],
-  ...[`${'a'.repeat(64)}.b`, 'a.'.repeat(127) + 'ab', '::1%lo', '1.2.3.4:80'],
+  ...[`${'a'.repeat(64)}.b`, `${'a.'.repeat(127)}ab`, '::1%lo', '1.2.3.4:80'],
 ];
 
 for (const text of neither) {

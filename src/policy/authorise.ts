@@ -1,0 +1,222 @@
+import { keyThumbprint } from '../base/keys.ts';
+import { checkPortAddress, checkPortNumber, type NumberWish, type PortAddress } from './check-port.ts';
+import { checkDenyList, checkTarget, checkTargetNumber } from './check-target.ts';
+import type { GatewayFacts } from './gateway-facts.ts';
+import type { AcceptedGrant } from './grant.ts';
+import { grantNamesMediator, revocationOf } from './grant-verify.ts';
+import type { MemberStatement } from './member-statement.ts';
+import type { OwnerPolicy, PurposePolicy } from './owner-policy.ts';
+import type { Ports, Targets } from './permissions.ts';
+import type { CanonicalAddress } from './target.ts';
+import { isKeyRevoked, type TrustStatement } from './trust-statement.ts';
+import { allowed, type Denial, denied, type Side, type Verdict } from './verdict.ts';
+
+/**
+ * The one door (P5.8, P6.2). The server asks it about every ATTACH and COMMAND with what the message says; the mediator
+ * asks it again with its owner's policy and the real port, and about every new datagram destination. Two sides must
+ * allow, the grant and the owner, by the same rules over fields of the same names; what neither names is denied, and so
+ * nothing special can be opened by one of them alone.
+ *
+ * Order: revocation, expiry, mediator, owner's purpose and consent, command, then the command's own particulars, at each
+ * step the grant before the owner. The first refusal is the answer.
+ */
+export type Command =
+  | { readonly verb: 'attach'; readonly terminalKey: Uint8Array; readonly purpose: 'assistance' | 'service' }
+  | {
+      readonly verb: 'open';
+      readonly protocol: 'tcp' | 'udp';
+      readonly address: PortAddress;
+      readonly number: NumberWish;
+    }
+  | {
+      readonly verb: 'redirect';
+      readonly port: { readonly address: PortAddress; readonly number: NumberWish } | undefined;
+    }
+  | {
+      readonly verb: 'connect';
+      readonly target: CanonicalAddress | { readonly name: string };
+      readonly number: number;
+    }
+  | {
+      readonly verb: 'listen';
+      readonly port: { readonly address: PortAddress; readonly number: number } | undefined;
+    }
+  | { readonly verb: 'close' }
+  | { readonly verb: 'query' }
+  | { readonly verb: 'resolve'; readonly name: string }
+  | { readonly verb: 'datagram'; readonly target: CanonicalAddress; readonly number: number };
+
+/** A command and where it is asked for. `port` of REDIRECT and LISTEN is absent on the server, which sees only an id. */
+export interface AccessRequest {
+  readonly mediator: MemberStatement;
+  readonly trust: TrustStatement;
+  readonly command: Command;
+}
+
+/** The owner's side, as it stands on the mediator; the server has none. */
+export interface OwnerSide {
+  readonly policy: OwnerPolicy;
+  readonly facts: GatewayFacts;
+  /** Until when the consent window is open, on the monotonic clock, per purpose. */
+  readonly consentUntilMs: { readonly assistance?: number; readonly service?: number };
+}
+
+/** What both sides say alike. */
+interface Permissions {
+  readonly commands: readonly string[];
+  readonly targets: Targets;
+  readonly ports: Ports;
+}
+
+function checkRevocation(grant: AcceptedGrant, { mediator, trust }: AccessRequest): Denial | undefined {
+  const ofMediator = isKeyRevoked(trust, mediator.key)
+    ? `The key of ${mediator.name} has been revoked by ${trust.operator}.`
+    : undefined;
+  const message = revocationOf(grant, trust) ?? ofMediator;
+  if (message === undefined) return undefined;
+  return { allowed: false, code: 'grant-revoked', by: 'grant', field: 'jti', message };
+}
+
+function checkExpiry(grant: AcceptedGrant, nowMs: number): Denial | undefined {
+  if (nowMs < grant.deadlineMs) return undefined;
+  const message =
+    'The grant has expired; its field exp would have to be later: ask the operator for a new one.';
+  return { allowed: false, code: 'grant-expired', by: 'grant', field: 'exp', message };
+}
+
+function checkMediator(grant: AcceptedGrant, { mediator, trust }: AccessRequest): Denial | undefined {
+  if (mediator.role === 'mediator' && grantNamesMediator(grant, trust, mediator)) return undefined;
+  return denied('grant', 'mediators', `name the mediator ${mediator.name}`);
+}
+
+function checkConsent(
+  grant: AcceptedGrant,
+  policy: PurposePolicy,
+  owner: OwnerSide,
+  nowMs: number,
+): Denial | undefined {
+  if (!policy.allowed) return denied('owner', 'purposes', `contain "${grant.purpose}"`);
+  const untilMs = owner.consentUntilMs[grant.purpose] ?? Number.NEGATIVE_INFINITY;
+  if (policy.consent === 'always' || nowMs < untilMs) return undefined;
+  const message = `The gateway's owner has to open the consent window for ${grant.purpose} first, unless the option owner.consent is set to "always".`;
+  return { allowed: false, code: 'consent-required', by: 'owner', field: 'owner.consent', message };
+}
+
+function checkAttach(grant: AcceptedGrant, { command }: AccessRequest): Denial | undefined {
+  if (command.verb !== 'attach') return undefined;
+  if (command.purpose !== grant.purpose) return denied('grant', 'purpose', `be "${command.purpose}"`);
+  const thumbprint = keyThumbprint(command.terminalKey);
+  if (thumbprint === grant.terminalThumbprint) return undefined;
+  return denied('grant', 'cnf.jkt', `be ${thumbprint}, the thumbprint of this terminal's key`);
+}
+
+function checkPort(
+  by: Side,
+  ports: Ports,
+  port: { protocol: 'tcp' | 'udp'; address: PortAddress; number: NumberWish; serves: boolean },
+  facts: GatewayFacts | undefined,
+): Denial | undefined {
+  return (
+    checkPortAddress(by, ports, port.address, port.serves, facts) ??
+    checkPortNumber(by, ports, port.protocol, port.number)
+  );
+}
+
+/** The command itself, by one side: the same rules for grant and owner. */
+function checkCommand(
+  by: Side,
+  { commands, targets, ports }: Permissions,
+  command: Command,
+  facts: GatewayFacts | undefined,
+): Denial | undefined {
+  if (command.verb === 'attach') return undefined;
+  if (!commands.includes(command.verb)) return denied(by, 'commands', `contain "${command.verb}"`);
+  switch (command.verb) {
+    case 'open': {
+      const { protocol, address, number } = command;
+      return checkPort(by, ports, { protocol, address, number, serves: protocol === 'udp' }, facts);
+    }
+    case 'redirect':
+      if (command.port === undefined) return undefined;
+      return checkPort(by, ports, { protocol: 'udp', ...command.port, serves: true }, facts);
+    case 'listen': {
+      if (command.port === undefined) return undefined;
+      const number = { choice: 'mandatory', number: command.port.number } as const;
+      return checkPort(
+        by,
+        ports,
+        { protocol: 'tcp', address: command.port.address, number, serves: true },
+        facts,
+      );
+    }
+    case 'connect':
+      if ('name' in command.target) return checkTargetNumber(by, targets, 'tcp', command.number);
+      return checkTarget(by, targets, 'tcp', command.target, command.number, facts);
+    case 'datagram':
+      return checkTarget(by, targets, 'udp', command.target, command.number, facts);
+    case 'close':
+    case 'query':
+    case 'resolve':
+      return undefined;
+  }
+}
+
+/** The address of the gateway's surroundings that the command is about, if it says one. */
+function addressOf(command: Command): CanonicalAddress | undefined {
+  switch (command.verb) {
+    case 'open':
+      return command.address === 'wildcard' ? undefined : command.address;
+    case 'redirect':
+    case 'listen':
+      return command.port === undefined || command.port.address === 'wildcard'
+        ? undefined
+        : command.port.address;
+    case 'connect':
+      return 'name' in command.target ? undefined : command.target;
+    case 'datagram':
+      return command.target;
+    case 'attach':
+    case 'close':
+    case 'query':
+    case 'resolve':
+      return undefined;
+  }
+}
+
+function checkOwner(
+  grant: AcceptedGrant,
+  owner: OwnerSide | undefined,
+  { command }: AccessRequest,
+): Denial | undefined {
+  if (owner === undefined) return undefined;
+  const address = addressOf(command);
+  return (
+    (address === undefined ? undefined : checkDenyList(owner.policy.deny, address, owner.facts)) ??
+    checkCommand('owner', owner.policy[grant.purpose], command, owner.facts)
+  );
+}
+
+/**
+ * May the holder of this grant do this, here, now? Pure and synchronous. `owner` is undefined on the server only.
+ * `nowMs` is the monotonic clock of the grant's deadline and the consent windows.
+ *
+ * A name in CONNECT or `resolve` is authorised by command and number; each address it resolves to must be asked about
+ * again, and only the address asked about may be connected to (P6.8).
+ */
+export function authorise(
+  grant: AcceptedGrant,
+  owner: OwnerSide | undefined,
+  request: AccessRequest,
+  nowMs: number,
+): Verdict {
+  return (
+    checkRevocation(grant, request) ??
+    checkExpiry(grant, nowMs) ??
+    checkMediator(grant, request) ??
+    (owner && checkConsent(grant, owner.policy[grant.purpose], owner, nowMs)) ??
+    checkAttach(grant, request) ??
+    checkCommand('grant', grant, request.command, owner?.facts) ??
+    checkOwner(grant, owner, request) ??
+    allowed
+  );
+}
