@@ -32,7 +32,8 @@ function sizeOf(parts: Parts): number {
  */
 export class DatagramQueue {
   private readonly waiting: Parts[] = [];
-  private waitingBytes = 0;
+  /** Bytes of the datagrams that wait; neither the one being written nor one whose last part is still to come. */
+  waitingBytes = 0;
   private current: Buffer[] = [];
   private assembling: Buffer[] = [];
   /** Whole datagrams dropped because the queue was full. */
