@@ -1,0 +1,37 @@
+// Bundles the programs into one file each (dist/bundle), with the addon beside them: a mediator loaded module by module
+// idles heavier and starts slower.
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { build } from 'esbuild';
+import { root } from './setup.mjs';
+
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
+
+/** ESM output has no `require`, which some packages inside want for Node's own modules. */
+const requireBanner =
+  "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
+
+const programs = { entremise: 'src/cli/main.ts', 'entremise-mediator': 'src/mediator/main.ts' };
+
+for (const [name, entry] of Object.entries(programs)) {
+  if (!existsSync(`${root}${entry}`)) continue;
+  const outfile = `${root}dist/bundle/${name}.mjs`;
+  await build({
+    entryPoints: [`${root}${entry}`],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    minify: true,
+    keepNames: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    external: ['@photostructure/sqlite'],
+    define: { __ENTREMISE_VERSION__: JSON.stringify(version) },
+    banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
+  });
+  chmodSync(outfile, 0o755);
+}
+
+const addon = `${root}build/Release/entremise.node`;
+if (existsSync(addon)) copyFileSync(addon, `${root}dist/bundle/entremise.node`);
