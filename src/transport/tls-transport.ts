@@ -1,0 +1,149 @@
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../base/clock.ts';
+import { EntremiseError } from '../base/errors.ts';
+import { asError, reportFault } from './fault.ts';
+import type { Transport, TransportHandlers } from './transport.ts';
+
+/**
+ * A transport over a TLS socket of Node. Three things decide its speed (3 Gbit/s a link): TLS sits directly on the TCP
+ * handle, one `write` is one `socket.write` without a copy of ours, and nothing here is per byte.
+ *
+ *     open ──end()──> ending ──'close'──> closed          onClosed is called on the way into `closed`, or from
+ *       └──destroy(), 'end', 'error'──> destroyed ──'close'──┘                 start() when that comes later
+ *
+ * `'end'` means nothing: Node also gives it for a peer that was killed (P3.6). The socket is closed at once and what is
+ * not sent is lost, as with every other loss of a link.
+ */
+
+/**
+ * After `end()` a peer that takes nothing for this long is given up. Bytes that still move are waited for. The socket
+ * is not closed with the last write: a close before the peer's own turns into a RST when anything arrives in between,
+ * and that takes unsent bytes with it.
+ */
+const lingerMs = 10_000;
+
+/** What a {@link TlsTransport} is told about its socket. */
+export interface TlsTransportDetails {
+  /** Pin of the server's key, 32 bytes (P6.1). */
+  readonly serverPin: Buffer;
+  readonly clock: Clock;
+}
+
+/** `address:number` of the peer, IPv6 in brackets, IPv4 without its IPv6 mapping. */
+export function remoteOf(address: string | undefined, number: number | undefined): string {
+  const plain = (address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/i, '');
+  return `${plain.includes(':') ? `[${plain}]` : plain}:${number ?? 0}`;
+}
+
+/** See the head of this file. */
+export class TlsTransport implements Transport {
+  readonly remote: string;
+  readonly serverPin: Buffer;
+  readonly alpn: string | undefined;
+  private readonly socket: TLSSocket;
+  private readonly clock: Clock;
+  private handlers: TransportHandlers | undefined;
+  private phase: 'open' | 'ending' | 'destroyed' | 'closed' = 'open';
+  private closeCause: Error | undefined;
+  private drainQueued = false;
+  private cancelLinger = () => {};
+
+  /** Takes a socket whose handshake is complete and checked; it is the transport's from here on. */
+  constructor(socket: TLSSocket, details: TlsTransportDetails) {
+    this.socket = socket;
+    this.clock = details.clock;
+    this.serverPin = details.serverPin;
+    this.remote = remoteOf(socket.remoteAddress, socket.remotePort);
+    this.alpn =
+      socket.alpnProtocol === false || socket.alpnProtocol === null ? undefined : socket.alpnProtocol;
+    // A record that does not verify is an 'error' after which Node leaves the socket open.
+    socket.on('error', error => this.destroy(error));
+    socket.on('end', () => this.destroy());
+    socket.on('close', () => this.closed());
+  }
+
+  get backlogBytes(): number {
+    return this.socket.writableLength;
+  }
+
+  exportKeyingMaterial(label: string, lengthBytes: number): Buffer {
+    if (this.socket.destroyed) throw new EntremiseError('link-closed');
+    // Without a context: an absent one and an empty one are the same in TLS 1.3 (RFC 8446 §7.5), the types want one.
+    return this.socket.exportKeyingMaterial(lengthBytes, label, Buffer.alloc(0));
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.handlers = handlers;
+    if (this.phase === 'closed') process.nextTick(() => this.reportClosed());
+    else this.socket.on('data', this.onData);
+  }
+
+  write(bytes: Buffer): void {
+    if (this.phase === 'open') this.socket.write(bytes, this.onWritten);
+  }
+
+  end(): void {
+    if (this.phase !== 'open') return;
+    this.phase = 'ending';
+    this.socket.end();
+    this.linger();
+  }
+
+  destroy(cause?: Error): void {
+    if (this.phase === 'destroyed' || this.phase === 'closed') return;
+    this.phase = 'destroyed';
+    this.closeCause = cause;
+    this.socket.destroy();
+  }
+
+  private readonly onData = (piece: Buffer): void => {
+    // The stream empties its own buffer even after destroy().
+    if (this.phase === 'destroyed') return;
+    try {
+      this.handlers?.onBytes(piece);
+    } catch (thrown) {
+      this.destroy(asError(thrown));
+    }
+  };
+
+  /** Node calls this for every write of a batch in one go; one onDrain for all of them is enough. */
+  private readonly onWritten = (): void => {
+    if (this.drainQueued) return;
+    this.drainQueued = true;
+    process.nextTick(this.onDrain);
+  };
+
+  private readonly onDrain = (): void => {
+    this.drainQueued = false;
+    if (this.phase === 'destroyed' || this.phase === 'closed') return;
+    try {
+      this.handlers?.onDrain();
+    } catch (thrown) {
+      this.destroy(asError(thrown));
+    }
+  };
+
+  private linger(): void {
+    const before = this.backlogBytes;
+    this.cancelLinger = this.clock.after(lingerMs, () => {
+      if (this.backlogBytes < before) this.linger();
+      else this.destroy();
+    });
+  }
+
+  private closed(): void {
+    this.phase = 'closed';
+    this.cancelLinger();
+    this.reportClosed();
+  }
+
+  private reportClosed(): void {
+    const { handlers } = this;
+    this.handlers = undefined;
+    try {
+      handlers?.onClosed(this.closeCause);
+    } catch (thrown) {
+      reportFault(thrown);
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { fakeClock } from '../base/clock.ts';
+import { createKeyAndCertificate } from './certificate.ts';
+import { transportComplies } from './compliance.ts';
+import { connectTo, loopback, testCertificate, tlsPair } from './loopback.ts';
+import { pinOf } from './pin.ts';
+import { record } from './recording-handlers.ts';
+
+transportComplies('TLS over loopback', tlsPair);
+
+/** A TCP relay whose two sockets the test can kill: what a NAT or a dying machine does. */
+async function relayTo(t: ExecutionContext, port: number) {
+  const sockets: Socket[] = [];
+  const server = createServer(near => {
+    const far = connectTcp(port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.on('error', () => {});
+      from.on('close', () => to.destroy());
+      from.pipe(to);
+    }
+    sockets.push(near, far);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = server.address();
+  return { sockets, port: typeof address === 'object' && address !== null ? address.port : 0 };
+}
+
+async function relayedPair(t: ExecutionContext) {
+  const { listener, transports } = await loopback(t);
+  const relay = await relayTo(t, listener.address.port);
+  const client = await connectTo(t, listener, { port: relay.port });
+  const server = await transports.next();
+  return { relay, atClient: record(client), atServer: record(server), client, server };
+}
+
+test('a peer whose machine closes the TCP connection with a bare FIN: closed once, at both ends', async t => {
+  const { relay, atClient, atServer, client } = await relayedPair(t);
+  client.write(Buffer.from('before'));
+  await atServer.untilBytes(6);
+  for (const socket of relay.sockets) socket.destroy();
+  await Promise.all([atClient.closed, atServer.closed]);
+  t.deepEqual([atClient.closures.length, atServer.closures.length], [1, 1]);
+});
+
+test('a RST is the cause that onClosed gives', async t => {
+  const { relay, atClient } = await relayedPair(t);
+  relay.sockets[0]?.resetAndDestroy();
+  const cause = await atClient.closed;
+  t.is(cause && 'code' in cause ? cause.code : undefined, 'ECONNRESET');
+});
+
+test('garbage in the middle of a link closes it with a cause and kills nothing else', async t => {
+  const { relay, atServer, atClient } = await relayedPair(t);
+  relay.sockets[1]?.write(Buffer.alloc(100, 0x55));
+  t.true((await atServer.closed) instanceof Error);
+  await atClient.closed;
+});
+
+test('end gives up a peer that takes nothing for 10 s, and waits while it takes something', async t => {
+  const clock = fakeClock();
+  const { listener, transports } = await loopback(t);
+  const client = await connectTo(t, listener, { clock });
+  const atClient = record(client);
+  const server = await transports.next();
+  for (let count = 0; count < 2000; count++) client.write(Buffer.alloc(16_384));
+  client.end();
+  const atServer = record(server);
+  await atServer.untilBytes(16 * 1024 * 1024);
+  clock.advance(10_000);
+  t.is(atClient.closures.length, 0);
+  await atServer.closed;
+  t.is(atServer.receivedBytes, 2000 * 16_384);
+  t.is(await atClient.closed, undefined);
+
+  const stuck = await connectTo(t, listener, { clock });
+  const atStuck = record(stuck);
+  stuck.end();
+  clock.advance(9999);
+  t.is(atStuck.closures.length, 0);
+  clock.advance(1);
+  await atStuck.closed;
+  t.is(atStuck.closures.length, 1);
+});
+
+test('one write of a full frame is one TLS record', async t => {
+  const { relay, client, atServer } = await relayedPair(t);
+  const near = relay.sockets[0];
+  let wire = 0;
+  near?.on('data', piece => {
+    wire += piece.length;
+  });
+  client.write(Buffer.alloc(16_384));
+  await atServer.untilBytes(16_384);
+  t.deepEqual(
+    atServer.pieces.map(piece => piece.length),
+    [16_384],
+  );
+  // Header 5, inner content type 1, tag 16 (RFC 8446 §5.2).
+  t.is(wire, 16_384 + 22);
+});
+
+test('a new key serves the connections that come after it, old ones keep their pin', async t => {
+  const { listener, transports } = await loopback(t);
+  const before = await connectTo(t, listener);
+  const renewed = await createKeyAndCertificate([]);
+  listener.setCertificate(renewed);
+  const after = await connectTo(t, listener, { expectedPins: [pinOf(renewed.cert)] });
+  const [serverBefore, serverAfter] = [await transports.next(), await transports.next()];
+  t.deepEqual(before.serverPin, pinOf(testCertificate.key));
+  t.deepEqual(serverBefore.serverPin, before.serverPin);
+  t.deepEqual(after.serverPin, pinOf(renewed.key));
+  t.deepEqual(serverAfter.serverPin, after.serverPin);
+});
+
+test('a key that does not belong to the certificate is refused and the old pair stays', async t => {
+  const { listener, transports } = await loopback(t);
+  const { key } = await createKeyAndCertificate([]);
+  const error = t.throws(() => listener.setCertificate({ key, cert: testCertificate.cert }), {
+    code: 'bad-config',
+  });
+  t.regex(error?.message ?? '', /key and certificate cannot be used/);
+  const client = await connectTo(t, listener, { expectedPins: [pinOf(testCertificate.cert)] });
+  t.deepEqual((await transports.next()).serverPin, client.serverPin);
+});
+
+test('tune is given the connected socket at both ends before anything is written', async t => {
+  const tuned: string[] = [];
+  const note = (end: string) => (socket: Socket) => {
+    tuned.push(`${end} ${socket.readyState} ${socket.bytesWritten > 0}`);
+  };
+  const { listener, transports } = await loopback(t, { tune: note('server') });
+  await connectTo(t, listener, { tune: note('client') });
+  await transports.next();
+  t.is(tuned.length, 2);
+  t.true(tuned.every(line => line.includes('open')));
+});
+
+test('remote names the peer by address and number', async t => {
+  const { listener, transports } = await loopback(t, { host: '::' });
+  const overV4 = await connectTo(t, listener);
+  const seenV4 = await transports.next();
+  t.is(overV4.remote, `127.0.0.1:${listener.address.port}`);
+  t.regex(seenV4.remote, /^127\.0\.0\.1:\d+$/);
+  const overV6 = await connectTo(t, listener, { host: '::1' });
+  t.is(overV6.remote, `[::1]:${listener.address.port}`);
+  t.regex((await transports.next()).remote, /^\[::1\]:\d+$/);
+});
