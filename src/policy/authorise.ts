@@ -1,15 +1,16 @@
 import { keyThumbprint } from '../base/keys.ts';
+import { type AccessRequest, addressOf, type Command, type OwnerSide } from './access-request.ts';
 import { checkPortAddress, checkPortNumber, type NumberWish, type PortAddress } from './check-port.ts';
 import { checkDenyList, checkTarget, checkTargetNumber } from './check-target.ts';
 import type { GatewayFacts } from './gateway-facts.ts';
 import type { AcceptedGrant } from './grant.ts';
 import { grantNamesMediator, revocationOf } from './grant-verify.ts';
-import type { MemberStatement } from './member-statement.ts';
-import type { OwnerPolicy, PurposePolicy } from './owner-policy.ts';
+import type { PurposePolicy } from './owner-policy.ts';
 import type { Ports, Targets } from './permissions.ts';
-import type { CanonicalAddress } from './target.ts';
-import { isKeyRevoked, type TrustStatement } from './trust-statement.ts';
+import { isKeyRevoked } from './trust-statement.ts';
 import { allowed, type Denial, denied, type Side, type Verdict } from './verdict.ts';
+
+export type { AccessRequest, Command, OwnerSide } from './access-request.ts';
 
 /**
  * The one door (P5.8, P6.2). The server asks it about every ATTACH and COMMAND with what the message says; the mediator
@@ -20,46 +21,6 @@ import { allowed, type Denial, denied, type Side, type Verdict } from './verdict
  * Order: revocation, expiry, mediator, owner's purpose and consent, command, then the command's own particulars, at each
  * step the grant before the owner. The first refusal is the answer.
  */
-export type Command =
-  | { readonly verb: 'attach'; readonly terminalKey: Uint8Array; readonly purpose: 'assistance' | 'service' }
-  | {
-      readonly verb: 'open';
-      readonly protocol: 'tcp' | 'udp';
-      readonly address: PortAddress;
-      readonly number: NumberWish;
-    }
-  | {
-      readonly verb: 'redirect';
-      readonly port: { readonly address: PortAddress; readonly number: NumberWish } | undefined;
-    }
-  | {
-      readonly verb: 'connect';
-      readonly target: CanonicalAddress | { readonly name: string };
-      readonly number: number;
-    }
-  | {
-      readonly verb: 'listen';
-      readonly port: { readonly address: PortAddress; readonly number: number } | undefined;
-    }
-  | { readonly verb: 'close' }
-  | { readonly verb: 'query' }
-  | { readonly verb: 'resolve'; readonly name: string }
-  | { readonly verb: 'datagram'; readonly target: CanonicalAddress; readonly number: number };
-
-/** A command and where it is asked for. `port` of REDIRECT and LISTEN is absent on the server, which sees only an id. */
-export interface AccessRequest {
-  readonly mediator: MemberStatement;
-  readonly trust: TrustStatement;
-  readonly command: Command;
-}
-
-/** The owner's side, as it stands on the mediator; the server has none. */
-export interface OwnerSide {
-  readonly policy: OwnerPolicy;
-  readonly facts: GatewayFacts;
-  /** Until when the consent window is open, on the monotonic clock, per purpose. */
-  readonly consentUntilMs: { readonly assistance?: number; readonly service?: number };
-}
 
 /** What both sides say alike. */
 interface Permissions {
@@ -154,28 +115,6 @@ function checkCommand(
       return checkTarget(by, targets, 'tcp', command.target, command.number, facts);
     case 'datagram':
       return checkTarget(by, targets, 'udp', command.target, command.number, facts);
-    case 'close':
-    case 'query':
-    case 'resolve':
-      return undefined;
-  }
-}
-
-/** The address of the gateway's surroundings that the command is about, if it says one. */
-function addressOf(command: Command): CanonicalAddress | undefined {
-  switch (command.verb) {
-    case 'open':
-      return command.address === 'wildcard' ? undefined : command.address;
-    case 'redirect':
-    case 'listen':
-      return command.port === undefined || command.port.address === 'wildcard'
-        ? undefined
-        : command.port.address;
-    case 'connect':
-      return 'name' in command.target ? undefined : command.target;
-    case 'datagram':
-      return command.target;
-    case 'attach':
     case 'close':
     case 'query':
     case 'resolve':
