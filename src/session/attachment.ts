@@ -1,18 +1,18 @@
-import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { asEntremiseError, EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
 import { type Frame, frameBody } from '../wire/frame.ts';
 import { type Datagram, decodeWindow } from '../wire/messages/binary.ts';
-import { type Command, command, type Result, result } from '../wire/messages/command.ts';
+import { type Command, command, commandIdOf, type Result, result } from '../wire/messages/command.ts';
 import { event, type PortEvent } from '../wire/messages/event.ts';
-import { frameFlag, frameNameOf, frameType } from '../wire/spec.ts';
-import type { Budget } from './budget.ts';
+import { frameNameOf, frameType } from '../wire/spec.ts';
 import { type ControlKeys, ControlStream, type Incoming } from './control-stream.ts';
 import { DatagramAssembler } from './datagram-queue.ts';
 import { LabelOutlet, type OutletBinding } from './label-outlet.ts';
-import { ReceiveHalf, windowDelayMs } from './receive-half.ts';
+import { windowDelayMs } from './receive-half.ts';
 import { type ExchangeBinding, ResumeExchange } from './resume-exchange.ts';
-import { SendHalf } from './send-half.ts';
-import type { SlabPool } from './slab.ts';
-import { Stream, type StreamSurroundings } from './stream.ts';
+import type { Stream } from './stream.ts';
+import { type AttachmentResources, type NewStream, type Side, StreamTable } from './stream-table.ts';
+
+export type { AttachmentResources, NewStream, Side } from './stream-table.ts';
 
 /**
  * One end of an attachment (P3, P4): stream 0, streams and datagrams over whatever label it is bound to at the moment.
@@ -23,9 +23,6 @@ import { Stream, type StreamSurroundings } from './stream.ts';
  * speaks first; the mediator is silent until the terminal's signature over T has been verified (P4.2). What leaves is
  * the business of label-outlet.ts; here stands what comes, and what the owner asks for.
  */
-
-/** Who this end is. */
-export type Side = 'terminal' | 'mediator';
 
 /** What the owner of an attachment is told. */
 export interface AttachmentHandlers {
@@ -42,15 +39,6 @@ export interface AttachmentHandlers {
   onControlRoom(): void;
 }
 
-/** What all attachments of a process share. */
-export interface AttachmentResources {
-  readonly pool: SlabPool;
-  readonly receiveBudget: Budget;
-  readonly replayBudget: Budget;
-  /** Monotonic milliseconds. */
-  now(): number;
-}
-
 /** What a bound attachment needs of its link. */
 export interface Binding extends OutletBinding, ExchangeBinding {
   readonly keys: ControlKeys;
@@ -63,36 +51,29 @@ export interface Binding extends OutletBinding, ExchangeBinding {
 /** The most DATA that may go before the RESULT of the CONNECT that creates its stream (P3.4). */
 export const earlyDataBytes = 4096;
 
-/** A new stream and the first window to announce for it. */
-export interface NewStream {
-  readonly stream: Stream;
-  readonly limit: number;
-}
-
 /** See the head of this file. */
-export class Attachment implements StreamSurroundings {
+export class Attachment {
   private readonly side: Side;
   private readonly handlers: AttachmentHandlers;
   private readonly resources: AttachmentResources;
   private readonly control = new ControlStream();
   private readonly outlet = new LabelOutlet(this.control);
-  private readonly streams = new Map<number, Stream>();
-  /** Streams that ended by a RESET of ours whose ECHO has not come. */
-  private readonly resetting = new Map<number, Stream>();
+  private readonly streams: StreamTable;
   private readonly assembler = new DatagramAssembler();
   private binding: Binding | undefined;
   private exchange: ResumeExchange | undefined;
   private tickAtMs: number | undefined;
-  private nextStream: number;
-  private peerMark = 0;
-  /** Frames for streams that are no more (P3.8). */
-  droppedFrames = 0;
 
   constructor(side: Side, resources: AttachmentResources, handlers: AttachmentHandlers) {
     this.side = side;
     this.resources = resources;
     this.handlers = handlers;
-    this.nextStream = side === 'terminal' ? 1 : 2;
+    this.streams = new StreamTable(side, resources, {
+      outlet: this.outlet,
+      isBound: () => this.binding !== undefined,
+      requestWindowTick: () => this.requestWindowTick(),
+      roundTripMs: () => this.binding?.roundTripMs() ?? 0,
+    });
   }
 
   /** Binds the attachment to a label of a link. The terminal's RESUME goes at once. */
@@ -109,7 +90,7 @@ export class Attachment implements StreamSurroundings {
     exchange.queueOwn({
       streams: [],
       control: receivedSeq,
-      mark: this.peerMark,
+      mark: this.streams.peerMark,
       resets: [],
       controlLimit: limitSeq,
     });
@@ -120,8 +101,7 @@ export class Attachment implements StreamSurroundings {
     this.binding = undefined;
     this.exchange = undefined;
     this.outlet.unbind();
-    this.resetting.clear();
-    for (const stream of [...this.streams.values()]) stream.end(code);
+    this.streams.endAll(code);
   }
 
   /** True once commands and streams can flow. */
@@ -151,10 +131,10 @@ export class Attachment implements StreamSurroundings {
       case frameType.reset:
       case frameType.window:
       case frameType.yield:
-        return frame.stream === 0 ? this.onControlWindow(frame) : this.onStreamFrame(frame);
+        return frame.stream === 0 ? this.onControlWindow(frame) : this.streams.receive(frame);
       default:
         // 0x40-0x7f: room for later (P1.4).
-        this.droppedFrames++;
+        this.streams.droppedFrames++;
     }
   }
 
@@ -181,12 +161,26 @@ export class Attachment implements StreamSurroundings {
   private deliver(incoming: Incoming): void {
     switch (incoming.type) {
       case frameType.command:
-        return this.handlers.onCommand(command.fromBytes(incoming.body), incoming.seq, incoming.denied);
+        return this.deliverCommand(incoming);
       case frameType.result:
         return this.handlers.onResult(result.fromBytes(incoming.body));
       default:
         return this.handlers.onEvent(event.fromBytes(incoming.body));
     }
+  }
+
+  /** A command of a newer version, or a malformed one, is answered and not run: it does not end the label (P1.5). */
+  private deliverCommand(incoming: Incoming): void {
+    let value: Command;
+    try {
+      value = command.fromBytes(incoming.body);
+    } catch (thrown) {
+      const id = commandIdOf(incoming.body);
+      if (id === undefined) throw thrown;
+      const { code, message } = asEntremiseError(thrown);
+      return this.sendResult({ id, code: errorNumber(code), by: 'mediator', message });
+    }
+    this.handlers.onCommand(value, incoming.seq, incoming.denied);
   }
 
   private onControlWindow(frame: Frame): void {
@@ -199,33 +193,6 @@ export class Attachment implements StreamSurroundings {
   private onDatagram(frame: Frame): void {
     const datagram = this.assembler.receive(frame);
     if (datagram !== undefined) this.handlers.onDatagram(datagram);
-  }
-
-  private onStreamFrame(frame: Frame): void {
-    const isReset = frame.type === frameType.reset;
-    if (isReset && (frame.flags & frameFlag.echo) !== 0) return this.onEcho(frame.stream);
-    if (!this.isKnown(frame.stream)) {
-      throw new EntremiseError('protocol-error', { message: `Stream ${frame.stream} does not exist yet.` });
-    }
-    if (isReset) this.outlet.sendEcho(frame);
-    const stream = this.streams.get(frame.stream);
-    if (stream !== undefined) return stream.receive(frame);
-    this.droppedFrames++;
-    // Crossing RESETs satisfy each other (P4.5).
-    if (isReset) this.onEcho(frame.stream);
-  }
-
-  /** Ids at or below the mark exist or have existed (P3.8). */
-  private isKnown(id: number): boolean {
-    const own = (id % 2 === 1) === (this.side === 'terminal');
-    return own ? id < this.nextStream : id <= this.peerMark;
-  }
-
-  private onEcho(id: number): void {
-    const stream = this.resetting.get(id);
-    if (stream === undefined) return;
-    this.resetting.delete(id);
-    this.outlet.forget(stream);
   }
 
   /**
@@ -273,9 +240,7 @@ export class Attachment implements StreamSurroundings {
    * what this end sends. Undefined when the budgets have no floor left (P3.3).
    */
   createStream(peerLimit: number): NewStream | undefined {
-    const made = this.makeStream(this.nextStream, peerLimit);
-    if (made !== undefined) this.nextStream += 2;
-    return made;
+    return this.streams.create(peerLimit);
   }
 
   /**
@@ -284,43 +249,12 @@ export class Attachment implements StreamSurroundings {
    * @throws EntremiseError `protocol-error` when the id does not rise or has the wrong parity (P1.3)
    */
   acceptStream(id: number, peerLimit: number, announced?: number): NewStream | undefined {
-    this.raiseMark(id);
-    const made = this.makeStream(id, peerLimit, announced);
-    if (announced !== undefined && made !== undefined) this.outlet.wakeStream(made.stream);
-    return made;
+    return this.streams.accept(id, peerLimit, announced);
   }
 
   /** RESETs a stream that the peer has created, or whose {@link acceptStream} found no budget (P3.8). */
   refuseStream(id: number, code: ErrorCode): void {
-    if (id > this.peerMark) this.raiseMark(id);
-    const { pool, receiveBudget, replayBudget } = this.resources;
-    const nothing = new SendHalf(pool, replayBudget, 0, 0);
-    new Stream(id, nothing, new ReceiveHalf(receiveBudget, 0), this).abort(code);
-  }
-
-  private raiseMark(id: number): void {
-    const peersParity = (id % 2 === 1) === (this.side === 'mediator');
-    if (!peersParity || id <= this.peerMark) {
-      throw new EntremiseError('protocol-error', {
-        message: `Stream id ${id} is not a new one of the peer.`,
-      });
-    }
-    this.peerMark = id;
-  }
-
-  private makeStream(id: number, peerLimit: number, announced?: number): NewStream | undefined {
-    const { receiveBudget, replayBudget, pool } = this.resources;
-    const window = receiveBudget.reserveInitial();
-    const share = replayBudget.reserveInitial();
-    if (window === 0 || share === 0) {
-      receiveBudget.release(window);
-      replayBudget.release(share);
-      return undefined;
-    }
-    const sending = new SendHalf(pool, replayBudget, peerLimit, share);
-    const stream = new Stream(id, sending, new ReceiveHalf(receiveBudget, window, announced), this);
-    this.streams.set(id, stream);
-    return { stream, limit: window };
+    this.streams.refuse(id, code);
   }
 
   /** Live streams. */
@@ -328,23 +262,9 @@ export class Attachment implements StreamSurroundings {
     return this.streams.size;
   }
 
-  /** Of {@link StreamSurroundings}. */
-  wake(stream: Stream): void {
-    this.outlet.wakeStream(stream);
-  }
-
-  /** Of {@link StreamSurroundings}: the RESET is kept until its ECHO comes (P4.5). */
-  aborted(stream: Stream): void {
-    this.streams.delete(stream.id);
-    if (this.binding === undefined) return;
-    this.resetting.set(stream.id, stream);
-    this.outlet.wakeStream(stream);
-  }
-
-  /** Of {@link StreamSurroundings}. */
-  windowSoon(stream: Stream): void {
-    this.outlet.putOffWindow(stream);
-    this.requestWindowTick();
+  /** Frames that came for streams that are no more (P3.8), or of types of later versions (P1.4). */
+  get droppedFrames(): number {
+    return this.streams.droppedFrames;
   }
 
   private requestWindowTick(): void {
@@ -353,26 +273,11 @@ export class Attachment implements StreamSurroundings {
     this.binding?.requestTick(this.tickAtMs);
   }
 
-  /** Of {@link StreamSurroundings}. */
-  forget(stream: Stream): void {
-    this.streams.delete(stream.id);
-    this.outlet.forget(stream);
-    stream.release();
-  }
-
-  /** Of {@link StreamSurroundings}. */
-  now(): number {
-    return this.resources.now();
-  }
-
-  /** Of {@link StreamSurroundings}. */
-  roundTripMs(): number {
-    return this.binding?.roundTripMs() ?? 0;
-  }
-
   /** Time has come to `nowMs`: WINDOWs that were put off are due (P3.1). */
   tick(nowMs: number): void {
-    if (this.tickAtMs === undefined || nowMs < this.tickAtMs) return;
+    if (this.tickAtMs === undefined) return;
+    // Timers may come a little early: the WINDOWs would then never go.
+    if (nowMs < this.tickAtMs) return this.binding?.requestTick(this.tickAtMs);
     this.tickAtMs = undefined;
     this.outlet.windowsAreOverdue();
   }

@@ -101,6 +101,11 @@ export class MemberLink {
     this.driver.send(frameType.detach, detach.toBytes({ label, ...reason }));
   }
 
+  /** Forgets a label whose ATTACH is refused by an ATTACHED: that answer frees it at the server too. */
+  forgetLabel(label: number): void {
+    this.labels.delete(label);
+  }
+
   private onFrame(frame: Frame): void {
     if (!this.welcomed) return this.onHandshakeFrame(frame);
     if (frame.label === 0) return this.onLinkFrame(frame);

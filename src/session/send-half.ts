@@ -30,6 +30,7 @@ type Ending =
   | { readonly is: 'finishing' }
   | { readonly is: 'finSent' }
   | { readonly is: 'finAcknowledged' }
+  | { readonly is: 'failing'; readonly reason: number }
   | { readonly is: 'aborting'; readonly reason: number }
   | { readonly is: 'aborted'; readonly reason: number };
 
@@ -107,6 +108,14 @@ export class SendHalf {
     return true;
   }
 
+  /** RESET behind all bytes taken so far. False when none of them waits to be sent: then abort does the same. */
+  abortAfterData(reason: number): boolean {
+    const mayStillSend = this.ending.is === 'open' || this.ending.is === 'finishing';
+    if (!mayStillSend || this.chunks[this.nextChunk] === undefined) return false;
+    this.ending = { is: 'failing', reason };
+    return true;
+  }
+
   /** Forgets everything without a word to the peer. */
   dropAll(): void {
     for (const chunk of this.chunks) chunk.resent = true;
@@ -131,7 +140,7 @@ export class SendHalf {
         return false;
       default: {
         const chunk = this.chunks[this.nextChunk];
-        if (chunk === undefined) return this.ending.is === 'finishing';
+        if (chunk === undefined) return this.ending.is !== 'open';
         return this.fits(chunk) && slabHeadroom + chunk.length <= dataRoom;
       }
     }
@@ -146,10 +155,12 @@ export class SendHalf {
     if (!this.ready(dataRoom)) return undefined;
     if (this.ending.is === 'aborting') return this.takeReset(header, this.ending.reason);
     const chunk = this.chunks[this.nextChunk];
-    return chunk === undefined ? this.takeFin(header) : this.takeData(header, chunk);
+    if (chunk !== undefined) return this.takeData(header, chunk);
+    return this.ending.is === 'failing' ? this.takeReset(header, this.ending.reason) : this.takeFin(header);
   }
 
   private takeReset(header: Omit<FrameHeader, 'type' | 'flags'>, reason: number): Buffer {
+    this.dropAll();
     this.ending = { is: 'aborted', reason };
     return frameOf({ ...header, type: frameType.reset, flags: 0 }, encodeReset(reason));
   }

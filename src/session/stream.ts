@@ -111,10 +111,17 @@ export class Stream {
 
   /** Ends the stream with a RESET that carries `code` (P3.5). The owner is told nothing. */
   abort(code: ErrorCode): void {
-    if (this.over || !this.sending.abort(errorNumber(code))) return;
-    this.over = true;
-    this.release();
-    this.surroundings.aborted(this);
+    if (!this.over && this.sending.abort(errorNumber(code))) this.leave();
+  }
+
+  /**
+   * As {@link abort}, but the bytes handed over go first, as far as the peer takes them: for a source that died behind
+   * bytes it had still sent. The stream lives until its RESET has gone.
+   */
+  abortAfterData(code: ErrorCode): void {
+    if (this.over) return;
+    if (!this.sending.abortAfterData(errorNumber(code))) return this.abort(code);
+    this.surroundings.wake(this);
   }
 
   /** The peer's first window came later than the stream was made (RESULT of a CONNECT, P3.4). */
@@ -153,7 +160,16 @@ export class Stream {
 
   /** The next DATA, FIN or RESET frame. */
   take(label: number, dataRoom: number): Buffer | undefined {
-    return this.sending.take({ label, stream: this.id }, dataRoom);
+    const frame = this.sending.take({ label, stream: this.id }, dataRoom);
+    if (this.sending.reset && !this.over) this.leave();
+    return frame;
+  }
+
+  /** The stream is over by a RESET of this end. */
+  private leave(): void {
+    this.over = true;
+    this.release();
+    this.surroundings.aborted(this);
   }
 
   /**
