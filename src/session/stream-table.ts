@@ -1,0 +1,194 @@
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import type { Frame } from '../wire/frame.ts';
+import { frameFlag, frameType } from '../wire/spec.ts';
+import type { Budget } from './budget.ts';
+import type { LabelOutlet } from './label-outlet.ts';
+import { ReceiveHalf } from './receive-half.ts';
+import { SendHalf } from './send-half.ts';
+import type { SlabPool } from './slab.ts';
+import { Stream, type StreamSurroundings } from './stream.ts';
+
+/** Who this end of an attachment is: a terminal's stream ids are odd, a mediator's even (P1.3). */
+export type Side = 'terminal' | 'mediator';
+
+/** What all attachments of a process share. */
+export interface AttachmentResources {
+  readonly pool: SlabPool;
+  readonly receiveBudget: Budget;
+  readonly replayBudget: Budget;
+  /** Monotonic milliseconds. */
+  now(): number;
+}
+
+/** A new stream and the first window to announce for it. */
+export interface NewStream {
+  readonly stream: Stream;
+  readonly limit: number;
+}
+
+/** What the table needs of its attachment. */
+export interface TableSurroundings {
+  readonly outlet: LabelOutlet;
+  /** True while the attachment has a label. */
+  isBound(): boolean;
+  /** WINDOWs that were put off should go within the delay of P3.1. */
+  requestWindowTick(): void;
+  /** Milliseconds of the whole path, as far as known. */
+  roundTripMs(): number;
+}
+
+/** The streams of one attachment end: which ids live, which are being reset, which are past (P1.3, P3.8, P4.5). */
+export class StreamTable implements StreamSurroundings {
+  private readonly side: Side;
+  private readonly resources: AttachmentResources;
+  private readonly surroundings: TableSurroundings;
+  private readonly streams = new Map<number, Stream>();
+  /** Streams that ended by a RESET of ours whose ECHO has not come. */
+  private readonly resetting = new Map<number, Stream>();
+  private nextId: number;
+  private mark = 0;
+  /** Frames for streams that are no more (P3.8). */
+  droppedFrames = 0;
+
+  constructor(side: Side, resources: AttachmentResources, surroundings: TableSurroundings) {
+    this.side = side;
+    this.resources = resources;
+    this.surroundings = surroundings;
+    this.nextId = side === 'terminal' ? 1 : 2;
+  }
+
+  /** Live streams. */
+  get size(): number {
+    return this.streams.size;
+  }
+
+  /** Highest id seen from the peer (P4.4). */
+  get peerMark(): number {
+    return this.mark;
+  }
+
+  /** A stream of this end. Undefined when the budgets have no floor left (P3.3). */
+  create(peerLimit: number): NewStream | undefined {
+    const made = this.make(this.nextId, peerLimit);
+    if (made !== undefined) this.nextId += 2;
+    return made;
+  }
+
+  /**
+   * A stream that the peer has created. `announced`: the first window that the peer already has for it (LISTEN, P3.4).
+   * Undefined when the budgets have no floor left.
+   * @throws EntremiseError `protocol-error` when the id does not rise or has the wrong parity (P1.3)
+   */
+  accept(id: number, peerLimit: number, announced?: number): NewStream | undefined {
+    this.raiseMark(id);
+    const made = this.make(id, peerLimit, announced);
+    if (announced !== undefined && made !== undefined) this.wake(made.stream);
+    return made;
+  }
+
+  /** RESETs a stream that the peer has created, or whose {@link accept} found no budget (P3.8). */
+  refuse(id: number, code: ErrorCode): void {
+    if (id > this.mark) this.raiseMark(id);
+    const { pool, receiveBudget, replayBudget } = this.resources;
+    const nothing = new SendHalf(pool, replayBudget, 0, 0);
+    new Stream(id, nothing, new ReceiveHalf(receiveBudget, 0), this).abort(code);
+  }
+
+  private raiseMark(id: number): void {
+    const peersParity = (id % 2 === 1) === (this.side === 'mediator');
+    if (!peersParity || id <= this.mark) {
+      throw new EntremiseError('protocol-error', {
+        message: `Stream id ${id} is not a new one of the peer.`,
+      });
+    }
+    this.mark = id;
+  }
+
+  private make(id: number, peerLimit: number, announced?: number): NewStream | undefined {
+    const { receiveBudget, replayBudget, pool } = this.resources;
+    const window = receiveBudget.reserveInitial();
+    const share = replayBudget.reserveInitial();
+    if (window === 0 || share === 0) {
+      receiveBudget.release(window);
+      replayBudget.release(share);
+      return undefined;
+    }
+    const sending = new SendHalf(pool, replayBudget, peerLimit, share);
+    const stream = new Stream(id, sending, new ReceiveHalf(receiveBudget, window, announced), this);
+    this.streams.set(id, stream);
+    return { stream, limit: window };
+  }
+
+  /** Ends every stream at this end, with nothing sent. */
+  endAll(code: ErrorCode): void {
+    this.resetting.clear();
+    for (const stream of [...this.streams.values()]) stream.end(code);
+  }
+
+  /**
+   * DATA, FIN, RESET, WINDOW or YIELD of a stream has come.
+   * @throws EntremiseError `protocol-error` for an id that never was (P3.8)
+   */
+  receive(frame: Frame): void {
+    const isReset = frame.type === frameType.reset;
+    if (isReset && (frame.flags & frameFlag.echo) !== 0) return this.onEcho(frame.stream);
+    if (!this.isKnown(frame.stream)) {
+      throw new EntremiseError('protocol-error', { message: `Stream ${frame.stream} does not exist yet.` });
+    }
+    if (isReset) this.surroundings.outlet.sendEcho(frame);
+    const stream = this.streams.get(frame.stream);
+    if (stream !== undefined) return stream.receive(frame);
+    this.droppedFrames++;
+    // Crossing RESETs satisfy each other (P4.5).
+    if (isReset) this.onEcho(frame.stream);
+  }
+
+  /** Ids at or below the mark exist or have existed (P3.8). */
+  private isKnown(id: number): boolean {
+    const own = (id % 2 === 1) === (this.side === 'terminal');
+    return own ? id < this.nextId : id <= this.mark;
+  }
+
+  private onEcho(id: number): void {
+    const stream = this.resetting.get(id);
+    if (stream === undefined) return;
+    this.resetting.delete(id);
+    this.surroundings.outlet.forget(stream);
+  }
+
+  /** Of {@link StreamSurroundings}. */
+  wake(stream: Stream): void {
+    this.surroundings.outlet.wakeStream(stream);
+  }
+
+  /** Of {@link StreamSurroundings}: the RESET is kept until its ECHO comes (P4.5). */
+  aborted(stream: Stream): void {
+    this.streams.delete(stream.id);
+    if (!this.surroundings.isBound()) return;
+    this.resetting.set(stream.id, stream);
+    this.surroundings.outlet.wakeStream(stream);
+  }
+
+  /** Of {@link StreamSurroundings}. */
+  windowSoon(stream: Stream): void {
+    this.surroundings.outlet.putOffWindow(stream);
+    this.surroundings.requestWindowTick();
+  }
+
+  /** Of {@link StreamSurroundings}. */
+  forget(stream: Stream): void {
+    this.streams.delete(stream.id);
+    this.surroundings.outlet.forget(stream);
+    stream.release();
+  }
+
+  /** Of {@link StreamSurroundings}. */
+  now(): number {
+    return this.resources.now();
+  }
+
+  /** Of {@link StreamSurroundings}. */
+  roundTripMs(): number {
+    return this.surroundings.roundTripMs();
+  }
+}
