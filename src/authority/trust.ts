@@ -1,0 +1,137 @@
+import { EntremiseError } from '../base/errors.ts';
+import { isKeyText } from '../base/keys.ts';
+import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
+import { maxSkewMs } from '../policy/grant.ts';
+import { signJws } from '../policy/jws.ts';
+import { type TrustStatement, trustStatementRules, verifyTrustStatement } from '../policy/trust-statement.ts';
+import {
+  type Authority,
+  type AuthorityState,
+  authorityFiles,
+  readAuthorityState,
+  whileLocked,
+  writeAuthorityState,
+} from './state.ts';
+
+/** What a new trust statement says otherwise than the one before. What is absent stays. */
+export interface TrustChanges {
+  /** SHA-256 of the SPKI of the servers' TLS keys, base64url; the first is the one in use. */
+  readonly serverPins?: readonly string[];
+  /** `host:number`, as members are to try them. */
+  readonly serverAddresses?: readonly string[];
+  /** Added to what is revoked. */
+  readonly revokedGrants?: readonly { readonly id: string; readonly expiresAtMs: number }[];
+  readonly revokedKeys?: readonly string[];
+}
+
+/** A revoked grant need not be named any more when it has expired by every clock. */
+function stillNeeded(revoked: { exp: number }, nowMs: number): boolean {
+  return revoked.exp * 1000 + maxSkewMs > nowMs;
+}
+
+function changedState(state: AuthorityState, changes: TrustChanges, nowMs: number): AuthorityState {
+  const added = (changes.revokedGrants ?? []).map(({ id, expiresAtMs }) => ({
+    jti: id,
+    exp: Math.ceil(expiresAtMs / 1000),
+  }));
+  const known = state.revokedGrants.filter(each => !added.some(({ jti }) => jti === each.jti));
+  return {
+    ...state,
+    trustSeq: state.trustSeq + 1,
+    serverPins: [...(changes.serverPins ?? state.serverPins)],
+    serverAddresses: [...(changes.serverAddresses ?? state.serverAddresses)],
+    revokedGrants: [...known, ...added].filter(each => stillNeeded(each, nowMs)),
+    revokedKeys: [...new Set([...state.revokedKeys, ...(changes.revokedKeys ?? [])])],
+  };
+}
+
+function claimsOf(authority: Authority, state: AuthorityState, nowMs: number): object {
+  return {
+    operator: state.operator,
+    seq: state.trustSeq,
+    iat: Math.floor(nowMs / 1000),
+    authorityKeys: authority.publicKeys,
+    delegates: state.delegates,
+    serverPins: state.serverPins,
+    serverAddresses: state.serverAddresses,
+    revokedGrants: state.revokedGrants,
+    revokedKeys: state.revokedKeys,
+  };
+}
+
+async function signStatement(
+  authority: Authority,
+  state: AuthorityState,
+  nowMs: number,
+): Promise<TrustStatement> {
+  const text = await signJws(trustStatementRules.typ, claimsOf(authority, state, nowMs), authority.key);
+  if (text.length > trustStatementRules.maxBytes) {
+    throw new EntremiseError('limit', {
+      message: `The trust statement would have ${text.length} characters, ${trustStatementRules.maxBytes} are allowed: too much is revoked at once; wait until revoked grants expire, or start a new operator.`,
+    });
+  }
+  return verifyTrustStatement(text, authority.publicKeys);
+}
+
+/**
+ * Issues a new trust statement, with a higher seq than any before, to be pushed to the server.
+ * @throws EntremiseError `document-invalid` when a change is malformed, `limit` when it gets too long,
+ * `bad-usage` when no server is known yet or the authority's own key would be revoked, `state-unreadable`
+ */
+export function issueTrustStatement(
+  authority: Authority,
+  changes: TrustChanges,
+  nowMs: number,
+): Promise<TrustStatement> {
+  return whileLocked(authority.directory, async () => {
+    const state = changedState(readAuthorityState(authority.directory), changes, nowMs);
+    refuseUnusable(authority, state);
+    const statement = await signStatement(authority, state, nowMs);
+    writeAuthorityState(authority.directory, state);
+    writePrivateFile(authorityFiles.trust(authority.directory), `${statement.text}\n`);
+    return statement;
+  });
+}
+
+function refuseUnusable(authority: Authority, state: AuthorityState): void {
+  if (state.serverPins.length === 0) {
+    throw new EntremiseError('bad-usage', {
+      message: 'The authority knows no server yet; tell it the pin that "entremise server init" printed.',
+    });
+  }
+  if (state.revokedKeys.some(key => authority.publicKeys.includes(key))) {
+    throw new EntremiseError('bad-usage', {
+      message: "An authority cannot revoke its own keys: it would silence itself. Revoke a member's key.",
+    });
+  }
+}
+
+/** The newest trust statement, or undefined when none was issued. */
+export async function currentTrustStatement(authority: Authority): Promise<TrustStatement | undefined> {
+  const text = readStateFileIfPresent(authorityFiles.trust(authority.directory))?.toString().trim();
+  return text === undefined ? undefined : verifyTrustStatement(text, authority.publicKeys);
+}
+
+/**
+ * The newest trust statement.
+ * @throws EntremiseError `bad-usage` when none was issued
+ */
+export async function requireTrustStatement(authority: Authority): Promise<TrustStatement> {
+  const trust = await currentTrustStatement(authority);
+  if (trust !== undefined) return trust;
+  throw new EntremiseError('bad-usage', {
+    message:
+      'The authority has issued no trust statement yet; tell it the pin that "entremise server init" printed.',
+  });
+}
+
+/**
+ * Revokes a key for good: a member's, or that of an invitation not used yet.
+ * @throws EntremiseError `bad-usage` when it is no key
+ */
+export async function revokeKey(authority: Authority, key: string, nowMs: number): Promise<TrustStatement> {
+  if (!isKeyText(key)) {
+    throw new EntremiseError('bad-usage', { message: 'A key to revoke is 43 characters of base64url.' });
+  }
+  return issueTrustStatement(authority, { revokedKeys: [key] }, nowMs);
+}
