@@ -2,7 +2,7 @@ import { EntremiseError } from '../../base/errors.ts';
 import { type IpText, ipFamilyOf, ipFromBytes, ipToBytes } from '../ip.ts';
 import { dataOffsetBytes, maxDatagramBytes } from '../spec.ts';
 
-/** The bodies with fixed layout (docs/protocol.md §4): big-endian, no padding, lengths exact. */
+/** The bodies with fixed layout (P1.9): big-endian, no padding, lengths exact. */
 
 function exactly(name: string, body: Buffer, length: number): void {
   if (body.length !== length) {

@@ -137,7 +137,7 @@ export const portState = oneOf({ opened: 1, client: 2, server: 3, redirected: 4,
 /** States of a port (P5.7). */
 export type PortState = 'opened' | 'client' | 'server' | 'redirected' | 'closed';
 
-const portListing = message('port', {
+const portListing = message('port entry', {
   port: field(1, u32),
   protocol: field(2, protocol),
   address: field(3, ipAddress),
@@ -147,7 +147,7 @@ const portListing = message('port', {
 });
 export type PortListing = MessageOf<typeof portListing>;
 
-const limitListing = message('limit', {
+const limitListing = message('limit entry', {
   name: field(1, text(64)),
   used: field(2, uint()),
   allowed: field(3, uint()),

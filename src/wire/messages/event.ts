@@ -47,7 +47,7 @@ export const event = union(
   { field: 'kind', key: 1, numbers: kindNumbers },
   {
     /** A LAN system connected to a listening port (S15). Creates `stream`; always before its DATA. */
-    connected: message('connected', {
+    connected: message('EVENT connected', {
       kind: kind('connected'),
       ...common,
       direction,
@@ -58,7 +58,7 @@ export const event = union(
       limit: field(9, uint()),
     }),
     /** A request to close (S16). `offset`: stream bytes before it. */
-    fin: message('fin', {
+    fin: message('EVENT fin', {
       kind: kind('fin'),
       ...common,
       direction,
@@ -66,7 +66,7 @@ export const event = union(
       offset: field(10, uint()),
     }),
     /** A destruction (S16). `offset`: stream bytes before it, as far as known. */
-    rst: message('rst', {
+    rst: message('EVENT rst', {
       kind: kind('rst'),
       ...common,
       direction,
@@ -74,21 +74,21 @@ export const event = union(
       offset: field(10, uint()),
     }),
     /** An attempt: a SYN was seen. */
-    syn: message('syn', { kind: kind('syn'), ...common, ...peer }),
+    syn: message('EVENT syn', { kind: kind('syn'), ...common, ...peer }),
     /** A SYN to a port that is open but does not listen. */
-    refused: message('refused', { kind: kind('refused'), ...common, ...peer }),
+    refused: message('EVENT refused', { kind: kind('refused'), ...common, ...peer }),
     /** `count` events were not told one by one (P3.7). */
-    lost: message('lost', { kind: kind('lost'), ...common, count: field(11, uint()) }),
+    lost: message('EVENT lost', { kind: kind('lost'), ...common, count: field(11, uint()) }),
     /** Datagrams to new destinations are dropped because they come too fast (P5.9). */
-    limit: message('limit', { kind: kind('limit'), ...common, count: field(11, uint()) }),
+    limit: message('EVENT limit', { kind: kind('limit'), ...common, count: field(11, uint()) }),
     /** The channel that carries a redirected port has changed. */
-    channel: message('channel', {
+    channel: message('EVENT channel', {
       kind: kind('channel'),
       ...common,
       channel: field(12, carrier),
     }),
     /** ICMP said that the destination of a datagram cannot be reached (P5.9). */
-    unreachable: message('unreachable', {
+    unreachable: message('EVENT unreachable', {
       kind: kind('unreachable'),
       ...common,
       ...peer,

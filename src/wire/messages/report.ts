@@ -16,13 +16,13 @@ import {
 export const parameter = message('parameter', { name: field(1, text(64)), value: field(2, text(1024)) });
 
 /** A service that a mediator wants to use (S5). */
-export const wantedService = message('service', {
+export const wantedService = message('wanted service', {
   name: field(1, text(64)),
   parameters: field(2, list(parameter, 32)),
 });
 export type WantedService = MessageOf<typeof wantedService>;
 
-const interfaceAddress = message('address', {
+const interfaceAddress = message('interface address', {
   address: field(1, ipAddress),
   prefixLength: field(2, uint(128)),
 });
@@ -61,7 +61,7 @@ export const report = message('REPORT', {
 export type Report = MessageOf<typeof report>;
 
 /** What the server tells of one mediator (P1.8). */
-export const presenceEntry = message('mediator', {
+export const presenceEntry = message('presence entry', {
   key: field(1, bytes(32)),
   /** The member statement; absent with `gone`. */
   statement: optional(2, text(16_384)),

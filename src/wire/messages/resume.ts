@@ -1,6 +1,6 @@
 import { bool, bytes, field, list, type MessageOf, message, optional, u8, u32, uint } from '../fields.ts';
 
-const liveStream = message('stream', {
+const liveStream = message('live stream', {
   id: field(1, u32),
   /** Contiguous bytes received. */
   received: field(2, uint()),
@@ -11,7 +11,7 @@ const liveStream = message('stream', {
   yields: field(5, u32),
 });
 
-const pendingReset = message('reset', { id: field(1, u32), reason: field(2, u8) });
+const pendingReset = message('pending reset', { id: field(1, u32), reason: field(2, u8) });
 
 /** RESUME: what its sender has of the attachment, before anything else on a label (P4.4). */
 export const resume = message('RESUME', {
