@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import net, { type Socket } from 'node:net';
 import test from 'ava';
 import { rewrapAccepted } from './accepted.ts';
 import { type NativeSockets, requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 import type { SlabReader } from './slab-reader.ts';
-import { closeOf, fdTargets, pair, readAll, socketOf, until } from './test-sockets.ts';
+import { accept, closeOf, fdTargets, listener, pair, readAll, socketOf, until } from './test-sockets.ts';
 import { WatchedSocket } from './watched-socket.ts';
 
 const native = requireAddon();
@@ -286,6 +286,38 @@ test('writes to a connection that is known to be dead are dropped, and said to b
   it.watched.resume();
   await closed(it);
   t.is(it.bytes().toString(), 'unread');
+});
+
+test('bytes that Node has read ahead of a pause are not lost in a RST', async t => {
+  const it = await diary('connected');
+  it.atData = () => it.watched.pause();
+  it.watched.resume();
+  it.device.write('first');
+  await until('the first is here', () => it.told.includes('data'));
+  it.device.write(', second');
+  await until('Node has read the second', () => it.watched.socket.readableLength === 8);
+  it.device.resetAndDestroy();
+  await closeOf(it.watched.socket);
+  t.is(it.bytes().toString(), 'first');
+  it.watched.resume();
+  await closed(it);
+  t.is(it.bytes().toString(), 'first, second');
+  t.is(it.told.at(-2), 'reset ECONNRESET');
+});
+
+test('half-close is kept even for a socket that was made without it', async t => {
+  const { server, port } = await listener();
+  const near = net.connect(port, '127.0.0.1');
+  const [device] = await Promise.all([accept(server), once(near, 'connect')]);
+  server.close();
+  const later = () => setImmediate(() => watched.write(Buffer.from('long after your FIN')));
+  const handlers = { onFin: later, onReset() {}, onClose() {} };
+  const watched = new WatchedSocket(near, handlers, { native });
+  watched.resume();
+  device.end();
+  await once(device.resume(), 'data');
+  watched.end();
+  t.is((await readAll(device)).end, 'fin');
 });
 
 test('a full queue is told by write and onDrain', async t => {
