@@ -1,0 +1,161 @@
+import type { Command } from 'commander';
+import { systemClock } from '../../base/clock.ts';
+import {
+  currentTrustStatement,
+  defaultInvitationLifeMs,
+  initAuthority,
+  issueMemberStatement,
+  issueTrustStatement,
+  makeInvitation,
+  openAuthority,
+  revokeKey,
+} from '../../authority/index.ts';
+import { collect, type Context, contextOf } from '../context.ts';
+import { deliver } from '../delivery.ts';
+import { formatDuration, parseDuration } from '../duration.ts';
+import { memberKeyOf } from '../member-lookup.ts';
+import { badUsage } from '../output.ts';
+
+/** Adds `entremise authority init|trust|invite|label|revoke-key|show`. */
+export function addAuthorityVerb(program: Command): void {
+  const authority = program
+    .command('authority')
+    .description("the operator's signing keys: keep them away from the server");
+  authority
+    .command('init')
+    .description('make an authority; do this once per operator')
+    .requiredOption('--operator <name>', 'the name that members will see')
+    .action((options: { operator: string }, command) => init(contextOf(command), options.operator));
+  authority
+    .command('trust')
+    .description('say which servers members may believe, and tell the server')
+    .option('--pin <pin>', 'pin of a server, as "entremise server init" printed it; may be repeated', collect)
+    .option('--address <host:port>', 'where members reach it; may be repeated', collect)
+    .action((options: { pin?: string[]; address?: string[] }, command) => trust(contextOf(command), options));
+  addInvite(authority);
+  authority
+    .command('label')
+    .description("set a member's labels, or its name, by a statement of the authority's own")
+    .argument('<role>', 'mediator or terminal')
+    .argument('<name>')
+    .requiredOption('--key <key>', "the member's key or present name")
+    .option('--label <label>', 'may be repeated', collect)
+    .action((role: string, name: string, options: { key: string; label?: string[] }, command) =>
+      label(contextOf(command), roleOf(role), name, options),
+    );
+  authority
+    .command('revoke-key')
+    .argument('<name|key>')
+    .description('shut a member out: its links and what it runs end within 5 s')
+    .action((who: string, _options, command) => revoke(contextOf(command), who));
+  authority
+    .command('show')
+    .description('operator, keys and trust statement')
+    .action((_options, command) => show(contextOf(command)));
+}
+
+function addInvite(authority: Command): void {
+  authority
+    .command('invite')
+    .description('make a one-time enrolment code and tell the server')
+    .argument('<role>', 'mediator or terminal')
+    .argument('<name>', 'unique among the members of the operator')
+    .option('--label <label>', 'may be repeated', collect)
+    .option('--for <duration>', 'how long the code can be used; 10m by default')
+    .addHelpText('after', '\nExample:\n  entremise authority invite mediator home-4711 --label voip --label north')
+    .action((role: string, name: string, options: { label?: string[]; for?: string }, command) =>
+      invite(contextOf(command), roleOf(role), name, options),
+    );
+}
+
+function roleOf(text: string): 'mediator' | 'terminal' {
+  if (text === 'mediator' || text === 'terminal') return text;
+  throw badUsage(`A member is a mediator or a terminal, not a "${text}".`);
+}
+
+function init(context: Context, operator: string): void {
+  const authority = initAuthority(context.authorityPath, operator);
+  context.output.result({ operator, directory: authority.directory, keys: authority.publicKeys }, [
+    `authority of ${operator} made in ${authority.directory}`,
+    `  key        ${authority.publicKeys[0]}`,
+    `  successor  ${authority.publicKeys[1]}`,
+    'Keep a copy of this directory where the server is not. Next:',
+    `  entremise server init --authority-key ${authority.publicKeys[0]} ...   (on the server)`,
+    '  entremise authority trust --pin <pin> --address <host:port>',
+  ]);
+}
+
+async function trust(context: Context, options: { pin?: string[]; address?: string[] }): Promise<void> {
+  const authority = openAuthority(context.authorityPath);
+  const changes = {
+    ...(options.pin === undefined ? {} : { serverPins: options.pin }),
+    ...(options.address === undefined ? {} : { serverAddresses: options.address }),
+  };
+  const statement = await issueTrustStatement(authority, changes, systemClock.wallTimeMs());
+  const delivered = await deliver(context, [statement.text]);
+  context.output.result({ seq: statement.seq, delivered: delivered.how, document: statement.text }, [
+    `trust statement ${statement.seq} of ${statement.operator} signed`,
+    delivered.sentence,
+  ]);
+}
+
+async function invite(
+  context: Context,
+  role: 'mediator' | 'terminal',
+  name: string,
+  options: { label?: string[]; for?: string },
+): Promise<void> {
+  const authority = openAuthority(context.authorityPath);
+  const lifeMs = options.for === undefined ? defaultInvitationLifeMs : parseDuration(options.for);
+  const identity = { role, name, labels: options.label ?? [] };
+  const { code, invitation } = await makeInvitation(authority, identity, systemClock.wallTimeMs(), lifeMs);
+  const delivered = await deliver(context, [invitation.text]);
+  const verb = role === 'mediator' ? 'mediator enroll' : 'enroll';
+  context.output.result({ code, role, name, delivered: delivered.how, document: invitation.text }, [
+    `code for the ${role} ${name}, good for ${formatDuration(lifeMs)}, once:`,
+    `  ${code}`,
+    `There: entremise ${verb} --server <host:port>   (it asks for the code)`,
+    delivered.sentence,
+  ]);
+}
+
+async function label(
+  context: Context,
+  role: 'mediator' | 'terminal',
+  name: string,
+  options: { key: string; label?: string[] },
+): Promise<void> {
+  const key = await memberKeyOf(context, options.key);
+  const authority = openAuthority(context.authorityPath);
+  const identity = { role, name, labels: options.label ?? [] };
+  const statement = await issueMemberStatement(authority, key, identity, systemClock.wallTimeMs());
+  const delivered = await deliver(context, [statement.text]);
+  context.output.result({ ...identity, key, seq: statement.seq, delivered: delivered.how }, [
+    `${name} is a ${role} with labels: ${identity.labels.join(', ') || 'none'}`,
+    delivered.sentence,
+  ]);
+}
+
+async function revoke(context: Context, who: string): Promise<void> {
+  const key = await memberKeyOf(context, who);
+  const statement = await revokeKey(openAuthority(context.authorityPath), key, systemClock.wallTimeMs());
+  const delivered = await deliver(context, [statement.text]);
+  context.output.result({ revoked: key, seq: statement.seq, delivered: delivered.how }, [
+    `key ${key} is revoked (trust statement ${statement.seq})`,
+    delivered.sentence,
+  ]);
+}
+
+async function show(context: Context): Promise<void> {
+  const authority = openAuthority(context.authorityPath);
+  const statement = await currentTrustStatement(authority);
+  context.output.result(
+    { operator: authority.operator, keys: authority.publicKeys, trust: statement?.text },
+    [
+      `operator   ${authority.operator}`,
+      `key        ${authority.publicKeys[0]}`,
+      `successor  ${authority.publicKeys[1]}`,
+      `trust      ${statement === undefined ? 'no statement yet' : `statement ${statement.seq}`}`,
+    ],
+  );
+}

@@ -1,0 +1,96 @@
+import { createLab, type Lab, type Masquerade, masquerade, type Namespace } from 'netns-test-helpers';
+
+/**
+ * A home behind two NATs, a server, and a technician somewhere else:
+ *
+ *   device --- gateway === carrier === internet --- server
+ *   (LAN)      (NAT)       (NAT)          |
+ *                                      terminal
+ *
+ * Both NATs translate and drop whatever was not asked for from inside.
+ */
+export interface Home {
+  readonly lab: Lab;
+  readonly device: Namespace;
+  readonly gateway: Namespace;
+  readonly carrier: Namespace;
+  readonly server: Namespace;
+  readonly terminal: Namespace;
+}
+
+/** Addresses of {@link buildHome}. */
+export const homeAddresses = {
+  device: '192.168.1.10',
+  deviceIpv6: 'fd00:1::10',
+  gatewayLan: '192.168.1.1',
+  gatewayLanIpv6: 'fd00:1::1',
+  server: '203.0.113.9',
+  terminal: '203.0.113.20',
+} as const;
+
+/** What may be otherwise. */
+export interface HomeOptions {
+  /** Begins the names of the namespaces; 1 to 16 of a-z 0-9. */
+  readonly name: string;
+  /** How both NATs choose ports. */
+  readonly ports?: Masquerade['ports'];
+  /** Gets every command as a line. */
+  readonly log?: (line: string) => void;
+}
+
+async function connectLan(lab: Lab, home: Home): Promise<void> {
+  await lab.bridge(
+    { namespace: home.gateway, interface: 'br-lan', addresses: ['192.168.1.1/24', 'fd00:1::1/64'] },
+    [
+      {
+        namespace: home.device,
+        interface: 'eth0',
+        addresses: ['192.168.1.10/24', 'fd00:1::10/64'],
+        gateways: ['192.168.1.1', 'fd00:1::1'],
+      },
+    ],
+  );
+}
+
+async function connectCarrier(lab: Lab, home: Home): Promise<void> {
+  await lab.link(
+    { namespace: home.gateway, interface: 'wan', addresses: ['100.64.0.2/24'], gateways: ['100.64.0.1'] },
+    { namespace: home.carrier, interface: 'sub', addresses: ['100.64.0.1/24'] },
+  );
+}
+
+async function connectInternet(lab: Lab, home: Home, internet: Namespace): Promise<void> {
+  const host = (namespace: Namespace, address: string, name = 'eth0') => ({
+    namespace,
+    interface: name,
+    addresses: [`${address}/24`],
+    gateways: ['203.0.113.1'],
+  });
+  await lab.bridge({ namespace: internet, interface: 'ix', addresses: ['203.0.113.1/24'] }, [
+    host(home.carrier, '203.0.113.2', 'net'),
+    host(home.server, homeAddresses.server),
+    host(home.terminal, homeAddresses.terminal),
+  ]);
+}
+
+/** Builds the network of {@link Home}; `lab.destroy()` removes it. */
+export async function buildHome(options: HomeOptions): Promise<Home> {
+  const { name, ports = 'port-preserving', log } = options;
+  const lab = await createLab(log === undefined ? { name } : { name, log });
+  const home: Home = {
+    lab,
+    device: await lab.namespace('device'),
+    gateway: await lab.namespace('gateway'),
+    carrier: await lab.namespace('carrier'),
+    server: await lab.namespace('server'),
+    terminal: await lab.namespace('terminal'),
+  };
+  const internet = await lab.namespace('internet');
+  for (const router of [home.gateway, home.carrier, internet]) await router.enableForwarding();
+  await connectLan(lab, home);
+  await connectCarrier(lab, home);
+  await connectInternet(lab, home, internet);
+  await home.gateway.apply(masquerade({ outside: 'wan', ports }));
+  await home.carrier.apply(masquerade({ outside: 'net', ports }));
+  return home;
+}
