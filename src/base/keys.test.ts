@@ -106,7 +106,7 @@ test('what is no Ed25519 key is refused by name', t => {
 });
 
 test('length-prefixed fields cannot be confused with other fields', t => {
-  t.is(lengthPrefixed('ab', Buffer.from([1])).toString('hex'), '00026162000101');
+  t.is(lengthPrefixed('ab', Buffer.from([1])).toString('hex'), '0000000261620000000101');
   t.notDeepEqual(lengthPrefixed('ab', 'c'), lengthPrefixed('a', 'bc'));
-  t.throws(() => lengthPrefixed(Buffer.alloc(65_536)));
+  t.is(lengthPrefixed(Buffer.alloc(65_536)).length, 65_540);
 });

@@ -9,21 +9,10 @@ import {
   timingSafeEqual,
 } from 'node:crypto';
 import { EntremiseError } from '../base/errors.ts';
+import { lengthPrefixed } from '../base/length-prefixed.ts';
 import { frameFlag, macBytes } from '../wire/spec.ts';
 
 /** The byte strings that are signed, hashed and keyed (P6.1, P6.4). Pure; keys are raw bytes as on the wire. */
-
-/** Fields one after another, each behind its length as u32 (the `‖` of docs/protocol.md). */
-export function joinFields(...fields: readonly (Uint8Array | string)[]): Buffer {
-  const parts: Buffer[] = [];
-  for (const field of fields) {
-    const bytes = typeof field === 'string' ? Buffer.from(field, 'utf8') : field;
-    const length = Buffer.allocUnsafe(4);
-    length.writeUInt32BE(bytes.length);
-    parts.push(length, Buffer.from(bytes));
-  }
-  return Buffer.concat(parts);
-}
 
 /** What a PROOF signs (P6.1). */
 export interface ProofFields {
@@ -43,7 +32,7 @@ export function proofInput(fields: ProofFields): Buffer {
   const linkNo = Buffer.allocUnsafe(4);
   linkNo.writeUInt32BE(fields.linkNo);
   const { role, serverPin, exporter, nonce, key, instance } = fields;
-  return joinFields('entremise proof v1', role, serverPin, exporter, nonce, key, instance, linkNo);
+  return lengthPrefixed('entremise proof v1', role, serverPin, exporter, nonce, key, instance, linkNo);
 }
 
 /** T, the hash both ends of an attachment sign and key from (P6.4). */
@@ -53,7 +42,7 @@ export function attachTranscript(
   attachedInner: Uint8Array,
 ): Buffer {
   return createHash('sha256')
-    .update(joinFields('entremise attach v1', mediatorKey, attachInner, attachedInner))
+    .update(lengthPrefixed('entremise attach v1', mediatorKey, attachInner, attachedInner))
     .digest();
 }
 
@@ -95,7 +84,7 @@ export interface AttachmentKeys {
 /** HKDF-SHA-256 of the shared secret, salt T, one info a direction (P6.4). */
 export function attachmentKeys(shared: Uint8Array, transcript: Uint8Array): AttachmentKeys {
   const derive = (info: string) => Buffer.from(hkdfSync('sha256', shared, transcript, info, 32));
-  return { terminalToMediator: derive('t2m'), mediatorToTerminal: derive('m2t') };
+  return { terminalToMediator: derive('entremise t2m'), mediatorToTerminal: derive('entremise m2t') };
 }
 
 /** The MAC that closes a COMMAND, RESULT, EVENT or RESUME: over type, flags but DENIED, stream and body (P6.4). */
