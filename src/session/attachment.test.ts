@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { errorNumber } from '../base/errors.ts';
 import { encodeFrame, frameBody } from '../wire/frame.ts';
-import { decodeWindow, encodeReset, encodeWindow } from '../wire/messages/binary.ts';
+import { decodeWindow, encodeCredit, encodeReset, encodeWindow } from '../wire/messages/binary.ts';
 import type { Command } from '../wire/messages/command.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import { attachedPair, connectedStreams, parseFrame, record } from './testing/attached-pair.ts';
@@ -434,4 +434,21 @@ test('a RESET of a stream unknown to the receiver but known as past gets its ECH
   t.is(echo?.type, frameType.reset);
   t.true(((echo?.flags ?? 0) & frameFlag.echo) !== 0);
   t.is(parseFrame(echo?.bytes ?? Buffer.alloc(0)).stream, terminal.id);
+});
+
+test('P2.3: FINs wait for credit like everything that is counted', t => {
+  const pair = attachedPair({ creditBytes: 17_000, budgetBytes: 1 << 30 });
+  const all = Array.from({ length: 2000 }, () => connectedStreams(pair));
+  for (const { terminal } of all) terminal.finish();
+  let sentBytes = 0;
+  for (let frame = pair.takeFrom('terminal'); frame !== undefined; frame = pair.takeFrom('terminal')) {
+    sentBytes += frame.bytes.length;
+  }
+  t.true(sentBytes <= 17_000, `${sentBytes}`);
+  const credit = encodeFrame(
+    { type: frameType.credit, flags: 0, label: 1, stream: 0 },
+    encodeCredit({ allowed: 1 << 20, linkReceived: 0 }),
+  );
+  pair.deliverTo('terminal', credit);
+  t.is(pair.takeFrom('terminal')?.type, frameType.fin);
 });

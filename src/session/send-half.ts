@@ -3,6 +3,7 @@ import { type FrameHeader, writeHeader } from '../wire/frame.ts';
 import { encodeFin, encodeReset, type Window, writeOffset } from '../wire/messages/binary.ts';
 import { dataOffsetBytes, frameFlag, frameType, headerBytes } from '../wire/spec.ts';
 import type { Budget } from './budget.ts';
+import { finDataRoom } from './hop-credit.ts';
 import { type SlabPool, slabCapacity, slabHeadroom } from './slab.ts';
 
 /**
@@ -140,7 +141,9 @@ export class SendHalf {
         return false;
       default: {
         const chunk = this.chunks[this.nextChunk];
-        if (chunk === undefined) return this.ending.is !== 'open';
+        if (chunk === undefined) {
+          return this.ending.is === 'failing' || (this.ending.is === 'finishing' && dataRoom >= finDataRoom);
+        }
         return this.fits(chunk) && slabHeadroom + chunk.length <= dataRoom;
       }
     }
