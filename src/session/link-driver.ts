@@ -220,17 +220,23 @@ export class LinkDriver {
   /** One timer for the nearest deadline. A deadline that moved out is found out when the timer fires. */
   private armTick(): void {
     const atMs = this.upkeep.deadlineMs;
-    if (this.closed || atMs >= this.tickAtMs) return;
+    if (this.closed || this.isServersHandshake || atMs >= this.tickAtMs) return;
     this.cancelTick?.();
     this.tickAtMs = atMs;
     this.cancelTick = this.options.clock.after(atMs - this.options.clock.now(), () => this.tick());
+  }
+
+  /** Before PROOF the server waits for its own deadline and no longer (P1.6). */
+  private get isServersHandshake(): boolean {
+    return !this.authenticated && this.options.keepaliveMs === undefined;
   }
 
   private tick(): void {
     this.tickAtMs = Number.POSITIVE_INFINITY;
     if (this.closed || this.reason !== undefined) return;
     const action = this.upkeep.tick(this.options.clock.now());
-    if (action === 'ping') this.sendPing();
+    // A PING may not stand in a handshake.
+    if (action === 'ping' && this.authenticated) this.sendPing();
     if (action === 'dead') return this.options.transport.destroy(new Error('the peer fell silent'));
     if (action === 'idle-timeout') return this.close('idle-timeout');
     this.armTick();
