@@ -1,0 +1,83 @@
+import { EntremiseError } from '../base/errors.ts';
+import { headerBytes, maxBodyBytes } from '../wire/spec.ts';
+
+/** The first credit of a label (P2.3). */
+export const firstCreditBytes = 256 * 1024;
+
+/** Credit never grows beyond this (P2.3). */
+const creditCeilingBytes = 4 * 1024 * 1024;
+
+/** With less than the reserve of P2.3 and one frame left, no DATA can go: the member is blocked on credit. */
+const blockedBelowBytes = 16 * 1024 + headerBytes + maxBodyBytes;
+
+/** What all ledgers of a process draw their growth from. */
+export interface CreditBudget {
+  /** Promises `bytes`, or nothing and false when they are not free. */
+  reserve(bytes: number): boolean;
+  release(bytes: number): void;
+}
+
+/**
+ * The server's side of hop credit (P2.3), for one label of one link in the direction towards the server: how much the
+ * member was told it may send, and whether it kept to that.
+ *
+ *     0 ........ left ............ received ......... told ..... left + window
+ *                 |  in our queues  |  may still come  |  not told yet  |
+ *
+ * `left` rises when bytes have been written to the far socket, never earlier, so a queue never holds more than the
+ * window.
+ */
+export class CreditLedger {
+  private readonly budget: CreditBudget;
+  private window = firstCreditBytes;
+  private told = firstCreditBytes;
+  private received = 0;
+  private left = 0;
+
+  constructor(budget: CreditBudget) {
+    this.budget = budget;
+  }
+
+  /** Bytes the window has at the moment. */
+  get windowBytes(): number {
+    return this.window;
+  }
+
+  /**
+   * A counted frame has come.
+   * @throws EntremiseError `over-credit`: the link must close
+   */
+  onReceived(frameBytes: number): void {
+    this.received += frameBytes;
+    if (this.received > this.told) throw new EntremiseError('over-credit');
+  }
+
+  /** A counted frame has been written to the far socket. `queueEmpty`: it was the last that waited. */
+  onLeft(frameBytes: number, queueEmpty: boolean): void {
+    this.left += frameBytes;
+    if (queueEmpty && this.told - this.received < blockedBelowBytes) this.grow();
+  }
+
+  /** The far socket took everything while the member waited for credit: the path holds more than the window (P2.3). */
+  private grow(): void {
+    const more = Math.min(this.window, creditCeilingBytes - this.window);
+    if (more > 0 && this.budget.reserve(more)) this.window += more;
+  }
+
+  /** True when a CREDIT is worth sending: a quarter of the window has become free. */
+  get due(): boolean {
+    return this.left + this.window - this.told >= this.window / 4;
+  }
+
+  /** What the CREDIT that goes now allows, as a total. */
+  tell(): number {
+    this.told = this.left + this.window;
+    return this.told;
+  }
+
+  /** The label is gone. */
+  release(): void {
+    this.budget.release(this.window - firstCreditBytes);
+    this.window = firstCreditBytes;
+  }
+}

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { asEntremiseError, type EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
+import { keyToText } from '../base/keys.ts';
+import type { ProvenMember } from '../session/handshake.ts';
+import type { Transport } from '../transport/transport.ts';
+import { type Statement, statement } from '../wire/messages/link.ts';
+import type { Report } from '../wire/messages/report.ts';
+import { frameType } from '../wire/spec.ts';
+import { AttachDesk } from './attach-desk.ts';
+import { type LinkIdentity, Members } from './members.ts';
+import { type OnlineMediator, PresenceDesk } from './presence.ts';
+import { RouteTable } from './route-table.ts';
+import { ServerLink, type ServerLinkHandlers } from './server-link.ts';
+import { type Admission, defaultSwitchLimits, type SwitchOptions } from './switch-options.ts';
+
+/** Numbers for the log and for operations. */
+export interface SwitchStatus {
+  /** Members that are connected. */
+  readonly members: number;
+  readonly attachments: number;
+  /** Bytes that wait in queues. */
+  readonly queuedBytes: number;
+}
+
+/**
+ * The switch: members, labels, presence, and policy at the door (P1, P2, P4.1, P5.8). It knows no socket, no signed
+ * document and no disk; what it must know of those it asks the functions it is given. Features of the server attach to it
+ * over memory transports, as members like any other.
+ */
+export class Switch {
+  private readonly options: SwitchOptions;
+  /** Every link, authenticated or not. */
+  private readonly links = new Set<ServerLink>();
+  private readonly members = new Members<ServerLink>();
+  private readonly onlineSinceMs = new Map<string, number>();
+  private readonly routes: RouteTable;
+  private readonly attachDesk: AttachDesk;
+  private readonly presence: PresenceDesk;
+  private stopped = false;
+
+  constructor(options: SwitchOptions) {
+    this.options = options;
+    const limits = { ...defaultSwitchLimits, ...options.limits };
+    const { clock, log, audit, directory } = options;
+    this.routes = new RouteTable({ clock, log, audit, limits });
+    this.attachDesk = new AttachDesk({
+      clock,
+      audit,
+      routeHost: this.routes,
+      maxLabelsPerLink: limits.attachmentsPerLink,
+      authoriseAttach: question => options.authoriseAttach(question),
+      mediatorLink: key => this.members.mediator(key),
+      onLive: route => this.routes.add(route),
+    });
+    this.presence = new PresenceDesk({ clock, directory, online: key => this.online(key) });
+  }
+
+  /** Takes a connected transport. `authenticated` is called once its peer is a member. */
+  accept(transport: Transport, authenticated: () => void = () => {}): void {
+    if (this.stopped) return transport.destroy();
+    const { clock, log, bootId, capabilities, authorityKey } = this.options;
+    const nonce = randomBytes(32);
+    const handshake = { nonce, bootId, capabilities, authorityKey: authorityKey() };
+    const handlers = this.linkHandlers(authenticated);
+    try {
+      const link = new ServerLink({ transport, clock, log, handshake, handlers });
+      this.links.add(link);
+      link.start();
+    } catch (thrown) {
+      // Closed before it was looked at.
+      transport.destroy(asEntremiseError(thrown));
+    }
+  }
+
+  private linkHandlers(authenticated: () => void): ServerLinkHandlers {
+    return {
+      onProven: (link, member) => void this.onProven(link, member, authenticated),
+      onAttach: (link, message) => this.attachDesk.onAttach(link, message),
+      onAttached: (link, message) => this.attachDesk.onAttached(link, message),
+      onPresence: (link, { subscribe }) =>
+        subscribe === true ? this.presence.subscribe(link) : this.presence.forget(link),
+      onReport: (link, report) => this.onReport(link, report),
+      onStatement: (link, message) => void this.onStatement(link, message),
+      onEnded: (link, error) => this.onEnded(link, error),
+    };
+  }
+
+  private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
+    const { log } = this.options;
+    try {
+      const admission = await this.options.admit(member, link.remote);
+      if (!link.open) return;
+      if (admission.admitted) return this.arrive(link, member, admission, authenticated);
+      const { code, message } = admission;
+      log.info({ remote: link.remote, key: keyToText(member.key), code }, 'member not admitted');
+      link.close(code, message);
+    } catch (thrown) {
+      log.error({ err: thrown, remote: link.remote }, 'a member could not be admitted');
+      link.close(asEntremiseError(thrown).code);
+    }
+  }
+
+  private arrive(
+    link: ServerLink,
+    member: ProvenMember,
+    { name, statementSeq, documents }: Admission & { readonly admitted: true },
+    authenticated: () => void,
+  ): void {
+    const { role, linkNo, software } = member;
+    const key = keyToText(member.key);
+    const instance = Buffer.from(member.instance).toString('hex');
+    link.identify({ key, role, name, instance, linkNo });
+    const isNew = this.members.linksOf(key).length === 0;
+    const arrival = this.members.add(link);
+    if (!arrival.accepted) return link.close('displaced');
+    for (const other of arrival.displaced) this.displace(other, link);
+    authenticated();
+    link.welcome(statementSeq);
+    link.sendDocuments(documents);
+    this.options.log.info({ ...link.identity, remote: link.remote, software }, 'member online');
+    if (isNew) this.onMemberChange(link.identity, true);
+    else if (role === 'mediator') this.presence.changed(key);
+  }
+
+  private displace(old: ServerLink, by: ServerLink): void {
+    const { key, name, instance } = old.identity;
+    if (instance !== by.identity.instance) {
+      const fields = { key, name, remote: old.remote, newRemote: by.remote };
+      this.options.log.warn(fields, 'duplicate-identity: another instance of a mediator took over');
+    }
+    old.close('displaced');
+  }
+
+  private onMemberChange(identity: LinkIdentity, online: boolean): void {
+    const { key, role } = identity;
+    if (online) this.onlineSinceMs.set(key, this.options.clock.wallTimeMs());
+    else this.onlineSinceMs.delete(key);
+    this.options.onMember?.(identity, online);
+    if (role === 'mediator') this.presence.changed(key);
+  }
+
+  private online(mediator: string): OnlineMediator | undefined {
+    const link = this.members.mediator(mediator);
+    const sinceMs = this.onlineSinceMs.get(mediator);
+    return link === undefined || sinceMs === undefined ? undefined : { link, sinceMs };
+  }
+
+  private onEnded(link: ServerLink, error: EntremiseError): void {
+    this.links.delete(link);
+    this.presence.forget(link);
+    const { log } = this.options;
+    if (!link.isMember) {
+      log.info(
+        { remote: link.remote, code: error.code, reason: error.message },
+        'link ended unauthenticated',
+      );
+      return;
+    }
+    const { identity } = link;
+    log.info({ ...identity, remote: link.remote, code: error.code }, 'link ended');
+    if (this.members.remove(link) && this.members.linksOf(identity.key).length === 0)
+      this.onMemberChange(identity, false);
+  }
+
+  private onReport(link: ServerLink, report: Report): void {
+    const { key } = link.identity;
+    this.options.onReport(key, report);
+    this.presence.changed(key);
+  }
+
+  private async onStatement(link: ServerLink, { documents = [], id }: Statement): Promise<void> {
+    const outcomes = await this.options.acceptDocuments(documents, link.identity).catch(thrown => {
+      this.options.log.error({ err: thrown }, 'documents could not be taken');
+      return documents.map((): ErrorCode => 'internal');
+    });
+    if (id === undefined || !link.open) return;
+    const results = outcomes.map(code => (code === undefined ? 0 : errorNumber(code)));
+    link.send(frameType.statement, statement.toBytes({ id, results }));
+  }
+
+  /** Sends documents to every member that is connected (P6.2: within 5 s; it is at once). */
+  broadcastDocuments(documents: readonly string[]): void {
+    for (const link of this.members.all()) link.sendDocuments(documents);
+  }
+
+  /** Sends documents to the member with that key, if it is connected. */
+  sendDocuments(key: string, documents: readonly string[]): void {
+    for (const link of this.members.linksOf(key)) link.sendDocuments(documents);
+  }
+
+  /** Documents have changed: links and attachments that are no longer allowed end, and PRESENCE is put right (P6.2). */
+  revalidate(): void {
+    for (const link of this.members.all()) {
+      const code = this.options.recheckMember(link.identity.key);
+      if (code !== undefined) link.close(code);
+    }
+    this.routes.revalidate();
+    this.presence.revalidate();
+  }
+
+  /** A mediator's statement has changed. */
+  memberChanged(key: string): void {
+    this.presence.changed(key);
+  }
+
+  /** What goes on. */
+  status(): SwitchStatus {
+    const { size: attachments, queuedBytes } = this.routes;
+    return { members: this.members.all().length, attachments, queuedBytes };
+  }
+
+  /** Takes no link any more and ends those there are. */
+  close(code: ErrorCode = 'shutting-down'): void {
+    this.stopped = true;
+    for (const link of [...this.links]) link.close(code);
+  }
+}
