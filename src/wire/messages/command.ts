@@ -104,7 +104,8 @@ const close = message('CLOSE', {
 const query = message('QUERY', {
   id,
   verb: verb('query'),
-  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3 })),
+  /** `events`: from now on also tell what happens on the ports of the terminal key's other attachments. */
+  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3, events: 4 })),
   name: optional(7, text(255)),
   cursor: optional(12, u32),
 });

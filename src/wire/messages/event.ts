@@ -1,4 +1,5 @@
 import {
+  bytes,
   constant,
   field,
   ipAddress,
@@ -34,6 +35,8 @@ const common = {
   port: field(2, u32),
   /** When it happened, milliseconds since 1970 on the mediator. */
   timeMs: field(3, uint()),
+  /** Present when the port belongs to another attachment of the same terminal key, which QUERY events watches: its id. */
+  attachment: optional(14, bytes(16)),
 };
 
 const peer = { peerAddress: field(5, ipAddress), peerNumber: field(6, u16) };

@@ -33,6 +33,8 @@ export const networkInterface = message('interface', {
   hardwareAddress: optional(2, text(64)),
   up: field(3, bool),
   addresses: field(4, list(interfaceAddress, 64)),
+  /** The owner counts it to the LAN. */
+  lan: optional(5, bool),
 });
 export type NetworkInterface = MessageOf<typeof networkInterface>;
 
