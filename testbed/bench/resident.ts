@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EntremiseError } from '../../src/base/errors.ts';
+
+/**
+ * Resident memory of a process in MB (10^6 bytes), its mapped files included, as `ps` and `top` count it.
+ * @throws EntremiseError `internal` when there is no such process any more
+ */
+export function residentMb(pid: number): number {
+  return residentMbIn(readStatus(pid));
+}
+
+function readStatus(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, 'utf8');
+  } catch (cause) {
+    throw new EntremiseError('internal', { message: `Process ${pid} ended while it was measured.`, cause });
+  }
+}
+
+/** The same from the text of /proc/<pid>/status, which counts in KiB. @throws EntremiseError `internal` when it says nothing of it */
+export function residentMbIn(status: string): number {
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (kib === undefined) throw new EntremiseError('internal', { message: 'The process has no memory left.' });
+  return (Number(kib) * 1024) / 1e6;
+}
+
+/** The most that was resident within `seconds` from now, looked at ten times a second. @throws as {@link residentMb} */
+export async function highestResidentMb(pid: number, seconds: number): Promise<number> {
+  let highest = residentMb(pid);
+  for (let looks = 0; looks < seconds * 10; looks++) {
+    await delay(100);
+    highest = Math.max(highest, residentMb(pid));
+  }
+  return highest;
+}

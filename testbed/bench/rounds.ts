@@ -1,0 +1,40 @@
+import type { BenchContext } from './bench.ts';
+
+/** One of the things that are compared. */
+export interface Variant {
+  /** As it stands in the report's runs. */
+  readonly what: string;
+  readonly unit: string;
+  /** Takes one measurement. */
+  measure(): Promise<number>;
+}
+
+/** The values of each variant, by round. */
+export type RoundValues = ReadonlyMap<string, readonly number[]>;
+
+/**
+ * Measures all variants in turn, `count` times (A B C, A B C ...), so that whatever else the machine does falls on all of
+ * them. Every value goes into the report.
+ */
+export async function measureRounds(
+  context: BenchContext,
+  count: number,
+  variants: readonly Variant[],
+): Promise<RoundValues> {
+  const values = new Map<string, number[]>(variants.map(({ what }) => [what, []]));
+  for (let round = 1; round <= count; round++) {
+    for (const { what, unit, measure } of variants) {
+      const value = await measure();
+      values.get(what)?.push(value);
+      context.record({ round, what, value, unit });
+    }
+  }
+  return values;
+}
+
+/** The values of one variant. @throws RangeError when it was not measured */
+export function valuesOf(values: RoundValues, what: string): readonly number[] {
+  const found = values.get(what);
+  if (found === undefined) throw new RangeError(`${what} was not measured`);
+  return found;
+}

@@ -1,0 +1,109 @@
+import { chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Namespace } from 'netns-test-helpers';
+
+/**
+ * What a technician would use without Entremise: a real sshd, and on the gateway a real ssh that dials out through the
+ * NATs and opens a port there (`ssh -R`), the same way round as a mediator does.
+ *
+ *   terminal ──plain TCP──> sshd (server) <══ssh══ ssh (gateway) ──plain TCP──> device
+ */
+
+/** Where the two ends are. */
+export interface SshPath {
+  readonly server: Namespace;
+  readonly serverAddress: string;
+  readonly gateway: Namespace;
+  /** Keys, configuration and logs go here; the caller removes it. */
+  readonly folder: string;
+}
+
+/** One forwarded port. */
+export interface SshForward {
+  /** A name of ssh's `Ciphers`; undefined for its default. */
+  readonly cipher: string | undefined;
+  /** Of the server, where the load goes in. */
+  readonly port: number;
+  /** `address:number` as the gateway sees it. */
+  readonly target: string;
+}
+
+const sshdPort = 2222;
+
+/** sshd insists on this folder, which its Debian service would make. */
+const separationFolder = '/run/sshd';
+
+async function makeKeys(namespace: Namespace, folder: string): Promise<void> {
+  for (const name of ['host_key', 'user_key'])
+    await namespace.run([
+      'ssh-keygen',
+      '-q',
+      '-t',
+      'ed25519',
+      '-N',
+      '',
+      '-C',
+      name,
+      '-f',
+      join(folder, name),
+    ]);
+}
+
+function sshdConfig(folder: string): string {
+  return [
+    `Port ${sshdPort}`,
+    `HostKey ${join(folder, 'host_key')}`,
+    `AuthorizedKeysFile ${join(folder, 'user_key.pub')}`,
+    'AuthenticationMethods publickey',
+    'PermitRootLogin prohibit-password',
+    'StrictModes no',
+    'UsePAM no',
+    'UseDNS no',
+    'PidFile none',
+    'GatewayPorts yes',
+    'AllowTcpForwarding yes',
+    '',
+  ].join('\n');
+}
+
+async function makeSeparationFolder(): Promise<() => Promise<void>> {
+  try {
+    await mkdir(separationFolder, { mode: 0o755 });
+    return () => rmdir(separationFolder);
+  } catch {
+    return async () => {};
+  }
+}
+
+function sshArguments(path: SshPath, { cipher, port, target }: SshForward): string[] {
+  return [
+    ...['ssh', '-F', 'none', '-N', '-p', String(sshdPort), '-i', join(path.folder, 'user_key')],
+    ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-o', 'ExitOnForwardFailure=yes'],
+    ...['-o', `UserKnownHostsFile=${join(path.folder, 'known_hosts')}`, '-o', 'LogLevel=ERROR'],
+    ...(cipher === undefined ? [] : ['-c', cipher]),
+    ...['-R', `0.0.0.0:${port}:${target}`, `root@${path.serverAddress}`],
+  ];
+}
+
+/** Starts sshd and the forwards, and waits until they stand. The lab ends the programs; call the result after that. */
+export async function startSsh(path: SshPath, forwards: readonly SshForward[]): Promise<() => Promise<void>> {
+  const removeSeparationFolder = await makeSeparationFolder();
+  await makeKeys(path.server, path.folder);
+  const config = join(path.folder, 'sshd_config');
+  await writeFile(config, sshdConfig(path.folder));
+  path.server.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', config]);
+  await path.server.untilListening('tcp', sshdPort);
+  for (const forward of forwards) path.gateway.spawn(sshArguments(path, forward));
+  for (const { port } of forwards) await path.server.untilListening('tcp', port);
+  return removeSeparationFolder;
+}
+
+/** A private folder for {@link SshPath.folder}, and what removes it. */
+export async function makeSshFolder(): Promise<{
+  readonly folder: string;
+  remove(): Promise<void>;
+}> {
+  const folder = await mkdtemp('/tmp/entremise-bench-ssh-');
+  await chmod(folder, 0o755);
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
