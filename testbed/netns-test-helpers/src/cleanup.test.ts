@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { fixture, inodesOf, labTest, support, tracesOf, whereLabsWork } from './fixtures/harness.ts';
+import { fixture, labTest, support, tracesOf, whereLabsWork } from './fixtures/harness.ts';
 import type { Told } from './fixtures/owner.ts';
+import { inodesOf, processesIn } from './fixtures/processes.ts';
 import { createLab, LabError, sweep, teardown, until } from './index.ts';
 import { isAlive } from './registry.ts';
 
@@ -37,7 +38,7 @@ async function startOwner(t: ExecutionContext, ending: string, ...rest: string[]
 }
 
 function traces(told: Told): string[] {
-  return tracesOf(told.labId, new Set(told.inodes));
+  return tracesOf(told.labId, told.processes);
 }
 
 labTest('destroy leaves no name, no mount, no record, no process, a daemon included', async (t, lab) => {
@@ -45,11 +46,11 @@ labTest('destroy leaves no name, no mount, no record, no process, a daemon inclu
   await lab.namespace('other');
   const program = host.spawn(['sh', '-c', 'setsid sleep 1000 & trap "" TERM INT HUP; echo up; sleep 1000']);
   await program.untilOutput(/up/);
-  const inodes = inodesOf(lab.id);
-  const inside = () => tracesOf(lab.id, inodes).filter(trace => trace.startsWith('pid'));
+  const inside = () => processesIn(inodesOf(lab));
   await until(() => inside().length === 3, { what: 'the shell, the sleep and the daemon' });
+  const processes = inside();
   await lab.destroy();
-  t.deepEqual(tracesOf(lab.id, inodes), []);
+  t.deepEqual(tracesOf(lab.id, processes), []);
   t.deepEqual(program.exit, { code: null, signal: 'SIGKILL' });
   await t.notThrowsAsync(lab.destroy(), 'a second destroy does nothing');
 });
@@ -76,19 +77,20 @@ whereLabsWork('destroy while a lab is being built ends the building and leaves n
   const lab = await createLab({ name: 'hasty' });
   const building = ['a', 'b', 'c', 'd'].map(name => lab.namespace(name));
   const sleeping = building[0]?.then(namespace => namespace.exec(['sleep', '1000']));
+  const settled = Promise.allSettled([...building, sleeping]);
   await lab.destroy();
-  const outcomes = await Promise.allSettled([...building, sleeping]);
+  const outcomes = await settled;
   t.true(outcomes.some(({ status }) => status === 'rejected'));
-  t.deepEqual(tracesOf(lab.id, new Set()), []);
+  t.deepEqual(tracesOf(lab.id, []), []);
   await t.throwsAsync(lab.namespace('late'), { instanceOf: LabError, code: 'destroyed' });
 });
 
 whereLabsWork('a lab is destroyed at the end of its scope', async t => {
   const lab = await createLab({ name: 'scoped' });
   await lab.namespace('host');
-  t.not(tracesOf(lab.id, new Set()).length, 0);
+  t.not(tracesOf(lab.id, []).length, 0);
   await lab[Symbol.asyncDispose]();
-  t.deepEqual(tracesOf(lab.id, new Set()), []);
+  t.deepEqual(tracesOf(lab.id, []), []);
 });
 
 const endings = [

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import { environment } from './command.ts';
 import { LabError } from './errors.ts';
@@ -33,23 +33,57 @@ const pollMs = 5;
  */
 export function demolish(labId: string, programs: readonly ProcessIdentity[]): void {
   for (const program of programs) if (isAlive(program)) signalQuietly(-program.pid);
-  const namespaces = namespacesOf(labId);
-  const survivors = killAllInside(namespaces);
-  removeNames(namespaces);
-  const stayed = namespacesOf(labId);
-  if (survivors.length + stayed.length > 0) {
-    throw new LabError('left-behind', `lab ${labId}: pids [${survivors}], namespaces [${stayed}]`);
+  const deadline = performance.now() + patienceMs;
+  // Again and again: an `ip netns add` under way may bring a name after the last look.
+  for (;;) {
+    const namespaces = namespacesOf(labId);
+    if (namespaces.length === 0) break;
+    const survivors = emptyAndRemove(namespaces, deadline);
+    if (performance.now() > deadline) {
+      throw new LabError(
+        'left-behind',
+        `lab ${labId}: pids [${survivors}], namespaces [${namespacesOf(labId)}]`,
+      );
+    }
   }
   releaseLabId(labId);
 }
 
+/** Gives the pids that would not die in time; their namespaces keep their names. */
+function emptyAndRemove(namespaces: readonly string[], deadline: number): number[] {
+  const held = namespaces.flatMap(hold);
+  try {
+    const survivors = killAllInside(held, deadline);
+    if (survivors.length === 0) removeNames(namespaces);
+    return survivors;
+  } finally {
+    for (const { fd } of held) closeSync(fd);
+  }
+}
+
+interface Held {
+  readonly fd: number;
+  readonly inode: string;
+}
+
+/**
+ * An open file keeps the namespace alive while we look for what is in it. Without, another process that
+ * sweeps the same lab could free it, and its inode number could at once be that of somebody else's lab.
+ */
+function hold(namespace: string): Held[] {
+  try {
+    const fd = openSync(`${namespacesDirectory}/${namespace}`, 'r');
+    return [{ fd, inode: inodeText(fstatSync(fd)) }];
+  } catch {
+    return [];
+  }
+}
+
 /** Kills until the namespaces are empty: what was forking while we looked is caught by the next look. */
-function killAllInside(namespaces: readonly string[]): number[] {
-  const inodes = new Set(namespaces.map(inodeOf));
-  // A name without a mount, or one that is our own namespace, must never lead to a kill.
-  inodes.delete(undefined);
-  inodes.delete(inodeAt('/proc/self/ns/net'));
-  const deadline = performance.now() + patienceMs;
+function killAllInside(namespaces: readonly Held[], deadline: number): number[] {
+  const inodes = new Set(namespaces.map(({ inode }) => inode));
+  // Whatever a name may stand for: our own namespace is not to be emptied.
+  inodes.delete(inodeAt('/proc/self/ns/net') ?? '');
   for (;;) {
     const inside = inodes.size === 0 ? [] : processesIn(inodes);
     if (inside.length === 0 || performance.now() > deadline) return inside;
@@ -58,24 +92,23 @@ function killAllInside(namespaces: readonly string[]): number[] {
   }
 }
 
-function processesIn(inodes: ReadonlySet<string | undefined>): number[] {
+function processesIn(inodes: ReadonlySet<string>): number[] {
   return listDirectory('/proc')
-    .filter(entry => /^\d+$/.test(entry) && inodes.has(inodeAt(`/proc/${entry}/ns/net`)))
+    .filter(entry => /^\d+$/.test(entry) && inodes.has(inodeAt(`/proc/${entry}/ns/net`) ?? ''))
     .map(Number)
     .filter(pid => pid !== process.pid);
 }
 
-function inodeOf(namespace: string): string | undefined {
-  return inodeAt(`${namespacesDirectory}/${namespace}`);
-}
-
 function inodeAt(path: string): string | undefined {
   try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
+    return inodeText(statSync(path));
   } catch {
     return undefined;
   }
+}
+
+function inodeText({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
 }
 
 function signalQuietly(pid: number): void {

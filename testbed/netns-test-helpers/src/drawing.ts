@@ -36,9 +36,9 @@ const joint = ' ---- ';
 const gap = ' '.repeat(joint.length);
 
 /**
- * The topology as ASCII boxes, at most `width` columns wide (100 when left out) unless a single box is wider.
+ * The topology as ASCII boxes, at most `width` columns wide (110 when left out) unless a single box is wider.
  */
-export function drawTopology(topology: Topology, width = 100): string {
+export function drawTopology(topology: Topology, width = 110): string {
   const boxes = topology.namespaces.map((namespace, at) => boxOf(namespace, at, topology));
   const rows = intoRows(boxes, topology, width);
   return rows.map(row => drawRow(row, topology)).join('\n\n');

@@ -3,16 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { environment } from './command.ts';
-import {
-  fixture,
-  inodesOf,
-  labTest,
-  tcpServer,
-  tracesOf,
-  tryTcp,
-  udpPeer,
-  whereLabsWork,
-} from './fixtures/harness.ts';
+import { fixture, labTest, tcpServer, tryTcp, udpPeer, whereLabsWork } from './fixtures/harness.ts';
+import { inodesOf, processesIn } from './fixtures/processes.ts';
 import { createLab, until } from './index.ts';
 import { parseListening } from './listening.ts';
 
@@ -62,8 +54,7 @@ labTest('a command that takes too long is killed with its children', async (t, l
     code: 'deadline',
     message: "killed after 50 ms: [host] sh -c 'sleep 1000 & wait'",
   });
-  const inside = () => tracesOf(lab.id, inodesOf(lab.id)).filter(trace => trace.startsWith('pid'));
-  await until(() => inside().length === 0, { what: 'the sleep to die with its shell' });
+  await until(() => processesIn(inodesOf(lab)).length === 0, { what: 'the sleep to die with its shell' });
 });
 
 labTest('a program tells its output and its end, line by line if asked', async (t, lab) => {
