@@ -1,9 +1,10 @@
 import type { ExecutionContext } from 'ava';
 import { deferred } from '../base/deferred.ts';
+import type { RefusalReason } from './admissions.ts';
 import { createKeyAndCertificate } from './certificate.ts';
 import type { ConnectedPair } from './compliance.ts';
 import { type ConnectTlsOptions, connectTls } from './tls-client.ts';
-import { type ListenTlsOptions, listenTls, type RefusalReason, type TlsListener } from './tls-server.ts';
+import { type ListenTlsOptions, listenTls, type TlsListener } from './tls-server.ts';
 import type { Transport } from './transport.ts';
 
 /** For tests: a TLS listener on a free port of the loopback, and what connects to it. */
@@ -19,6 +20,15 @@ export interface Refusal {
   readonly remote: string;
   readonly reason: RefusalReason;
   readonly cause: Error | undefined;
+}
+
+/** Resolves when `holds` does, looked at once a turn of the event loop; rejects after 10 s. */
+export async function eventually(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${holds}`);
+    await new Promise(setImmediate);
+  }
 }
 
 /** A list that can be waited on. */

@@ -23,7 +23,7 @@ import type { Transport } from './transport.ts';
 
 /**
  * The member's side of a TLS link. The server is known by the pin of its key and by nothing else: no certificate
- * authority is loaded (that also saves the memory), no session is ever resumed (a resumed one shows no certificate),
+ * authority is trusted, no session is ever resumed (a resumed one shows no certificate),
  * and the pin is compared before a byte is written (P6.1).
  */
 

@@ -4,10 +4,11 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectRawTls, type TLSSocket } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { fakeClock } from '../base/clock.ts';
+import type { RefusalReason } from './admissions.ts';
 import { createKeyAndCertificate } from './certificate.ts';
-import { connectTo, type Loopback, loopback, testAlpn, testCertificate } from './loopback.ts';
+import { connectTo, eventually, type Loopback, loopback, testAlpn, testCertificate } from './loopback.ts';
 import { record } from './recording-handlers.ts';
-import { listenTls, type RefusalReason } from './tls-server.ts';
+import { listenTls } from './tls-server.ts';
 
 /** A plain TCP connection to the listener; `closed` when it is closed, by a FIN or a RST. */
 async function tcpTo(
@@ -111,7 +112,7 @@ test('a connection that says nothing, or stops in the middle of its hello, is cl
   const silent = await tcpTo(t, door);
   const halting = await tcpTo(t, door);
   halting.socket.write(Buffer.from('160301', 'hex'));
-  while (door.listener.counters.accepted < 2) await new Promise(setImmediate);
+  await eventually(() => door.listener.counters.accepted === 2);
   clock.advance(9999);
   await new Promise(setImmediate);
   t.deepEqual(...totals(door, {}));
@@ -162,7 +163,7 @@ test('a connection that closes makes room, authenticated or not', async t => {
     if (count === 1) door.authenticated[1]?.();
     client.destroy();
     await atServer.closed;
-    while (door.listener.counters.unauthenticated > 0) await new Promise(setImmediate);
+    await eventually(() => door.listener.counters.unauthenticated === 0);
   }
   t.is(door.listener.counters.handedOver, 3);
 });
@@ -214,7 +215,7 @@ test('close stops listening and closes what is not handed over, and nothing else
   const client = await connectTo(t, door.listener);
   const atServer = record(await door.transports.next());
   const { closed } = await tcpTo(t, door);
-  while (door.listener.counters.accepted < 2) await new Promise(setImmediate);
+  await eventually(() => door.listener.counters.accepted === 2);
   const { port } = door.listener.address;
   door.listener.close();
   await closed;

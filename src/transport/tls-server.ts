@@ -9,7 +9,8 @@ import {
 } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
-import { AcceptLimiter, type AcceptLimits, defaultAcceptLimits, type OverLimit } from './accept-limiter.ts';
+import { type AcceptLimits, defaultAcceptLimits } from './accept-limiter.ts';
+import { type Admission, Admissions, type RefusalReason } from './admissions.ts';
 import { asError, reportFault } from './fault.ts';
 import { pinOf } from './pin.ts';
 import { cipherOrder, minTlsVersion } from './tls-settings.ts';
@@ -17,19 +18,10 @@ import { remoteOf, TlsTransport } from './tls-transport.ts';
 import type { Transport } from './transport.ts';
 
 /**
- * The server's side of TLS links, and the door for HTTP on the same port.
- *
- * Two servers of Node in a row: a plain one that owns the listening socket and asks the limiter, and a TLS one that
- * never listens and is handed what was admitted (its documented `'connection'` injection). What belongs to a connection
- * before it is somebody's transport is an `Admission`; Node gives no way from a TLS socket to the TCP socket below, so
- * admissions are found by the two addresses and numbers of the connection, which no two live ones share.
- *
- *     accepted ──limiter──> admitted ──handshake, ALPN──> handed over (counted until it has authenticated or closed)
- *         └─ refused            └─ too-slow, tls-failed, no-alpn
+ * The server's side of TLS links, and the door for HTTP on the same port: two servers of Node in a row. A plain one
+ * owns the listening socket and asks {@link Admissions}; a TLS one that never listens is handed what was admitted (its
+ * documented `'connection'` injection). Nothing that a peer sends and nothing that a callback throws ends the process.
  */
-
-/** Why a connection was not handed over. `internal` is a fault of our own. */
-export type RefusalReason = OverLimit | 'too-slow' | 'tls-failed' | 'no-alpn' | 'internal';
 
 /** What a listener needs. */
 export interface ListenTlsOptions {
@@ -69,6 +61,7 @@ export interface TlsListenerCounters {
 
 /** A listening server. */
 export interface TlsListener {
+  /** @throws EntremiseError `link-closed` after {@link close} */
   readonly address: AddressInfo;
   readonly counters: TlsListenerCounters;
   /**
@@ -80,17 +73,9 @@ export interface TlsListener {
   close(): void;
 }
 
-interface Admission {
-  readonly remote: string;
-  /** Of the key that this connection's handshake uses. */
-  readonly serverPin: Buffer;
-  readonly release: () => void;
-  readonly cancelDeadline: () => void;
-  failure: { reason: RefusalReason; cause: Error | undefined } | undefined;
-}
-
+/** @throws EntremiseError `bad-config` when key and certificate are not a pair */
 function tlsSettings(key: string, cert: string): TlsOptions {
-  return {
+  const settings: TlsOptions = {
     key,
     cert,
     minVersion: minTlsVersion,
@@ -99,12 +84,9 @@ function tlsSettings(key: string, cert: string): TlsOptions {
     secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
     ca: [],
   };
-}
-
-/** @throws EntremiseError `bad-config` when the two are not a pair */
-function checkPair(key: string, cert: string): void {
   try {
-    createSecureContext(tlsSettings(key, cert));
+    createSecureContext(settings);
+    return settings;
   } catch (cause) {
     throw new EntremiseError('bad-config', {
       message: `The server's TLS key and certificate cannot be used (${asError(cause).message}); check that both are PEM and belong together.`,
@@ -113,44 +95,46 @@ function checkPair(key: string, cert: string): void {
   }
 }
 
-function connectionKey(socket: Socket): string {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket;
-  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+const listenAdvice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program has that port; stop it or choose another one',
+  EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service or choose another port',
+  EADDRNOTAVAIL: 'this machine does not have that address; choose one of its own, or ::',
+};
+
+function listenFailure(endpoint: string, cause: Error): EntremiseError {
+  const reason = ('code' in cause ? listenAdvice[String(cause.code)] : undefined) ?? cause.message;
+  return new EntremiseError('environment-unfit', {
+    message: `Cannot listen on ${endpoint}: ${reason}.`,
+    cause,
+  });
 }
 
 class Listener implements TlsListener {
   private readonly options: ListenTlsOptions;
   private readonly clock: Clock;
-  private readonly limiter: AcceptLimiter;
+  private readonly admissions: Admissions;
   private readonly door: Server;
   private readonly tls: TlsServer;
-  private readonly admissions = new Map<string, Admission>();
-  /** TCP sockets that are not handed over. */
-  private readonly pending = new Map<Admission, Socket>();
-  private readonly refused: Record<RefusalReason, number> = {
-    'over-limit': 0,
-    'over-source-limit': 0,
-    'too-slow': 0,
-    'tls-failed': 0,
-    'no-alpn': 0,
-    internal: 0,
-  };
+  private serverPin: Buffer;
   private accepted = 0;
   private handedOver = 0;
-  private serverPin: Buffer;
 
   constructor(options: ListenTlsOptions) {
-    const { key, cert, alpn, onHttp, limits = defaultAcceptLimits, clock = systemClock } = options;
-    checkPair(key, cert);
+    const { key, cert, alpn, onHttp, clock = systemClock } = options;
     this.options = options;
     this.clock = clock;
-    this.limiter = new AcceptLimiter(limits);
-    this.serverPin = pinOf(cert);
-    this.door = createServer({ noDelay: true }, socket => this.accept(socket));
+    this.admissions = new Admissions({
+      limits: options.limits ?? defaultAcceptLimits,
+      clock,
+      handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
+      onRefused: (remote, reason, cause) => options.onRefused?.(remote, reason, cause),
+    });
     const alpnNames = onHttp === undefined ? [alpn] : [alpn, 'http/1.1'];
     this.tls = createTlsServer({ ...tlsSettings(key, cert), ALPNProtocols: alpnNames });
     this.tls.on('secureConnection', socket => this.secured(socket));
     this.tls.on('tlsClientError', (cause, socket) => this.handshakeFailed(cause, socket));
+    this.serverPin = pinOf(cert);
+    this.door = createServer({ noDelay: true }, socket => this.accept(socket));
   }
 
   get address(): AddressInfo {
@@ -160,8 +144,9 @@ class Listener implements TlsListener {
   }
 
   get counters(): TlsListenerCounters {
-    const { accepted, handedOver, refused } = this;
-    return { accepted, handedOver, unauthenticated: this.limiter.unauthenticated, refused: { ...refused } };
+    const { accepted, handedOver, admissions } = this;
+    const { unauthenticated, refused } = admissions;
+    return { accepted, handedOver, unauthenticated, refused: { ...refused } };
   }
 
   listen(): Promise<void> {
@@ -169,123 +154,62 @@ class Listener implements TlsListener {
     return new Promise((resolve, reject) => {
       this.door.once('error', cause => reject(listenFailure(remoteOf(host, port), cause)));
       this.door.listen({ host, port }, () => {
-        // From now on: accept() failed, for want of file descriptors as a rule. The server lives on.
-        this.door.on('error', reportFault);
+        // From now on accept() has failed, for want of file descriptors as a rule. The server lives on.
+        this.door.removeAllListeners('error').on('error', reportFault);
         resolve();
       });
     });
   }
 
   setCertificate({ key, cert }: { readonly key: string; readonly cert: string }): void {
-    checkPair(key, cert);
     this.tls.setSecureContext(tlsSettings(key, cert));
     this.serverPin = pinOf(cert);
   }
 
   close(): void {
     this.door.close();
-    for (const socket of this.pending.values()) socket.destroy();
+    this.admissions.close();
   }
 
   private accept(socket: Socket): void {
     this.accepted++;
-    socket.on('error', () => {}); // 'close' follows and says all
-    const remote = remoteOf(socket.remoteAddress, socket.remotePort);
-    const release = this.limiter.admit(socket.remoteAddress ?? '');
-    if (typeof release !== 'string') this.admit(socket, remote, release);
-    else {
-      // A RST: no FIN to wait for, no TIME_WAIT to keep.
-      socket.resetAndDestroy();
-      this.refuse(remote, release, undefined);
-    }
-  }
-
-  private admit(socket: Socket, remote: string, release: () => void): void {
-    const key = connectionKey(socket);
-    const admission: Admission = {
-      remote,
-      serverPin: this.serverPin,
-      release,
-      failure: undefined,
-      cancelDeadline: this.clock.after(this.options.handshakeTimeoutMs ?? 10_000, () => {
-        admission.failure = { reason: 'too-slow', cause: undefined };
-        socket.destroy();
-      }),
-    };
-    this.admissions.set(key, admission);
-    this.pending.set(admission, socket);
-    socket.once('close', () => this.connectionClosed(key, admission));
-    this.tls.emit('connection', socket);
-  }
-
-  private connectionClosed(key: string, admission: Admission): void {
-    if (this.admissions.get(key) === admission) this.admissions.delete(key);
-    admission.cancelDeadline();
-    admission.release();
-    if (!this.pending.delete(admission)) return;
-    const { reason, cause } = admission.failure ?? { reason: 'tls-failed', cause: undefined };
-    this.refuse(admission.remote, reason, cause);
+    if (this.admissions.admit(socket, this.serverPin)) this.tls.emit('connection', socket);
   }
 
   private handshakeFailed(cause: Error, socket: TLSSocket): void {
-    const admission = this.admissions.get(connectionKey(socket));
+    const admission = this.admissions.find(socket);
     if (admission !== undefined) admission.failure ??= { reason: 'tls-failed', cause };
     socket.destroy();
   }
 
   private secured(socket: TLSSocket): void {
-    const admission = this.admissions.get(connectionKey(socket));
-    // Reset in the same moment: it has no addresses any more.
+    const admission = this.admissions.find(socket);
     if (admission === undefined || socket.destroyed) {
+      // Reset in the same moment.
       socket.destroy();
-      return;
-    }
-    if (socket.alpnProtocol === false || socket.alpnProtocol === null) {
-      admission.failure = { reason: 'no-alpn', cause: undefined };
+    } else if (socket.alpnProtocol === false || socket.alpnProtocol === null) {
+      admission.failure ??= { reason: 'no-alpn', cause: undefined };
       socket.destroy();
-      return;
-    }
-    try {
+    } else {
       this.handOver(socket, admission);
-    } catch (thrown) {
-      socket.destroy();
-      this.refuse(admission.remote, 'internal', asError(thrown));
     }
   }
 
   private handOver(socket: TLSSocket, admission: Admission): void {
-    const { serverPin, release } = admission;
+    const { serverPin, release, remote } = admission;
     const { options, clock } = this;
-    admission.cancelDeadline();
-    this.pending.delete(admission);
-    this.handedOver++;
-    options.tune?.(socket);
-    if (socket.alpnProtocol === options.alpn) {
-      options.onTransport(new TlsTransport(socket, { serverPin, clock }), release);
-    } else options.onHttp?.(socket, release);
-  }
-
-  private refuse(remote: string, reason: RefusalReason, cause: Error | undefined): void {
-    this.refused[reason]++;
+    this.admissions.handOver(admission);
     try {
-      this.options.onRefused?.(remote, reason, cause);
+      options.tune?.(socket);
+      if (socket.alpnProtocol === options.alpn) {
+        options.onTransport(new TlsTransport(socket, { serverPin, clock }), release);
+      } else options.onHttp?.(socket, release);
+      this.handedOver++;
     } catch (thrown) {
-      reportFault(thrown);
+      socket.destroy();
+      this.admissions.refuse(remote, 'internal', asError(thrown));
     }
   }
-}
-
-function listenFailure(endpoint: string, cause: Error): EntremiseError {
-  const advice: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another program has that port; stop it or choose another one',
-    EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service or choose another port',
-    EADDRNOTAVAIL: 'this machine does not have that address; choose one of its own, or ::',
-  };
-  const reason = ('code' in cause ? advice[String(cause.code)] : undefined) ?? cause.message;
-  return new EntremiseError('environment-unfit', {
-    message: `Cannot listen on ${endpoint}: ${reason}.`,
-    cause,
-  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { fakeClock } from '../base/clock.ts';
 import { createKeyAndCertificate } from './certificate.ts';
 import { transportComplies } from './compliance.ts';
 import { connectTo, loopback, testCertificate, tlsPair } from './loopback.ts';
+import { fillUntilStuck } from './pattern.ts';
 import { pinOf } from './pin.ts';
 import { record } from './recording-handlers.ts';
 
@@ -92,6 +93,18 @@ test('end gives up a peer that takes nothing for 10 s, and waits while it takes 
   t.is(atStuck.closures.length, 1);
 });
 
+test('a peer that ends while it does not read closes the transport at once, not when all is sent', async t => {
+  t.timeout(10_000);
+  const { listener, transports } = await loopback(t, { clock: fakeClock() });
+  const client = await connectTo(t, listener);
+  const atClient = record(client);
+  const server = await transports.next();
+  await fillUntilStuck(client);
+  t.true(client.backlogBytes > 0);
+  server.end();
+  t.is(await atClient.closed, undefined);
+});
+
 test('one write of a full frame is one TLS record', async t => {
   const { relay, client, atServer } = await relayedPair(t);
   const near = relay.sockets[0];
@@ -107,6 +120,15 @@ test('one write of a full frame is one TLS record', async t => {
   );
   // Header 5, inner content type 1, tag 16 (RFC 8446 §5.2).
   t.is(wire, 16_384 + 22);
+});
+
+test('writes that the kernel takes together drain once, not once each', async t => {
+  const { client, server } = await tlsPair(t);
+  const [atClient, atServer] = [record(client), record(server)];
+  for (let count = 0; count < 500; count++) client.write(Buffer.alloc(10));
+  await atServer.untilBytes(5000);
+  await atClient.until(() => client.backlogBytes === 0);
+  t.true(atClient.drains >= 1 && atClient.drains < 10);
 });
 
 test('a new key serves the connections that come after it, old ones keep their pin', async t => {

@@ -18,13 +18,16 @@ export interface TransportHandlers {
 
 /** A connected, secured, ordered byte pipe. */
 export interface Transport {
-  /** The peer's address and number, for lists and logs, as `address:number`. */
+  /** The peer's address and number, for lists and logs, as `address:number` or `[address]:number`. */
   readonly remote: string;
   /** SHA-256 of the SPKI of the server's TLS key: seen by the member, own by the server (P6.1). */
   readonly serverPin: Buffer;
   /** ALPN name that was agreed, or undefined. */
   readonly alpn: string | undefined;
-  /** Keying material of the session (RFC 8446 §7.5), the same at both ends and nowhere else. */
+  /**
+   * Keying material of the session (RFC 8446 §7.5, no context), the same at both ends and nowhere else.
+   * @throws EntremiseError `link-closed` once closed
+   */
   exportKeyingMaterial(label: string, lengthBytes: number): Buffer;
   /** From now on the handlers are called. Bytes that came before are not lost. */
   start(handlers: TransportHandlers): void;
