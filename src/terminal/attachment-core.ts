@@ -1,0 +1,111 @@
+import type { Clock } from '../base/clock.ts';
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { Attachment, type AttachmentResources, type Binding } from '../session/attachment.ts';
+import type { LabelEndpoint } from '../session/member-link.ts';
+import type { SlabPool } from '../session/slab.ts';
+import type { Frame } from '../wire/frame.ts';
+import type { IpText } from '../wire/ip.ts';
+import type { Datagram } from '../wire/messages/binary.ts';
+import type { PortEvent } from '../wire/messages/event.ts';
+import { callOut } from './call-out.ts';
+import { CommandQueue, commandTimeoutMs } from './command-queue.ts';
+import type { PortHost, PortWatcher } from './port-host.ts';
+import { failure, tunnelError } from './tunnel-error.ts';
+
+/** What the owner of a core is told. */
+export interface CoreHandlers {
+  onEvent(event: PortEvent): void;
+  /** The attachment is over, once. */
+  onClosed(error: EntremiseError): void;
+}
+
+/** The terminal's end of one attachment: the session's machine, its commands, and who wants to know of which port. */
+export class AttachmentCore implements PortHost, LabelEndpoint {
+  readonly session: Attachment;
+  readonly commands: CommandQueue;
+  readonly pool: SlabPool;
+  readonly clock: Clock;
+  private readonly handlers: CoreHandlers;
+  private readonly watchers = new Map<number, PortWatcher>();
+  private over = false;
+
+  constructor(resources: AttachmentResources, clock: Clock, handlers: CoreHandlers) {
+    this.handlers = handlers;
+    this.pool = resources.pool;
+    this.clock = clock;
+    this.session = new Attachment('terminal', resources, {
+      onCommand: () => {},
+      onResult: result => this.commands.onResult(result),
+      onEvent: event => this.onEvent(event),
+      onDatagram: datagram => this.onDatagram(datagram),
+      onOpen: () => {},
+      onControlRoom: () => this.commands.onRoom(),
+    });
+    this.commands = new CommandQueue(this.session, clock);
+  }
+
+  /** The label is this attachment's: COMMANDs may go at once (P4.4). */
+  bind(binding: Omit<Binding, 'requestTick'>): void {
+    const { clock, session } = this;
+    const requestTick = (atMs: number) =>
+      void clock.after(atMs - clock.now(), () => session.tick(clock.now()));
+    session.bind({ ...binding, requestTick });
+  }
+
+  /** Of {@link LabelEndpoint}. */
+  receive(frame: Frame): void {
+    this.session.receive(frame);
+  }
+
+  /** Of {@link LabelEndpoint}: everything of the attachment fails with `code`. */
+  onGone(code: ErrorCode): void {
+    this.end(new EntremiseError(code));
+  }
+
+  /** Ends the attachment at this end. */
+  end(error: EntremiseError): void {
+    if (this.over) return;
+    this.over = true;
+    this.session.unbind(error.code);
+    this.commands.close(error);
+    const watchers = [...this.watchers.values()];
+    this.watchers.clear();
+    for (const watcher of watchers) watcher.onClosed(tunnelError(error));
+    callOut(() => this.handlers.onClosed(error));
+  }
+
+  /** True when the attachment is over. */
+  get closed(): boolean {
+    return this.over;
+  }
+
+  private onEvent(event: PortEvent): void {
+    callOut(() => this.handlers.onEvent(event));
+    if (event.kind !== 'connected' || event.attachment !== undefined) return;
+    const watcher = this.watchers.get(event.port);
+    // A listener may have been closed while the event was on its way.
+    if (watcher?.onConnected === undefined) this.session.refuseStream(event.stream, 'port-closed');
+    else watcher.onConnected(event);
+  }
+
+  private onDatagram(datagram: Datagram): void {
+    this.watchers.get(datagram.port)?.onDatagram?.(datagram);
+  }
+
+  /** Of {@link PortHost}. */
+  watchPort(id: number, watcher: PortWatcher): () => void {
+    this.watchers.set(id, watcher);
+    return () => {
+      if (this.watchers.get(id) === watcher) this.watchers.delete(id);
+    };
+  }
+
+  /** Of {@link PortHost}. */
+  async resolve(name: string, signal?: AbortSignal): Promise<readonly [IpText, ...IpText[]]> {
+    const command = { verb: 'query', what: 'resolve', name } as const;
+    const running = this.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs, signal });
+    const [first, ...more] = (await running.result).addresses ?? [];
+    if (first !== undefined) return [first, ...more];
+    throw failure('no-such-name', `The mediator knows no address of ${JSON.stringify(name)}.`);
+  }
+}

@@ -1,0 +1,43 @@
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import { MemberDirectory } from '../member/directory.ts';
+import { startMember } from '../member/running-member.ts';
+import { parseServerAddress } from '../policy/server-address.ts';
+import { startTerminal, type Terminal, type TerminalOptions } from './terminal.ts';
+import { tunnelError } from './tunnel-error.ts';
+
+/** How {@link connectTerminal} starts. */
+export interface ConnectTerminalOptions extends Partial<TerminalOptions> {
+  /** The directory in which this terminal enrolled (`entremise enroll`). */
+  readonly directory: string;
+  /** `host:number` of servers to use instead of those that the operator names. */
+  readonly servers?: readonly string[];
+  /** Name and version of this program, for the operator's lists. */
+  readonly software?: string;
+  readonly log?: Log;
+  readonly clock?: Clock;
+}
+
+/**
+ * Starts this program as the terminal that has enrolled in `directory`. Resolves at once; the link to the server is made
+ * and kept in the background, until {@link Terminal.close}, which also lets the process end.
+ * @throws TunnelError `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`, `bad-request`
+ */
+export async function connectTerminal(options: ConnectTerminalOptions): Promise<Terminal> {
+  const { software = 'entremise-sdk', log = silentLog(), clock = systemClock, servers } = options;
+  const directory = new MemberDirectory(options.directory);
+  const storedGrants = () => directory.grants();
+  const member = { directory, role: 'terminal' as const, software, capabilities: [], clock, log };
+  const addresses = servers?.map(parseServerAddress);
+  try {
+    return await startTerminal(
+      async handlers => {
+        const started = await startMember({ ...member, handlers, ...(addresses && { servers: addresses }) });
+        return { ...started, storedGrants };
+      },
+      { ...options, clock },
+    );
+  } catch (thrown) {
+    throw tunnelError(thrown);
+  }
+}

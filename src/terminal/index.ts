@@ -1,0 +1,55 @@
+/**
+ * The SDK: a gateway's own TCP and UDP interface, from anywhere.
+ *
+ *     import { connectTerminal } from 'entremise';
+ *     const terminal = await connectTerminal({ directory });
+ *     const attachment = await terminal.attach('gw-1');
+ *     const socket = attachment.connect({ host: '192.168.1.20', port: 80 });
+ *
+ * Sockets are net.Socket's and dgram.Socket's likes, listeners net.Server's. Everything fails with a TunnelError.
+ */
+export type { ErrorCode, RefusedBy } from '../base/errors.ts';
+export type { AcceptedGrant } from '../policy/grant.ts';
+export type { Purpose } from '../wire/messages/attach.ts';
+export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
+export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
+export type { Report } from '../wire/messages/report.ts';
+export { type ConnectTerminalOptions, connectTerminal } from './connect-terminal.ts';
+export type { GrantSources } from './grant-finder.ts';
+export type {
+  AttachmentEnd,
+  AttachmentPeer,
+  LimitListing,
+  MediatorAttachment,
+  MediatorAttachmentEvents,
+  OpenAndListenOptions,
+} from './mediator-attachment.ts';
+export type { Mediator, MediatorChange } from './mediator-list.ts';
+export type { QuickConnectOptions } from './quick-connect.ts';
+export type { ConnectionState, WaitOptions } from './server-connection.ts';
+export type { ConnectionEnds } from './socket-manners.ts';
+export {
+  type AttachOptions,
+  startTerminal,
+  type Terminal,
+  type TerminalEvents,
+  type TerminalMember,
+  type TerminalOptions,
+} from './terminal.ts';
+export type {
+  DatagramContent,
+  RemoteInfo,
+  SendCallback,
+  TunnelDatagramSocket,
+  TunnelDatagramSocketEvents,
+} from './tunnel-datagram-socket.ts';
+export { reasonOf, TunnelError } from './tunnel-error.ts';
+export type { ConnectOptions, OpenOptions, TunnelPort } from './tunnel-port.ts';
+export type {
+  DroppedConnection,
+  ListenAddress,
+  ListenOptions,
+  TunnelServer,
+  TunnelServerEvents,
+} from './tunnel-server.ts';
+export type { TunnelSocket, TunnelSocketOptions } from './tunnel-socket.ts';

@@ -1,0 +1,221 @@
+import { EventEmitter, on } from 'node:events';
+import type { Clock } from '../base/clock.ts';
+import type { EntremiseError, ErrorCode } from '../base/errors.ts';
+import type { AttachmentResources } from '../session/attachment.ts';
+import type { Purpose } from '../wire/messages/attach.ts';
+import type { PortListing, Result } from '../wire/messages/command.ts';
+import type { PortEvent } from '../wire/messages/event.ts';
+import { AttachmentCore } from './attachment-core.ts';
+import { commandTimeoutMs } from './command-queue.ts';
+import { type KnownFamilies, type QuickConnectOptions, quickConnect } from './quick-connect.ts';
+import type { TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
+import { TunnelError } from './tunnel-error.ts';
+import { discardPort, type OpenOptions, openCommand, openedAt, openPort, TunnelPort } from './tunnel-port.ts';
+import type { ListenOptions, TunnelServer } from './tunnel-server.ts';
+import type { TunnelSocket } from './tunnel-socket.ts';
+
+/** How an attachment ended. */
+export interface AttachmentEnd {
+  /** `detached` when this side wanted it. */
+  readonly reason: ErrorCode;
+  readonly error: TunnelError;
+}
+
+/** The events of a {@link MediatorAttachment}. */
+export interface MediatorAttachmentEvents {
+  /** Something happened on a port: connected, fin, rst, ... (S15, S16). */
+  event: [event: PortEvent];
+  closed: [end: AttachmentEnd];
+}
+
+/** Whom an attachment is with. */
+export interface AttachmentPeer {
+  /** The mediator's name, by the operator's word. */
+  readonly mediator: string;
+  readonly purpose: Purpose;
+  /** Id of the grant that it runs under. */
+  readonly grant: string;
+  /** 16 random bytes that name the attachment at the mediator (P4.2), as hex. */
+  readonly id: string;
+}
+
+/** What a listener asks for in one call. */
+export interface OpenAndListenOptions extends Omit<OpenOptions, 'protocol' | 'number'>, ListenOptions {
+  readonly port?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One limit of the mediator, and how much of it is used (P5.6). */
+export interface LimitListing {
+  readonly name: string;
+  readonly used: number;
+  readonly allowed: number;
+}
+
+/**
+ * A mediator's TCP/IP interface at this program's disposal (S1): ports, sockets, listeners. End to end: the server
+ * between can refuse, but not make commands. Never closes by itself but when its path is lost ('closed' says why);
+ * then every socket has an 'error' first. It does not come back: forward and expose attach anew, see there.
+ */
+export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
+  readonly peer: AttachmentPeer;
+  private readonly core: AttachmentCore;
+  private readonly leave: () => void;
+  private readonly families: KnownFamilies = new Map();
+
+  /** Attachments come from {@link Terminal.attach}. `leave` frees the label at the link. */
+  constructor(peer: AttachmentPeer, core: AttachmentCore, leave: () => void) {
+    super();
+    this.peer = peer;
+    this.core = core;
+    this.leave = leave;
+  }
+
+  /** True when the attachment is over. */
+  get closed(): boolean {
+    return this.core.closed;
+  }
+
+  /**
+   * Opens a port, whose number is then held (S7).
+   * @throws TunnelError `address-not-available`, `port-in-use`, `not-permitted`, `limit`, ...
+   */
+  open(options: OpenOptions): Promise<TunnelPort> {
+    return openPort(this.core, options);
+  }
+
+  /** A connection from any number: one round trip for port, connection and first bytes. As net.connect. */
+  connect(options: QuickConnectOptions): TunnelSocket {
+    return quickConnect(this.core, this.families, options);
+  }
+
+  /**
+   * A listening port in one call. As net.createServer().listen(); resolves when it listens.
+   * @throws TunnelError as {@link open}, and what LISTEN is refused for
+   */
+  async listen(options: OpenAndListenOptions): Promise<TunnelServer> {
+    const { port, ...wish } = options;
+    const opened = await this.open({
+      ...wish,
+      protocol: 'tcp',
+      ...(port === undefined ? {} : { number: port }),
+    });
+    try {
+      return await opened.listen(options);
+    } catch (thrown) {
+      discardPort(this.core, opened.id);
+      throw thrown;
+    }
+  }
+
+  /**
+   * A bound UDP socket. Without address it is bound to the wildcard, which grant and owner must name.
+   * @throws TunnelError as {@link open}
+   */
+  async createUdpSocket(options: Omit<OpenOptions, 'protocol'> = {}): Promise<TunnelDatagramSocket> {
+    return (await this.open({ ...options, protocol: 'udp' })).createSocket();
+  }
+
+  /**
+   * A UDP port whose datagrams go by UDP all the way (S8).
+   * @throws TunnelError `unsupported` by mediators that have no relay
+   */
+  async redirect(options: Omit<OpenOptions, 'protocol'>): Promise<TunnelPort> {
+    const { verb: _open, ...wish } = openCommand({ ...options, protocol: 'udp' });
+    const command = { verb: 'redirect', ...wish } as const;
+    const { result } = this.core.commands.run(() => ({ command }), {
+      timeoutMs: commandTimeoutMs,
+      signal: options.signal,
+      onLate: late => discardPort(this.core, late.port),
+    });
+    return new TunnelPort(this.core, 'udp', openedAt(await result));
+  }
+
+  /**
+   * This attachment's ports on the mediator (P5.6).
+   * @throws TunnelError `not-permitted`
+   */
+  ports(): Promise<PortListing[]> {
+    return this.pages('ports', result => result.ports ?? []);
+  }
+
+  /**
+   * The limits that are in force for this attachment (P5.6).
+   * @throws TunnelError `not-permitted`, `unsupported`
+   */
+  limits(): Promise<LimitListing[]> {
+    return this.pages('limits', result => result.limits ?? []);
+  }
+
+  /**
+   * The addresses of a name, as the mediator resolves it (P6.8).
+   * @throws TunnelError `no-such-name`, `not-permitted`
+   */
+  async resolve(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<readonly string[]> {
+    return this.core.resolve(name, options.signal);
+  }
+
+  /**
+   * From now on events of the ports of this key's other attachments come too, with `attachment` (QUERY events).
+   * @throws TunnelError `not-permitted`, `unsupported`
+   */
+  async watchEvents(): Promise<void> {
+    const command = { verb: 'query', what: 'events' } as const;
+    await this.core.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs }).result;
+  }
+
+  private async pages<T>(what: 'ports' | 'limits', itemsOf: (result: Result) => readonly T[]): Promise<T[]> {
+    const all: T[] = [];
+    let cursor: number | undefined;
+    do {
+      const command = { verb: 'query', what, ...(cursor === undefined ? {} : { cursor }) } as const;
+      const running = this.core.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs });
+      const result = await running.result;
+      all.push(...itemsOf(result));
+      cursor = result.cursor;
+    } while (cursor !== undefined);
+    return all;
+  }
+
+  /** The events from now on, until the attachment is over: then the loop ends. */
+  async *events(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<PortEvent, void> {
+    if (this.closed) return;
+    const { signal } = options;
+    const stop = { close: ['closed'], ...(signal === undefined ? {} : { signal }) };
+    for await (const [event] of on(this, 'event', stop) as AsyncIterable<[PortEvent]>) yield event;
+  }
+
+  /** Ends it: everything still open is reset. Close sockets first; their 'close' says that nothing is lost. */
+  detach(): void {
+    if (this.closed) return;
+    this.leave();
+    this.core.onGone('detached');
+  }
+}
+
+/** What {@link makeAttachment} is given. */
+export interface AttachmentParts {
+  readonly peer: AttachmentPeer;
+  readonly resources: AttachmentResources;
+  readonly clock: Clock;
+  /** Frees the label at the link. */
+  leave(): void;
+}
+
+/** An attachment and its core, not yet bound. */
+export function makeAttachment(parts: AttachmentParts): {
+  attachment: MediatorAttachment;
+  core: AttachmentCore;
+} {
+  const { peer, resources, clock, leave } = parts;
+  const core = new AttachmentCore(resources, clock, {
+    onEvent: event => attachment.emit('event', event),
+    onClosed: error => attachment.emit('closed', endOf(error)),
+  });
+  const attachment = new MediatorAttachment(peer, core, leave);
+  return { attachment, core };
+}
+
+function endOf(error: EntremiseError): AttachmentEnd {
+  return { reason: error.code, error: new TunnelError(error) };
+}
