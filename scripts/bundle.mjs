@@ -10,7 +10,7 @@ const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 const requireBanner =
   "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
 
-const programs = { entremise: 'src/cli/main.ts', 'entremise-mediator': 'src/mediator/main.ts' };
+const programs = { entremise: 'src/cli/main.ts', 'entremise-mediator': 'src/cli/mediator-main.ts' };
 
 for (const [name, entry] of Object.entries(programs)) {
   if (!existsSync(`${root}${entry}`)) continue;

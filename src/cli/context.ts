@@ -38,7 +38,10 @@ export function addSharedOptions(program: Command): void {
     .option('--profile <name>', 'the terminal identity to use (ENTREMISE_PROFILE; default "default")')
     .option('--authority <directory>', 'the authority to sign with (ENTREMISE_AUTHORITY)')
     .option('--server-state <directory>', 'state of a server on this machine (ENTREMISE_SERVER_STATE)')
-    .option('--log-level <level>', 'fatal, error, warn, info, debug or trace (ENTREMISE_LOG_LEVEL; default "warn")')
+    .option(
+      '--log-level <level>',
+      'fatal, error, warn, info, debug or trace (ENTREMISE_LOG_LEVEL; default "warn")',
+    )
     .option('--json', 'print one JSON value per result, for programs');
 }
 
@@ -55,7 +58,8 @@ export function contextOf(command: Command): Context {
     throw badUsage('A profile name has 1 to 64 letters, digits, ".", "_" or "-", and is not "authority".');
   }
   const level = chosen(options.logLevel, 'ENTREMISE_LOG_LEVEL') ?? 'warn';
-  if (!levels.includes(level)) throw badUsage(`"${level}" is no log level; choose one of: ${levels.join(', ')}.`);
+  if (!levels.includes(level))
+    throw badUsage(`"${level}" is no log level; choose one of: ${levels.join(', ')}.`);
   return {
     output: createOutput(options.json === true),
     log: createLog(level),

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { systemClock } from '../../base/clock.ts';
 import {
   currentTrustStatement,
   defaultInvitationLifeMs,
@@ -10,7 +9,8 @@ import {
   openAuthority,
   revokeKey,
 } from '../../authority/index.ts';
-import { collect, type Context, contextOf } from '../context.ts';
+import { systemClock } from '../../base/clock.ts';
+import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
 import { memberKeyOf } from '../member-lookup.ts';
@@ -62,7 +62,10 @@ function addInvite(authority: Command): void {
     .argument('<name>', 'unique among the members of the operator')
     .option('--label <label>', 'may be repeated', collect)
     .option('--for <duration>', 'how long the code can be used; 10m by default')
-    .addHelpText('after', '\nExample:\n  entremise authority invite mediator home-4711 --label voip --label north')
+    .addHelpText(
+      'after',
+      '\nExample:\n  entremise authority invite mediator home-4711 --label voip --label north',
+    )
     .action((role: string, name: string, options: { label?: string[]; for?: string }, command) =>
       invite(contextOf(command), roleOf(role), name, options),
     );

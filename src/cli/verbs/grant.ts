@@ -1,14 +1,21 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import {
+  type GrantWish,
+  issueGrant,
+  listGrants,
+  openAuthority,
+  readGrant,
+  revokeGrant,
+} from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
 import { EntremiseError } from '../../base/errors.ts';
 import { isKeyText } from '../../base/keys.ts';
 import { writePrivateFile } from '../../base/state-file.ts';
-import { type GrantWish, issueGrant, listGrants, openAuthority, readGrant, revokeGrant } from '../../authority/index.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { addressEntryText } from '../../policy/address-entry.ts';
 import type { Grant } from '../../policy/documents.ts';
-import { collect, type Context, contextOf } from '../context.ts';
+import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
 import { memberKeyOf } from '../member-lookup.ts';
@@ -62,9 +69,20 @@ function addCreate(grant: Command): void {
     .requiredOption('--terminal <name|key>', 'the terminal it is for')
     .option('--mediator <name>', 'a mediator it opens; may be repeated', collect)
     .option('--label <label>', 'or all mediators with this label (with several: with all of them)', collect)
-    .option('--purpose <purpose>', 'assistance (a person helps, up to 24 h) or service (up to 30 d)', 'assistance')
-    .option('--allow <commands>', 'of open,connect,listen,close,query,resolve,datagram,redirect; all by default')
-    .option('--target <network>', 'reachable: a network, an address, "lan" or a class; "lan" by default', collect)
+    .option(
+      '--purpose <purpose>',
+      'assistance (a person helps, up to 24 h) or service (up to 30 d)',
+      'assistance',
+    )
+    .option(
+      '--allow <commands>',
+      'of open,connect,listen,close,query,resolve,datagram,redirect; all by default',
+    )
+    .option(
+      '--target <network>',
+      'reachable: a network, an address, "lan" or a class; "lan" by default',
+      collect,
+    )
     .option('--tcp <ranges>', 'reachable TCP numbers, like 80,443,8000-8999')
     .option('--udp <ranges>', 'reachable UDP numbers')
     .option('--listen-on <address>', 'gateway addresses that may be bound; "lan" by default', collect)
@@ -118,7 +136,9 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
       tcp: ranges(options.listenTcp) ?? ordinary,
       udp: ranges(options.listenUdp) ?? ordinary,
     },
-    ...(options.allow === undefined ? {} : { commands: (ranges(options.allow) ?? []) as NonNullable<GrantWish['commands']> }),
+    ...(options.allow === undefined
+      ? {}
+      : { commands: (ranges(options.allow) ?? []) as NonNullable<GrantWish['commands']> }),
     ...(options.for === undefined ? {} : { lifeMs: parseDuration(options.for) }),
   };
   const grant = await issueGrant(authority, wish, systemClock.wallTimeMs());
@@ -140,8 +160,21 @@ function described(grant: Grant): Record<string, unknown> {
   });
   const targets = where(grant.targets);
   const ports = { ...where({ ...grant.ports, networks: grant.ports.addresses }) };
-  const times = { issuedAt: new Date(issuedAtMs).toISOString(), expiresAt: new Date(expiresAtMs).toISOString() };
-  return { id, purpose, terminal: grant.terminalThumbprint, mediators, commands, targets, ports, limits, ...times };
+  const times = {
+    issuedAt: new Date(issuedAtMs).toISOString(),
+    expiresAt: new Date(expiresAtMs).toISOString(),
+  };
+  return {
+    id,
+    purpose,
+    terminal: grant.terminalThumbprint,
+    mediators,
+    commands,
+    targets,
+    ports,
+    limits,
+    ...times,
+  };
 }
 
 function rangeText({ first, last }: { first: number; last: number }): string {
@@ -149,7 +182,9 @@ function rangeText({ first, last }: { first: number; last: number }): string {
 }
 
 function sentences(grant: Grant): string[] {
-  const mediators = grant.mediators.map(({ name, key, labels }) => name ?? key ?? `label ${labels?.join('+')}`);
+  const mediators = grant.mediators.map(
+    ({ name, key, labels }) => name ?? key ?? `label ${labels?.join('+')}`,
+  );
   const numbers = (side: Grant['targets'] | Grant['ports']) =>
     `tcp ${side.tcp.map(rangeText).join(',') || 'none'}, udp ${side.udp.map(rangeText).join(',') || 'none'}`;
   return [
@@ -174,13 +209,19 @@ function list(context: Context): void {
   ]);
   context.output.result(
     issued.map(({ grant, status }) => ({ ...described(grant), status })),
-    rows.length === 0 ? ['no grant issued yet'] : table([['GRANT', 'STATUS', 'PURPOSE', 'MEDIATORS', ''], ...rows]),
+    rows.length === 0
+      ? ['no grant issued yet']
+      : table([['GRANT', 'STATUS', 'PURPOSE', 'MEDIATORS', ''], ...rows]),
   );
 }
 
 function show(context: Context, id: string): void {
   const grant = readGrant(openAuthority(context.authorityPath), id);
-  context.output.result({ ...described(grant), document: grant.text }, [`grant ${grant.id}`, ...sentences(grant), grant.text]);
+  context.output.result({ ...described(grant), document: grant.text }, [
+    `grant ${grant.id}`,
+    ...sentences(grant),
+    grant.text,
+  ]);
 }
 
 async function revoke(context: Context, id: string): Promise<void> {

@@ -1,0 +1,68 @@
+import process from 'node:process';
+import { Command, CommanderError } from 'commander';
+import { version } from '../base/version.ts';
+import { addSharedOptions } from './context.ts';
+import { mediatorProgram } from './mediator-program.ts';
+import { badUsage, reportFailure } from './output.ts';
+import { addAuthorityVerb } from './verbs/authority.ts';
+import { addEnrollVerb } from './verbs/enroll.ts';
+import { addEventsVerb } from './verbs/events.ts';
+import { addGrantVerb } from './verbs/grant.ts';
+import { addMediatorsVerb } from './verbs/mediators.ts';
+import { addServerVerb } from './verbs/server.ts';
+
+const exitCodes = `
+Exit codes: 0 done; 1 unexpected; 2 wrong command line or configuration; 3 not permitted; 4 offline;
+            5 the device refused or cannot be reached; 6 not enrolled, wrong code, wrong server`;
+
+function createProgram(): Command {
+  const program = new Command('entremise')
+    .description("a gateway's own TCP and UDP interface, for whoever the operator and the owner allow")
+    .version(version)
+    .showHelpAfterError('(--help shows what there is)')
+    .addHelpText('after', exitCodes)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  addSharedOptions(program);
+  for (const add of [
+    addMediatorsVerb,
+    addEventsVerb,
+    addEnrollVerb,
+    addGrantVerb,
+    addAuthorityVerb,
+    addServerVerb,
+  ]) {
+    add(program);
+  }
+  program
+    .command('mediator')
+    .description('the program on the gateway: run, enroll, check-config (its own --help says more)')
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[words...]')
+    .action(() => {});
+  return program;
+}
+
+/** Sub-commands do not inherit what the program was told about output. */
+function settle(command: Command): Command {
+  command.exitOverride().configureOutput({ writeErr: () => {} });
+  for (const child of command.commands) settle(child);
+  return command;
+}
+
+/** Runs the CLI on these words; gives the exit code. */
+export async function main(words: readonly string[]): Promise<number> {
+  if (words[0] === 'mediator') return mediatorProgram(words.slice(1));
+  try {
+    await settle(createProgram()).parseAsync([...words], { from: 'user' });
+    return 0;
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) return reportFailure(thrown, words.includes('--json'));
+    if (thrown.exitCode === 0) return 0;
+    if (thrown.code === 'commander.help') return 0;
+    return reportFailure(badUsage(thrown.message.replace(/^error: /, '')), words.includes('--json'));
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

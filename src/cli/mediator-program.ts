@@ -1,0 +1,94 @@
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { createLog } from '../base/log.ts';
+import { software, version } from '../base/version.ts';
+import { readMediatorConfig } from '../mediator/config.ts';
+import { runMediator } from '../mediator/main.ts';
+import { MemberDirectory } from '../member/directory.ts';
+import { enrol } from './enrol-member.ts';
+import { badUsage, createOutput, reportFailure } from './output.ts';
+
+/**
+ * The mediator's own program, small because it ships to routers: `run`, `enroll`, `check-config`, `--version`. The CLI's
+ * `entremise mediator` is the same.
+ */
+
+/** Where the configuration is unless another file is named. */
+const defaultConfig = '/etc/entremise/mediator.toml';
+
+const help = `Usage: entremise-mediator run [--config FILE]
+       entremise-mediator enroll --server HOST:PORT (--state DIRECTORY | --config FILE)
+       entremise-mediator check-config [--config FILE]
+       entremise-mediator --version
+
+  run           keep the tunnel to the server; SIGTERM ends it, SIGHUP reads the owner's policy again
+  enroll        make this machine a mediator, with the code that the operator gave
+                (read from ENTREMISE_CODE, else from standard input)
+  check-config  say whether the configuration would be taken
+
+  --config FILE   ${defaultConfig} by default (ENTREMISE_CONFIG)
+  --json          one JSON value per result
+
+Example:
+  entremise-mediator enroll --server server.example:8443 --state /etc/entremise/mediator
+`;
+
+const options = {
+  config: { type: 'string' },
+  server: { type: 'string' },
+  state: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean' },
+  version: { type: 'boolean' },
+} as const;
+
+function parse(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options, allowPositionals: true });
+  } catch (thrown) {
+    throw badUsage(
+      `${thrown instanceof Error ? thrown.message : String(thrown)}; --help shows what there is.`,
+    );
+  }
+}
+
+type Values = ReturnType<typeof parse>['values'];
+
+function configPath(values: Values): string {
+  return values.config ?? (process.env.ENTREMISE_CONFIG || defaultConfig);
+}
+
+async function runVerb(verb: string | undefined, values: Values): Promise<void> {
+  const output = createOutput(values.json === true);
+  switch (verb) {
+    case 'run':
+      return runMediator(readMediatorConfig(configPath(values)), { software });
+    case 'check-config': {
+      const { stateDir } = readMediatorConfig(configPath(values));
+      return output.result({ ok: true, stateDir }, [`${configPath(values)} is good`]);
+    }
+    case 'enroll': {
+      if (values.server === undefined) throw badUsage('Say where the server is: --server HOST:PORT.');
+      const stateDir = values.state ?? readMediatorConfig(configPath(values)).stateDir;
+      const directory = new MemberDirectory(stateDir);
+      return enrol({ output, log: createLog('warn'), directory, role: 'mediator', server: values.server });
+    }
+    default:
+      throw badUsage(
+        `${verb === undefined ? 'A verb is missing' : `There is no verb "${verb}"`}; --help shows what there is.`,
+      );
+  }
+}
+
+/** Runs the program on these words; gives its exit code. */
+export async function mediatorProgram(words: readonly string[]): Promise<number> {
+  try {
+    const { values, positionals } = parse(words);
+    if (values.help === true) process.stdout.write(help);
+    else if (values.version === true) process.stdout.write(`${version}\n`);
+    else await runVerb(positionals[0], values);
+    return 0;
+  } catch (thrown) {
+    return reportFailure(thrown, words.includes('--json'));
+  }
+}

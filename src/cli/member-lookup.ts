@@ -1,0 +1,24 @@
+import { EntremiseError } from '../base/errors.ts';
+import { isKeyText } from '../base/keys.ts';
+import { type MemberListing, storedMembers } from '../server/members.ts';
+import type { Context } from './context.ts';
+
+/** The members that a server on this machine knows. */
+export async function knownMembers(context: Context): Promise<MemberListing[]> {
+  return context.serverState === undefined ? [] : storedMembers(context.serverState);
+}
+
+/**
+ * The key of a member named by its key or its name; names are looked up in the server's state.
+ * @throws EntremiseError `bad-usage` when the name is not known here
+ */
+export async function memberKeyOf(context: Context, keyOrName: string): Promise<string> {
+  if (isKeyText(keyOrName)) return keyOrName;
+  const found = (await knownMembers(context)).find(({ name }) => name === keyOrName);
+  if (found !== undefined) return found.key;
+  const hint =
+    context.serverState === undefined
+      ? 'give its key, or --server-state so that names can be looked up'
+      : '"entremise server members" shows who is';
+  throw new EntremiseError('bad-usage', { message: `No member "${keyOrName}" is known here: ${hint}.` });
+}

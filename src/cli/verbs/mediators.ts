@@ -1,0 +1,81 @@
+import type { Command } from 'commander';
+import type { Mediator, Terminal } from '../../terminal/index.ts';
+import { type Context, contextOf } from '../context.ts';
+import { formatDuration } from '../duration.ts';
+import { table } from '../output.ts';
+import { withTerminal } from '../with-terminal.ts';
+
+/** Adds `entremise mediators`. */
+export function addMediatorsVerb(program: Command): void {
+  program
+    .command('mediators')
+    .description(
+      'the mediators that your grants name: name, labels, online or offline since, addresses, round trip',
+    )
+    .option('--wait <name>', 'wait until this one is online')
+    .option('--watch', 'go on, and print each change')
+    .action((options: { wait?: string; watch?: boolean }, command) => run(contextOf(command), options));
+}
+
+function run(context: Context, options: { wait?: string; watch?: boolean }): Promise<void> {
+  return withTerminal(context, async (terminal, signal) => {
+    if (options.wait !== undefined) await terminal.waitOnline(options.wait, { signal });
+    const list = terminal.mediators();
+    context.output.result(
+      list.map(described),
+      list.length === 0 ? ['none: no grant of yours names one'] : table(rowsOf(list)),
+    );
+    if (options.watch === true) await watch(context, terminal, signal);
+  });
+}
+
+function watch(context: Context, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  terminal.on('mediator', ({ kind, mediator }) => {
+    const human = `${new Date().toISOString()} ${mediator.name ?? mediator.key} ${kind}`;
+    context.output.result({ change: kind, mediator: described(mediator) }, [human]);
+  });
+  return new Promise(resolve => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** What of an interface is worth a line: its addresses without the link-local ones. */
+function addressesOf(mediator: Mediator): string[] {
+  const all = mediator.report?.interfaces ?? [];
+  return all.flatMap(({ name, addresses }) =>
+    addresses
+      .filter(({ address }) => !address.startsWith('fe80:') && address !== '127.0.0.1' && address !== '::1')
+      .map(({ address, prefixLength }) => `${name} ${address}/${prefixLength}`),
+  );
+}
+
+function rowsOf(list: readonly Mediator[]): string[][] {
+  const now = Date.now();
+  const rows = list.map(mediator => [
+    mediator.name ?? `${mediator.key.slice(0, 12)}... (unverified: ${mediator.problem ?? ''})`,
+    mediator.labels.join(',') || '-',
+    `${mediator.online ? 'online' : 'offline'} ${formatDuration(now - mediator.since.getTime())}`,
+    mediator.observed ?? '-',
+    mediator.roundTripMs === undefined ? '-' : `${mediator.roundTripMs} ms`,
+    mediator.report?.software ?? '-',
+    addressesOf(mediator).join(', ') || '-',
+  ]);
+  return [['NAME', 'LABELS', 'STATE', 'FROM', 'RTT', 'VERSION', 'ADDRESSES'], ...rows];
+}
+
+/** A mediator as --json gives it. */
+function described(mediator: Mediator): Record<string, unknown> {
+  const { key, name, labels, verified, problem, online, since, observed, roundTripMs, report } = mediator;
+  const shown =
+    report === undefined ? undefined : { ...report, bootId: Buffer.from(report.bootId).toString('hex') };
+  return {
+    key,
+    name,
+    labels,
+    verified,
+    problem,
+    online,
+    since: since.toISOString(),
+    observed,
+    roundTripMs,
+    report: shown,
+  };
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import type { Command } from 'commander';
+import { initAuthority, issueTrustStatement } from '../../authority/index.ts';
+import { systemClock } from '../../base/clock.ts';
+import { deferred } from '../../base/deferred.ts';
+import { createLog } from '../../base/log.ts';
+import { readStateFileIfPresent } from '../../base/state-file.ts';
+import { parseServerAddress } from '../../policy/server-address.ts';
+import { readServerConfig } from '../../server/config.ts';
+import { initServer } from '../../server/init.ts';
+import { storedMembers } from '../../server/members.ts';
+import { startServer } from '../../server/server.ts';
+import { type Context, collect, contextOf } from '../context.ts';
+import { deliver } from '../delivery.ts';
+import { badUsage, table } from '../output.ts';
+
+/** Where a server's state is unless another directory is named. */
+const defaultState = '/var/lib/entremise';
+
+/** 8443: above 1023, where NATs must keep UDP mappings for two minutes (RFC 4787 REQ-5a), and commonly let out. */
+const defaultListen = '[::]:8443';
+
+interface InitOptions {
+  readonly state: string;
+  readonly listen: string;
+  readonly address: string[];
+  readonly authorityKey?: string;
+  readonly withAuthority?: boolean;
+  readonly operator?: string;
+}
+
+/** Adds `entremise server init|run|import|members`. */
+export function addServerVerb(program: Command): void {
+  const server = program.command('server').description('the public switch between terminals and mediators');
+  addInit(server);
+  server
+    .command('run')
+    .description('run it until SIGTERM')
+    .option('--state <directory>', 'its state', defaultState)
+    .option('--config <file>', 'server.toml in the state directory by default')
+    .action((options: { state: string; config?: string }) => run(options));
+  server
+    .command('import')
+    .description('give it documents that were carried by hand, one per line')
+    .argument('<file...>')
+    .option('--state <directory>', 'its state', defaultState)
+    .action((files: string[], options: { state: string }, command) =>
+      importFiles(contextOf(command), options.state, files),
+    );
+  server
+    .command('members')
+    .description('who is enrolled')
+    .option('--state <directory>', 'its state', defaultState)
+    .action((options: { state: string }, command) => members(contextOf(command), options.state));
+}
+
+function addInit(server: Command): void {
+  server
+    .command('init')
+    .description('make a server: its TLS key, its configuration, an empty store; prints its pin')
+    .requiredOption('--address <host:port>', 'how members reach it; may be repeated', collect)
+    .option('--listen <host:port>', 'where it listens', defaultListen)
+    .option('--state <directory>', 'its state', defaultState)
+    .option('--authority-key <key>', 'whose documents count, as "entremise authority init" printed it')
+    .option(
+      '--with-authority',
+      'make an authority here too: for demos only, a stolen server is then a stolen operator',
+    )
+    .option('--operator <name>', 'with --with-authority: the name that members will see')
+    .action((options: InitOptions, command) => init(contextOf(command), options));
+}
+
+async function init(context: Context, options: InitOptions): Promise<void> {
+  const { state: stateDir, listen, address, withAuthority, operator } = options;
+  const authority =
+    withAuthority === true ? initAuthority(context.authorityPath, operator ?? 'demo') : undefined;
+  const authorityKey = authority?.publicKeys[0] ?? options.authorityKey;
+  if (authorityKey === undefined)
+    throw badUsage('Say whose documents count: --authority-key <key>, or --with-authority for a demo.');
+  const addresses = address.map(parseServerAddress);
+  const { pin } = await initServer({ stateDir, authorityKey, listen: parseServerAddress(listen), addresses });
+  if (authority !== undefined) {
+    const trust = await issueTrustStatement(
+      authority,
+      { serverPins: [pin], serverAddresses: address },
+      systemClock.wallTimeMs(),
+    );
+    await deliver({ ...context, serverState: stateDir }, [trust.text]);
+  }
+  context.output.result({ pin, stateDir, authorityKey }, [
+    `server made in ${stateDir}`,
+    `  pin  ${pin}`,
+    ...(authority === undefined
+      ? [`Next, where the authority is: entremise authority trust --pin ${pin} --address ${address[0]}`]
+      : [`The authority is in ${authority.directory}, ON THE SERVER: for demos only.`]),
+  ]);
+}
+
+async function run(options: { state: string; config?: string }): Promise<void> {
+  const config = readServerConfig(options.state, options.config);
+  const log = createLog(config.logLevel);
+  if (readStateFileIfPresent(`${config.stateDir}/authority/authority.key`) !== undefined) {
+    log.warn('an authority is kept on this server: whoever steals the server is the operator');
+  }
+  const server = await startServer({ config, clock: systemClock, log });
+  const ended = deferred<void>();
+  const end = () => ended.resolve();
+  process.once('SIGTERM', end).once('SIGINT', end);
+  await ended.promise;
+  log.info('server ends');
+  await server.close();
+}
+
+async function importFiles(context: Context, stateDir: string, files: readonly string[]): Promise<void> {
+  const documents = files.flatMap(file =>
+    readFileSync(file, 'utf8')
+      .split(/\s+/)
+      .filter(text => text !== ''),
+  );
+  const delivered = await deliver({ ...context, serverState: stateDir }, documents);
+  context.output.result({ documents: documents.length, delivered: delivered.how }, [delivered.sentence]);
+}
+
+async function members(context: Context, stateDir: string): Promise<void> {
+  const list = await storedMembers(stateDir);
+  const rows = list.map(({ name, role, labels, key, lastSeenMs }) => [
+    name,
+    role,
+    labels.join(',') || '-',
+    lastSeenMs === 0 ? '-' : new Date(lastSeenMs).toISOString(),
+    key,
+  ]);
+  context.output.result(
+    list,
+    rows.length === 0
+      ? ['nobody is enrolled yet']
+      : table([['NAME', 'ROLE', 'LABELS', 'LAST SEEN', 'KEY'], ...rows]),
+  );
+}

@@ -1,0 +1,76 @@
+import process from 'node:process';
+import { connectTerminal, type MediatorAttachment, type Terminal } from '../terminal/index.ts';
+import type { Context } from './context.ts';
+import { formatDuration } from './duration.ts';
+
+/** Ctrl-C and SIGTERM end the verb cleanly; a second one ends it at once. */
+function stopSignal(): { readonly signal: AbortSignal; readonly done: () => void } {
+  const controller = new AbortController();
+  const stop = (name: NodeJS.Signals) => {
+    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143);
+    controller.abort();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  const done = () => {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  };
+  return { signal: controller.signal, done };
+}
+
+/**
+ * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
+ * raised and an ending by it is no failure.
+ */
+export async function withTerminal(
+  context: Context,
+  work: (terminal: Terminal, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const { signal, done } = stopSignal();
+  const terminal = await connectTerminal({ directory: context.profile.path, log: context.log });
+  try {
+    await terminal.ready();
+    await work(terminal, signal);
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  } finally {
+    await terminal.close();
+    done();
+  }
+}
+
+/** Waits for a mediator, telling the user that it waits and since when there is reason to. */
+export async function waitForMediator(
+  context: Context,
+  terminal: Terminal,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = terminal.mediators().find(mediator => mediator.name === name);
+  if (known !== undefined && !known.online) {
+    const since = `${known.since.toISOString()} (${formatDuration(Date.now() - known.since.getTime())})`;
+    context.output.status(`waiting: ${name} offline since ${since}`, {
+      waiting: name,
+      offlineSince: known.since,
+    });
+  }
+  await terminal.waitOnline(name, { signal });
+}
+
+/** Runs `work` attached to the mediator, waiting for it to come online first. */
+export function withAttachment(
+  context: Context,
+  name: string,
+  work: (attachment: MediatorAttachment, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  return withTerminal(context, async (terminal, signal) => {
+    await waitForMediator(context, terminal, name, signal);
+    const attachment = await terminal.attach(name, { signal });
+    try {
+      await work(attachment, signal);
+    } finally {
+      await attachment.detach();
+    }
+  });
+}

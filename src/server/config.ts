@@ -1,0 +1,79 @@
+import { join } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { EntremiseError } from '../base/errors.ts';
+import { readStateFile } from '../base/state-file.ts';
+import { closedObject, firstIssue, key32, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
+import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+
+/**
+ * server.toml. `entremise server init` writes one into the state directory:
+ *
+ *   authorityKey = "..."               the authority whose documents count
+ *   listen = "[::]:8443"               the one service port; [::] takes IPv4 too
+ *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory
+ *   logLevel = "info"
+ *   [limits]
+ *   creditMiB = 256                    what all labels together may have in flight towards the server
+ *   queuedMiB = 256
+ */
+export interface ServerConfig {
+  readonly stateDir: string;
+  readonly authorityKey: string;
+  readonly listen: ServerAddress;
+  readonly auditFile: string;
+  readonly logLevel: string;
+  readonly creditBytes: number;
+  readonly queuedBytes: number;
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const mebibytes = v.pipe(
+  wholeNumber(16, 1024 * 1024),
+  v.transform(count => count * 1024 * 1024),
+);
+
+const schema = closedObject({
+  authorityKey: key32,
+  listen: parsedText(parseServerAddress),
+  auditFile: v.optional(v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'))),
+  logLevel: v.optional(oneOf(logLevels), 'info'),
+  limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
+});
+
+const defaultBudgetBytes = 256 * 1024 * 1024;
+
+function tableOf(path: string): unknown {
+  try {
+    return parse(readStateFile(path).toString('utf8'));
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    const message = `${path} is not TOML: line ${cause.line}, column ${cause.column}: ${cause.message.split('\n')[0]}.`;
+    throw new EntremiseError('bad-config', { message, cause });
+  }
+}
+
+/** Where a state directory has its configuration, unless another file is named. */
+export function serverConfigPath(stateDir: string): string {
+  return join(stateDir, 'server.toml');
+}
+
+/**
+ * Reads server.toml.
+ * @throws EntremiseError `bad-config`, naming file and key, and what is allowed there; `state-unreadable`
+ */
+export function readServerConfig(stateDir: string, path = serverConfigPath(stateDir)): ServerConfig {
+  const parsed = v.safeParse(schema, tableOf(path), { abortEarly: true });
+  if (!parsed.success)
+    throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
+  const { authorityKey, listen, auditFile, logLevel, limits } = parsed.output;
+  return {
+    stateDir,
+    authorityKey,
+    listen,
+    auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
+    logLevel,
+    creditBytes: limits?.creditMiB ?? defaultBudgetBytes,
+    queuedBytes: limits?.queuedMiB ?? defaultBudgetBytes,
+  };
+}
