@@ -142,11 +142,11 @@ labTest(
     }
     const folder = mkdtempSync(join(tmpdir(), 'netns-test-'));
     const stateFile = join(folder, 'lab.json');
-    const owner = await startOwner(t, 'detach', stateFile);
     t.teardown(() => {
       if (existsSync(stateFile)) teardown(stateFile);
       rmSync(folder, { recursive: true });
     });
+    const owner = await startOwner(t, 'detach', stateFile);
     t.is(await owner.ended, 0, owner.stderr());
     sweep();
     const state = JSON.parse(readFileSync(stateFile, 'utf8'));
