@@ -78,17 +78,16 @@ export class RouteTable implements RouteHost {
 
   onHeld(deltaBytes: number): void {
     this.heldBytes += deltaBytes;
-    while (this.heldBytes > this.options.limits.queuedBytes && this.shedFattest()) {}
+    if (deltaBytes > 0 && this.heldBytes > this.options.limits.queuedBytes) this.shedFattest();
   }
 
   /** Resume makes this lossless: both ends keep what was not delivered (P2.3). */
-  private shedFattest(): boolean {
+  private shedFattest(): void {
     let fattest: Route | undefined;
     for (const route of this.routes) if (route.heldBytes > (fattest?.heldBytes ?? 0)) fattest = route;
-    if (fattest === undefined) return false;
+    if (fattest === undefined) return;
     this.options.log.warn({ ...fattest.parties, bytes: fattest.heldBytes }, 'no room: attachment unrouted');
     fattest.shed();
-    return true;
   }
 
   onEnded(route: Route, code: ErrorCode, brokenBy: RouteSide | undefined): void {

@@ -135,15 +135,15 @@ export class RouteEnd implements LabelEnd {
     this.route.endFrom(this.side, 'unrouted', code);
   }
 
-  /** Frees the label and, when there is something to say, says it. */
-  close(farewell: Farewell | undefined, code: ErrorCode): void {
+  /** Frees the label and, when there is something to say, says it. `wasLive`: the terminal has had its ATTACHED. */
+  close(farewell: Farewell | undefined, code: ErrorCode, wasLive: boolean): void {
     const { label, link, queue } = this;
     link.freeLabel(label, queue);
     this.ledger.release();
     this.route.host.onHeld(-queue.heldBytes);
     if (farewell === undefined) return;
     const reason = errorNumber(code);
-    if (this.side === 'terminal' && !this.route.live) this.refuseAttach(code);
+    if (this.side === 'terminal' && !wasLive) this.refuseAttach(code);
     else if (farewell === 'detach') link.send(frameType.detach, detach.toBytes({ label, reason }));
     else link.send(frameType.unrouted, unrouted.toBytes({ label, reason }));
   }
@@ -249,10 +249,11 @@ export class Route {
     brokenBy?: RouteSide,
   ): void {
     if (this.phase === 'ended') return;
-    this.terminalEnd.close(farewells.terminal, code);
-    this.mediatorEnd.close(farewells.mediator, code);
-    this.cancelDeadline();
+    const wasLive = this.live;
     this.leaveAsked('ended');
+    this.cancelDeadline();
+    this.terminalEnd.close(farewells.terminal, code, wasLive);
+    this.mediatorEnd.close(farewells.mediator, code, wasLive);
     this.host.onEnded(this, code, brokenBy);
   }
 }

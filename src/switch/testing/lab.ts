@@ -51,6 +51,8 @@ export class Lab {
   });
   acceptDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]> = async documents =>
     documents.map(() => undefined);
+  /** Every member that was connected. */
+  readonly members: LabMember[] = [];
   /** Mediators that every terminal may see. */
   readonly records = new Map<string, MediatorRecord>();
 
@@ -94,9 +96,15 @@ export class Lab {
   connect(options: LabMemberOptions): LabMember {
     const { client, server } = memoryPair();
     const member = new LabMember(client, this.clock, options);
+    this.members.push(member);
     this.switch.accept(server);
     member.link.start();
     return member;
+  }
+
+  /** Cuts every link, so that nothing that waits for a stopped member waits for ever. */
+  end(): void {
+    for (const { transport } of this.members) transport.destroy();
   }
 
   /** Lets time pass in small steps, so that members keep their links alive meanwhile. */
@@ -147,7 +155,7 @@ export async function settle(): Promise<void> {
 /** Sends everything as fast as the stream takes it, then FIN. */
 export async function pump(stream: Stream, bytes: Buffer): Promise<void> {
   let at = 0;
-  while (at < bytes.length) {
+  while (at < bytes.length && !stream.ended) {
     const count = Math.min(stream.roomBytes, 16_000, bytes.length - at);
     if (count > 0) stream.send(bytes.subarray(at, at + count));
     else await turn();
