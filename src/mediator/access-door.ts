@@ -1,0 +1,80 @@
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import {
+  type Command as AccessCommand,
+  type AccessRequest,
+  authorise,
+  type OwnerSide,
+} from '../policy/authorise.ts';
+import { commonPortNumbers } from '../policy/check-port.ts';
+import type { AcceptedGrant } from '../policy/grant.ts';
+import type { NumberRange } from '../policy/number-range.ts';
+import type { Denial } from '../policy/verdict.ts';
+import type { Audit, AuditDetails, AuditWho } from './audit.ts';
+import type { Door } from './ports/surroundings.ts';
+
+/**
+ * The mediator's one door (P5.8): the only place in it that calls authorise(), with what is believed and what the owner
+ * says at that moment. Everything that acts has gone through {@link AccessDoor.permit}, which leaves the audit line.
+ */
+
+/** What a mediator believes and its owner allows, at this moment. */
+export interface AccessBasis {
+  owner(): OwnerSide;
+  /** The mediator's own statement and the trust statement in force. */
+  request(): Omit<AccessRequest, 'command'>;
+  /** Monotonic milliseconds. */
+  now(): number;
+}
+
+/** The error that a refusal becomes in a RESULT or ATTACHED. */
+export function denialError({ code, by, message }: Denial): EntremiseError {
+  return new EntremiseError(code, { by, message });
+}
+
+/** See the head of this file. One for each attachment. */
+export class AccessDoor implements Door {
+  readonly grant: AcceptedGrant;
+  private readonly who: AuditWho;
+  private readonly basis: AccessBasis;
+  private readonly audit: Audit;
+
+  constructor(grant: AcceptedGrant, who: AuditWho, basis: AccessBasis, audit: Audit) {
+    this.grant = grant;
+    this.who = who;
+    this.basis = basis;
+    this.audit = audit;
+  }
+
+  ask(command: AccessCommand): Denial | undefined {
+    const { owner, request, now } = this.basis;
+    const verdict = authorise(this.grant, owner(), { ...request(), command }, now());
+    return verdict.allowed ? undefined : verdict;
+  }
+
+  permit(command: AccessCommand, details: AuditDetails): void {
+    const denial = this.ask(command);
+    if (denial === undefined) return this.audit.write({ ...this.who, ...details, decision: 'allowed' });
+    const { by, code, field } = denial;
+    this.leaveLine({ ...details, decision: 'denied', by, code, field });
+    throw denialError(denial);
+  }
+
+  /** The line of a command that the server refused and that is therefore not run. */
+  refusedByServer(verb: string, code: ErrorCode): void {
+    this.leaveLine({ verb, decision: 'denied', by: 'server', code });
+  }
+
+  /** A refusal stands whether or not its line can be written: nothing is done. */
+  private leaveLine(line: Omit<Parameters<Audit['write']>[0], keyof AuditWho>): void {
+    try {
+      this.audit.write({ ...this.who, ...line });
+    } catch (thrown) {
+      if (!(thrown instanceof EntremiseError)) throw thrown;
+    }
+  }
+
+  portNumbers(protocol: 'tcp' | 'udp'): readonly NumberRange[] {
+    const { policy } = this.basis.owner();
+    return commonPortNumbers(this.grant.ports, policy[this.grant.purpose].ports, protocol);
+  }
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import * as v from 'valibot';
+import { EntremiseError } from '../base/errors.ts';
+import { readStateFile } from '../base/state-file.ts';
+import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
+import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
+import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+import type { WantedService } from '../wire/messages/report.ts';
+
+/**
+ * mediator.toml. Everything has a default but the state directory, so a file may be as short as one line:
+ *
+ *   stateDir = "/etc/entremise/mediator"       member key, membership; made by `enroll`
+ *   servers = ["server.example:443"]           instead of those that the operator's documents name
+ *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
+ *   logLevel = "info"
+ *   keepaliveMs = 25000
+ *   [memory]                                   bytes of all streams together
+ *   receiveBytes = 8388608
+ *   replayBytes = 4194304
+ *   [[services]]                               services that this gateway wants to use
+ *   name = "voip"
+ *   parameters = { account = "x" }
+ *   [owner]                                    what the gateway's owner allows (docs/security.md)
+ *   lan = ["br-lan"]
+ */
+export interface MediatorConfig {
+  /** The file it was read from: SIGHUP reads the owner's policy from there again. */
+  readonly path: string | undefined;
+  readonly stateDir: string;
+  readonly servers: readonly ServerAddress[];
+  readonly auditFile: string;
+  readonly logLevel: string;
+  readonly keepaliveMs: number | undefined;
+  readonly receiveBudgetBytes: number;
+  readonly replayBudgetBytes: number;
+  readonly services: readonly WantedService[];
+  readonly owner: OwnerPolicy;
+}
+
+const mebibyte = 1024 * 1024;
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+function textUpTo(maxBytes: number) {
+  const message = `must be text of 1 to ${maxBytes} bytes`;
+  return v.pipe(
+    v.string(message),
+    v.check(text => text !== '' && Buffer.byteLength(text) <= maxBytes, message),
+  );
+}
+
+const parameters = v.pipe(
+  v.record(textUpTo(64), textUpTo(1024), 'must be a table of texts'),
+  v.check(table => Object.keys(table).length <= 32, 'must have at most 32 entries'),
+  v.transform(table => Object.entries(table).map(([name, value]) => ({ name, value }))),
+);
+
+const filePath = v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'));
+
+const memorySchema = closedObject({
+  receiveBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 8 * mebibyte),
+  replayBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 4 * mebibyte),
+});
+
+const configSchema = closedObject({
+  stateDir: filePath,
+  servers: v.optional(listOf(parsedText(parseServerAddress), 1, 16), []),
+  auditFile: v.optional(filePath),
+  logLevel: v.optional(oneOf(logLevels), 'info'),
+  keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
+  memory: v.optional(memorySchema, {}),
+  services: v.optional(
+    listOf(closedObject({ name: textUpTo(64), parameters: v.optional(parameters, {}) }), 0, 32),
+    [],
+  ),
+  owner: v.optional(v.unknown()),
+});
+
+function readToml(text: string, where: string): unknown {
+  try {
+    return parse(text);
+  } catch (thrown) {
+    if (!(thrown instanceof TomlError)) throw thrown;
+    const [reason = 'not TOML'] = thrown.message.split('\n');
+    throw new EntremiseError('bad-config', {
+      message: `${where}: line ${thrown.line}, column ${thrown.column}: ${reason}.`,
+      cause: thrown,
+    });
+  }
+}
+
+/**
+ * Reads the text of a mediator.toml; `where` names it in errors.
+ * @throws EntremiseError `bad-config`, naming file, key and what is allowed there
+ */
+export function parseMediatorConfig(text: string, where: string): MediatorConfig {
+  const parsed = v.safeParse(configSchema, readToml(text, where), { abortEarly: true });
+  if (!parsed.success)
+    throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
+  const { stateDir, servers, auditFile, logLevel, keepaliveMs, memory, services, owner } = parsed.output;
+  return {
+    path: undefined,
+    stateDir,
+    servers,
+    auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
+    logLevel,
+    keepaliveMs,
+    receiveBudgetBytes: memory.receiveBytes,
+    replayBudgetBytes: memory.replayBytes,
+    services,
+    owner: owner === undefined ? defaultOwnerPolicy : parseOwnerPolicy(owner, where),
+  };
+}
+
+/**
+ * Reads a mediator.toml.
+ * @throws EntremiseError `bad-config`, or `state-unreadable` when the file cannot be read
+ */
+export function readMediatorConfig(path: string): MediatorConfig {
+  return { ...parseMediatorConfig(readStateFile(path).toString('utf8'), path), path };
+}

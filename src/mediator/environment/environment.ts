@@ -1,0 +1,115 @@
+import { endianness, hostname, networkInterfaces, uptime } from 'node:os';
+import { type GatewayFacts, gatewayFacts, isOwnLanAddress } from '../../policy/gateway-facts.ts';
+import type { HideableFact } from '../../policy/owner-policy.ts';
+import { canonicalAddress } from '../../policy/target.ts';
+import { clipText } from '../../wire/fields.ts';
+import type { NetworkInterface, Report, Route, WantedService } from '../../wire/messages/report.ts';
+import { combineInterfaces } from './interfaces.ts';
+import type { Machine, ReadText } from './machine.ts';
+import {
+  parseInterfaceNames,
+  parseIpv4Routes,
+  parseIpv6Addresses,
+  parseIpv6Routes,
+  parseLocalIpv4,
+} from './proc-text.ts';
+
+/** What the mediator knows of the machine it runs on (S5), at one moment. */
+export interface Environment extends Machine {
+  readonly hostname: string;
+  readonly interfaces: readonly NetworkInterface[];
+  readonly routes: readonly Route[];
+  /** Own addresses of which the interface is not known. */
+  readonly strayAddresses: readonly string[];
+}
+
+/** IFF_UP of <linux/if.h>. */
+const interfaceIsUp = 0x1;
+
+function flagsOf(read: ReadText, name: string): number {
+  return Number.parseInt(read(`/sys/class/net/${name}/flags`) ?? '0', 16);
+}
+
+function hardwareAddressOf(read: ReadText, name: string): string | undefined {
+  const text = read(`/sys/class/net/${name}/address`)?.trim();
+  return text === undefined || text === '' || /^[0:]+$/.test(text) ? undefined : clipText(text, 64);
+}
+
+/** Reads the environment; costs some dozen small files of /proc and /sys, a millisecond or two. */
+export function readEnvironment(read: ReadText, machine: Machine): Environment {
+  const routes = [
+    ...parseIpv4Routes(read('/proc/net/route') ?? '', endianness()),
+    ...parseIpv6Routes(read('/proc/net/ipv6_route') ?? ''),
+  ];
+  const known = networkInterfaces();
+  const { interfaces, strayAddresses } = combineInterfaces({
+    names: parseInterfaceNames(read('/proc/net/dev') ?? ''),
+    known,
+    ipv6: parseIpv6Addresses(read('/proc/net/if_inet6') ?? ''),
+    localIpv4: parseLocalIpv4(read('/proc/net/fib_trie') ?? ''),
+    routes,
+    isUp: name => name in known || (flagsOf(read, name) & interfaceIsUp) !== 0,
+    hardwareAddress: name => hardwareAddressOf(read, name),
+  });
+  return { ...machine, hostname: hostname(), interfaces, routes, strayAddresses };
+}
+
+/** What authorise() must know of the gateway (P6.8). `lanInterfaces`: those the owner named, if so. */
+export function factsOf(
+  environment: Environment,
+  lanInterfaces: readonly string[] | undefined,
+): GatewayFacts {
+  const { interfaces, routes, strayAddresses } = environment;
+  const stray = strayAddresses.map(address => ({ address, prefixLength: 32 }));
+  const described = [...interfaces, { name: '', addresses: stray }];
+  const defaultRoutes = routes.filter(({ prefixLength }) => prefixLength === 0);
+  return gatewayFacts(
+    described,
+    defaultRoutes.map(route => route.interface),
+    lanInterfaces,
+  );
+}
+
+/** What a REPORT says besides the environment. */
+export interface ReportExtras {
+  readonly services: readonly WantedService[];
+  readonly software: string;
+  readonly facts: GatewayFacts;
+  /** What the owner keeps private. */
+  readonly hide: readonly HideableFact[];
+  /** Instead of the machine's boot id where the kernel does not say one: 16 bytes, this process life. */
+  readonly instance: Uint8Array;
+}
+
+/** Bounds of the REPORT's lists (docs/protocol.md §6). */
+const most = { interfaces: 128, addresses: 64, routes: 512 } as const;
+
+/** Link-local addresses say nothing about where an interface leads. */
+function isLan({ addresses }: NetworkInterface, facts: GatewayFacts): boolean {
+  return addresses.some(
+    ({ address }) =>
+      !/^(fe[89ab]|169\.254\.)/.test(address) && isOwnLanAddress(facts, canonicalAddress(address)),
+  );
+}
+
+/** The REPORT (S5), within the bounds of its message. */
+export function reportOf(environment: Environment, extras: ReportExtras): Report {
+  const { model, release } = environment;
+  const shown = (fact: HideableFact) => !extras.hide.includes(fact);
+  const interfaces = environment.interfaces.slice(0, most.interfaces).map(each => ({
+    ...each,
+    addresses: each.addresses.slice(0, most.addresses),
+    lan: isLan(each, extras.facts),
+  }));
+  return {
+    hostname: shown('hostname') ? clipText(environment.hostname, 255) : '',
+    ...(model !== undefined && shown('model') ? { model: clipText(model, 255) } : {}),
+    ...(release !== undefined && shown('release') ? { release: clipText(release, 255) } : {}),
+    interfaces: shown('interfaces') ? interfaces : [],
+    routes: shown('routes') ? environment.routes.slice(0, most.routes) : [],
+    bootId: environment.bootId ?? extras.instance,
+    uptimeS: Math.floor(uptime()),
+    services: extras.services,
+    software: clipText(extras.software, 64),
+  };
+}

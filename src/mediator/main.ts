@@ -1,0 +1,197 @@
+import { systemClock } from '../base/clock.ts';
+import { type Deferred, deferred } from '../base/deferred.ts';
+import { asEntremiseError } from '../base/errors.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { MemberDirectory } from '../member/directory.ts';
+import { type RunningMember, startMember } from '../member/running-member.ts';
+import { type NativeSockets, requireAddon } from '../native/addon.ts';
+import type { GatewayFacts } from '../policy/gateway-facts.ts';
+import type { OwnerPolicy } from '../policy/owner-policy.ts';
+import type { MemberLink } from '../session/member-link.ts';
+import { report } from '../wire/messages/report.ts';
+import { frameType } from '../wire/spec.ts';
+import { MediatorAgent } from './agent.ts';
+import { AuditFile } from './audit.ts';
+import { type MediatorConfig, readMediatorConfig } from './config.ts';
+import { factsOf, readEnvironment, reportOf } from './environment/environment.ts';
+import { readIfThere, readMachine } from './environment/machine.ts';
+import { EnvironmentWatcher } from './environment/watcher.ts';
+import { tuneLink } from './link-tuning.ts';
+import { lookupName } from './lookup.ts';
+
+/** The mediator program: member, agent, environment and the owner's policy, put together. */
+
+/** How long the farewell to the server may take. */
+const farewellMs = 1000;
+
+/** A mediator that runs. */
+export interface RunningMediator {
+  readonly member: RunningMember;
+  readonly agent: MediatorAgent;
+  /** Reads the owner's policy again; a bad file changes nothing. */
+  reload(): void;
+  /** Detaches everybody, says GOAWAY and resolves when the link is closed. */
+  stop(): Promise<void>;
+}
+
+/** What a mediator is started with besides its configuration. */
+export interface MediatorOptions {
+  /** Name and version of the program, e.g. `entremise/0.1.0`. */
+  readonly software: string;
+  readonly log?: Log;
+  readonly native?: NativeSockets;
+}
+
+/** The owner's side of every question, kept up to date. */
+class Owner {
+  policy: OwnerPolicy;
+  facts: GatewayFacts;
+
+  constructor(policy: OwnerPolicy, facts: GatewayFacts) {
+    this.policy = policy;
+    this.facts = facts;
+  }
+}
+
+/**
+ * Starts a mediator.
+ * @throws EntremiseError `addon-missing`, `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
+ */
+export async function startMediator(
+  config: MediatorConfig,
+  options: MediatorOptions,
+): Promise<RunningMediator> {
+  const { software, native = requireAddon(), log = createLog(config.logLevel) } = options;
+  const clock = systemClock;
+  const machine = readMachine(readIfThere);
+  const read = () => readEnvironment(readIfThere, machine);
+  const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged());
+  const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan));
+  const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs());
+  let offline: Deferred<void> = deferred();
+  let link: MemberLink | undefined;
+
+  const member = await startMember({
+    directory: new MemberDirectory(config.stateDir),
+    role: 'mediator',
+    software,
+    capabilities: [],
+    clock,
+    log,
+    servers: config.servers,
+    ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
+    tune: socket => tuneLink(native, socket),
+    handlers: {
+      onOnline(up) {
+        offline = deferred();
+        link = up;
+        log.info({}, 'online');
+        watcher.look();
+        sendReport();
+      },
+      onOffline(error, retryInMs) {
+        link = undefined;
+        offline.resolve();
+        log.info({ code: error.code, reason: error.message, retryInMs }, 'offline');
+      },
+      onAttach(message) {
+        if (link !== undefined) agent.onAttach(link, message);
+      },
+      onAttached: () => {},
+      onPresence: () => {},
+      onService: () => {},
+    },
+  });
+
+  const { trust, key: signer, instance } = member;
+  const agent = new MediatorAgent({
+    signer,
+    instance,
+    capabilities: [],
+    verifyGrant: text => trust.verifyGrant(text),
+    basis: {
+      owner: () => ({ policy: owner.policy, facts: owner.facts, consentUntilMs: {} }),
+      request: () => ({ mediator: trust.own, trust: trust.current }),
+      now: () => clock.now(),
+    },
+    audit,
+    native,
+    clock,
+    log,
+    receiveBudgetBytes: config.receiveBudgetBytes,
+    replayBudgetBytes: config.replayBudgetBytes,
+    lookup: lookupName,
+  });
+
+  function sendReport(): void {
+    const { services } = config;
+    const { facts, policy } = owner;
+    const extras = { services, software, instance, facts, hide: policy.hide };
+    const body = report.toBytes(reportOf(watcher.current, extras));
+    link?.driver.send(frameType.report, body);
+  }
+
+  function onEnvironmentChanged(): void {
+    owner.facts = factsOf(watcher.current, owner.policy.lan);
+    log.info({}, 'environment changed');
+    sendReport();
+    agent.reauthorise();
+  }
+
+  const stopListening = trust.onChange(() => agent.reauthorise());
+  watcher.start();
+  return {
+    member,
+    agent,
+    reload() {
+      audit.reopen();
+      if (config.path === undefined) return;
+      try {
+        owner.policy = readMediatorConfig(config.path).owner;
+      } catch (thrown) {
+        const { code, message } = asEntremiseError(thrown);
+        log.error({ code, reason: message }, 'configuration not taken; the old one stays in force');
+        return;
+      }
+      log.info({ path: config.path }, 'owner policy read again');
+      owner.facts = factsOf(watcher.current, owner.policy.lan);
+      sendReport();
+      agent.reauthorise();
+    },
+    async stop() {
+      stopListening();
+      watcher.stop();
+      agent.stop();
+      // The DETACHes go first: GOAWAY is the last that a link carries.
+      await new Promise(resolve => setImmediate(resolve));
+      const farewell = link === undefined ? Promise.resolve() : offline.promise;
+      member.stop();
+      const late = deferred<void>();
+      const timer = setTimeout(() => late.resolve(), farewellMs);
+      await Promise.race([farewell, late.promise]);
+      clearTimeout(timer);
+      audit.reopen();
+    },
+  };
+}
+
+/**
+ * Runs a mediator until SIGTERM or SIGINT; SIGHUP reads the owner's policy again.
+ * @throws EntremiseError as {@link startMediator}
+ */
+export async function runMediator(config: MediatorConfig, options: MediatorOptions): Promise<void> {
+  const mediator = await startMediator(config, options);
+  const ended = deferred<void>();
+  // Nothing else need keep the process alive while the server is away.
+  const alive = setInterval(() => {}, 2 ** 30);
+  const end = () => ended.resolve();
+  const reload = () => mediator.reload();
+  process.once('SIGTERM', end).once('SIGINT', end).on('SIGHUP', reload);
+  try {
+    await ended.promise;
+  } finally {
+    clearInterval(alive);
+    process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload);
+    await mediator.stop();
+  }
+}

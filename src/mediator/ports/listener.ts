@@ -1,0 +1,168 @@
+import net, { type Socket } from 'node:net';
+import { rewrapAccepted } from '../../native/accepted.ts';
+import type { ReservedTcp } from '../../native/reserved-tcp.ts';
+import { canonicalIp } from '../../wire/ip.ts';
+import { SlabFeed } from '../slab-feed.ts';
+import { StreamPump } from '../stream-pump.ts';
+import type { PortSurroundings } from './surroundings.ts';
+
+/**
+ * LISTEN (S10, S15): takes connections of LAN systems and makes streams of them, EVENT connected first.
+ *
+ * While stream 0 is full, the budgets have no floor or the grant's limits are reached, nothing is taken (P3.3, P3.7).
+ * Node cannot leave a connection in the kernel's queue, so the queue is here: connections wait unread, as many as the
+ * backlog; one more is turned away with a RST.
+ */
+
+/** How often the queue is looked at while what stops it tells nobody when it ends. */
+const retryMs = 200;
+
+interface Waiting {
+  readonly socket: Socket;
+  readonly feed: SlabFeed;
+  readonly peerAddress: string;
+  readonly peerNumber: number;
+  readonly localAddress: string;
+}
+
+/** What a listener is made with. */
+export interface ListenerOptions {
+  readonly port: number;
+  readonly reserved: ReservedTcp;
+  readonly backlog: number;
+  /** First window of every stream towards the terminal (P3.4). */
+  readonly limit: number;
+  readonly surroundings: PortSurroundings;
+  /** A stream has ended, and how many still live. */
+  onStreamEnded(liveStreams: number): void;
+}
+
+/** The address without its zone, in the spelling of the wire. */
+function wireAddress(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : canonicalIp(text.split('%')[0] ?? '');
+}
+
+/** See the head of this file. */
+export class Listener {
+  private readonly options: ListenerOptions;
+  private readonly server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  private readonly waiting: Waiting[] = [];
+  private readonly pumps = new Set<StreamPump>();
+  private stopped = false;
+  private cancelRetry: (() => void) | undefined;
+
+  constructor(options: ListenerOptions) {
+    this.options = options;
+    this.server.on('connection', socket => this.onConnection(socket));
+    this.server.on('error', error => options.surroundings.log.warn({ err: error }, 'listener failed'));
+  }
+
+  /** Live streams. */
+  get liveStreams(): number {
+    return this.pumps.size;
+  }
+
+  /** @throws EntremiseError what the reserved number says */
+  start(): Promise<void> {
+    return this.options.reserved.listen(this.server, this.options.backlog);
+  }
+
+  /** Takes no more connections; those that wait are turned away, streams live on. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.cancelRetry?.();
+    this.server.close();
+    for (const { socket, feed } of this.waiting.splice(0)) turnAway(socket, feed);
+  }
+
+  /** Ends every stream. */
+  abortStreams(code: 'port-closed' | 'not-permitted'): void {
+    for (const pump of [...this.pumps]) pump.abort(code);
+  }
+
+  private onConnection(accepted: Socket): void {
+    const { backlog, surroundings } = this.options;
+    accepted.on('error', () => {});
+    if (this.stopped || this.waiting.length >= Math.max(1, backlog)) {
+      surroundings.log.info({ port: this.options.port }, 'connection turned away: too many wait');
+      accepted.resetAndDestroy();
+      return;
+    }
+    const waiting = this.rewrapped(accepted);
+    if (waiting === undefined) return;
+    this.waiting.push(waiting);
+    this.takeWaiting();
+  }
+
+  private rewrapped(accepted: Socket): Waiting | undefined {
+    const { native, pool, log } = this.options.surroundings;
+    const peerAddress = wireAddress(accepted.remoteAddress);
+    const localAddress = wireAddress(accepted.localAddress);
+    const peerNumber = accepted.remotePort;
+    // Gone already: there is nobody to tell of, and nothing was made yet.
+    if (peerAddress === undefined || localAddress === undefined || peerNumber === undefined) {
+      accepted.resetAndDestroy();
+      return undefined;
+    }
+    const feed = new SlabFeed(pool);
+    try {
+      return {
+        socket: rewrapAccepted(native, accepted, feed),
+        feed,
+        peerAddress,
+        peerNumber,
+        localAddress,
+      };
+    } catch (thrown) {
+      log.warn({ err: thrown }, 'connection not taken');
+      accepted.resetAndDestroy();
+      return undefined;
+    }
+  }
+
+  /** Takes what waits, as far as nothing stops it. */
+  takeWaiting(): void {
+    this.cancelRetry?.();
+    this.cancelRetry = undefined;
+    const { surroundings, limit } = this.options;
+    const { usage, clock } = surroundings;
+    while (this.waiting.length > 0) {
+      const free = !surroundings.controlFull() && usage.streamWaitMs(clock.now()) === 0;
+      const made = free ? surroundings.createStream(limit) : undefined;
+      const next = made === undefined ? undefined : this.waiting.shift();
+      if (made === undefined || next === undefined) return this.retryLater();
+      usage.addStream(clock.now());
+      this.begin(next, made);
+    }
+  }
+
+  private retryLater(): void {
+    this.cancelRetry = this.options.surroundings.clock.after(retryMs, () => this.takeWaiting());
+  }
+
+  private begin(
+    { socket, feed, peerAddress, peerNumber, localAddress }: Waiting,
+    made: NonNullable<ReturnType<PortSurroundings['createStream']>>,
+  ): void {
+    const { port, surroundings } = this.options;
+    const timeMs = surroundings.clock.wallTimeMs();
+    const event = { kind: 'connected', direction: 'from-device', port, timeMs } as const;
+    const who = { peerAddress, peerNumber, localAddress };
+    surroundings.sendEvent({ ...event, ...who, stream: made.stream.id, limit: made.limit }, made.stream);
+    const onEnded = () => {
+      surroundings.usage.removeStream();
+      this.pumps.delete(pump);
+      this.options.onStreamEnded(this.pumps.size);
+      this.takeWaiting();
+    };
+    const pump = new StreamPump(made.stream, port, surroundings, { onEnded }, feed);
+    this.pumps.add(pump);
+    pump.couple(socket);
+  }
+}
+
+function turnAway(socket: Socket, feed: SlabFeed): void {
+  socket.resetAndDestroy();
+  feed.close();
+}

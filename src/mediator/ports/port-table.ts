@@ -1,0 +1,125 @@
+import { EntremiseError } from '../../base/errors.ts';
+import type { Datagram } from '../../wire/messages/binary.ts';
+import type { CommandOf, PortListing } from '../../wire/messages/command.ts';
+import { openNumber } from './open.ts';
+import { noSuchPort, type PortAnswer, type PortVerb, portAnswers } from './port-states.ts';
+import type { PortSurroundings, ResultFields } from './surroundings.ts';
+import { TcpPort } from './tcp-port.ts';
+import { UdpPort } from './udp-port.ts';
+
+/** The ports of one attachment: by id, or by the seq of the OPEN that made them (P3.4). */
+
+/** A port of either protocol. */
+export type Port = TcpPort | UdpPort;
+
+/** How a command names a port. */
+export interface PortReference {
+  readonly port?: number;
+  readonly portOf?: number;
+}
+
+function refusal(answer: Exclude<PortAnswer, 'run'>): EntremiseError {
+  return new EntremiseError(answer.code, { by: 'mediator', message: answer.message });
+}
+
+/** See the head of this file. */
+export class PortTable {
+  private readonly surroundings: PortSurroundings;
+  private readonly ports = new Map<number, Port>();
+  private readonly idOfSeq = new Map<number, number>();
+  /** Datagrams for ports that are not there. */
+  droppedDatagrams = 0;
+
+  constructor(surroundings: PortSurroundings) {
+    this.surroundings = surroundings;
+  }
+
+  /** Live ports. */
+  get count(): number {
+    return this.ports.size;
+  }
+
+  /** OPEN (S7): a new port; `seq` is its command's. */
+  open(command: CommandOf<'open'>, seq: number): ResultFields {
+    const { surroundings } = this;
+    const { held, bound } = openNumber(command, surroundings);
+    const id = surroundings.nextPortId();
+    const onClosed = () => {
+      this.ports.delete(id);
+      this.idOfSeq.delete(seq);
+    };
+    const port =
+      held.protocol === 'tcp'
+        ? new TcpPort(id, held, bound, surroundings, onClosed)
+        : new UdpPort(id, held, bound, surroundings, onClosed);
+    this.ports.set(id, port);
+    this.idOfSeq.set(seq, id);
+    const { address, number } = port.listing;
+    return { port: id, address, number };
+  }
+
+  private named({ port, portOf }: PortReference): Port {
+    if ((port === undefined) === (portOf === undefined)) {
+      throw new EntremiseError('bad-request', {
+        message: 'Name the port by `port` or by `portOf`, one of the two.',
+      });
+    }
+    const found = this.ports.get(port ?? this.idOfSeq.get(portOf ?? 0) ?? 0);
+    if (found === undefined) throw refusal(noSuchPort as Exclude<PortAnswer, 'run'>);
+    return found;
+  }
+
+  /**
+   * The port that a command names, when the command makes sense in its state (P5.7).
+   * @throws EntremiseError `no-such-port`, `wrong-state`, `unsupported`, `bad-request`
+   */
+  forVerb(verb: PortVerb, reference: PortReference): Port {
+    const port = this.named(reference);
+    const answer = portAnswers[port.condition][verb];
+    if (answer === 'run') return port;
+    throw refusal(answer);
+  }
+
+  /** As {@link forVerb}, for the commands that only TCP ports know. */
+  tcpForVerb(verb: 'connect' | 'listen', reference: PortReference): TcpPort {
+    const port = this.forVerb(verb, reference);
+    if (port instanceof TcpPort) return port;
+    throw new EntremiseError('internal', { message: `${verb} came through to a UDP port.` });
+  }
+
+  /** A datagram of the terminal's (S12). */
+  onDatagram(datagram: Datagram): void {
+    const port = this.ports.get(datagram.port);
+    if (port instanceof UdpPort) port.send(datagram);
+    else this.droppedDatagrams++;
+  }
+
+  /** At most `count` ports with an id above `after`, by id. */
+  listings(after: number, count: number): PortListing[] {
+    const ids = [...this.ports.keys()].filter(id => id > after).sort((a, b) => a - b);
+    return ids.slice(0, count).flatMap(id => this.ports.get(id)?.listing ?? []);
+  }
+
+  /** Destinations that the UDP ports remember. */
+  get destinationCount(): number {
+    let count = 0;
+    for (const port of this.ports.values()) if (port instanceof UdpPort) count += port.destinationCount;
+    return count;
+  }
+
+  /** Stream 0 has room again: connections may wait for that (P3.7). */
+  onRoom(): void {
+    for (const port of [...this.ports.values()]) if (port instanceof TcpPort) port.onRoom();
+  }
+
+  /** Closes what is not allowed any more; returns how many. */
+  reauthorise(): number {
+    const closed = [...this.ports.values()].filter(port => port.reauthorise() !== undefined);
+    return closed.length;
+  }
+
+  /** Closes everything. */
+  closeAll(): void {
+    for (const port of [...this.ports.values()]) port.close('reset');
+  }
+}

@@ -1,0 +1,330 @@
+import { randomBytes } from 'node:crypto';
+import { systemClock } from '../../base/clock.ts';
+import { type Deferred, deferred } from '../../base/deferred.ts';
+import { type ErrorCode, errorCodeOf } from '../../base/errors.ts';
+import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
+import type { AcceptedGrant, GrantClaims } from '../../policy/grant.ts';
+import { prepareAttach } from '../../session/attach-handshake.ts';
+import { Attachment } from '../../session/attachment.ts';
+import { Budget } from '../../session/budget.ts';
+import { HopCredit } from '../../session/hop-credit.ts';
+import { Scheduler } from '../../session/scheduler.ts';
+import { SlabPool } from '../../session/slab.ts';
+import type { Stream, StreamHandlers } from '../../session/stream.ts';
+import type { Frame } from '../../wire/frame.ts';
+import type { Datagram } from '../../wire/messages/binary.ts';
+import type { Command, CommandOf, Result } from '../../wire/messages/command.ts';
+import type { EventKind, EventOf, PortEvent } from '../../wire/messages/event.ts';
+import type { Rig } from './rig.ts';
+
+/** A stream's end at the terminal, with promises for what is told of it. */
+export class TestStream implements StreamHandlers {
+  readonly stream: Stream;
+  readonly pieces: Buffer[] = [];
+  readonly told: string[] = [];
+  /** Bytes are not taken while true: a reader that has stopped. */
+  holding = false;
+  private heldBytes = 0;
+  private waiters: { holds: () => boolean; done: Deferred<void> }[] = [];
+
+  constructor(stream: Stream) {
+    this.stream = stream;
+    stream.setHandlers(this);
+  }
+
+  /** What has come, as text. */
+  get text(): string {
+    return Buffer.concat(this.pieces).toString('latin1');
+  }
+
+  /** Bytes that have come. */
+  get length(): number {
+    return this.pieces.reduce((sum, piece) => sum + piece.length, 0);
+  }
+
+  onData(bytes: Buffer): void {
+    this.pieces.push(Buffer.from(bytes));
+    if (this.holding) this.heldBytes += bytes.length;
+    else this.stream.taken(bytes.length);
+    this.look();
+  }
+
+  /** Takes what was held, and goes on taking. */
+  release(): void {
+    this.holding = false;
+    this.stream.taken(this.heldBytes);
+    this.heldBytes = 0;
+  }
+
+  onFin(): void {
+    this.tell('fin');
+  }
+
+  onReset(code: ErrorCode): void {
+    this.tell(`reset ${code}`);
+  }
+
+  onRoom(): void {
+    this.look();
+  }
+
+  onFinished(): void {
+    this.tell('finished');
+  }
+
+  private tell(what: string): void {
+    this.told.push(what);
+    this.look();
+  }
+
+  private look(): void {
+    for (const waiter of this.waiters.filter(({ holds }) => holds())) waiter.done.resolve();
+    this.waiters = this.waiters.filter(({ holds }) => !holds());
+  }
+
+  /** Resolves when `holds` does. */
+  until(holds: () => boolean): Promise<void> {
+    const done = deferred<void>();
+    this.waiters.push({ holds, done });
+    this.look();
+    return done.promise;
+  }
+
+  /** Resolves when that was told. */
+  heard(what: string): Promise<void> {
+    return this.until(() => this.told.includes(what));
+  }
+
+  /** Resolves when that many bytes have come. */
+  got(lengthBytes: number): Promise<void> {
+    return this.until(() => this.length >= lengthBytes);
+  }
+
+  /** Sends all of it, as windows allow. */
+  async sendAll(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      await this.until(() => this.stream.roomBytes > 0 || this.stream.ended);
+      const part = bytes.subarray(at, at + this.stream.roomBytes);
+      this.stream.send(part);
+      at += part.length;
+      if (this.stream.ended) return;
+    }
+  }
+}
+
+/** How a terminal attaches. */
+export interface TerminalOptions {
+  readonly key?: SigningKey;
+  readonly grant?: AcceptedGrant;
+  readonly claims?: Partial<GrantClaims>;
+  readonly attachmentId?: Buffer;
+  readonly instance?: Buffer;
+  readonly attempt?: number;
+  readonly purpose?: 'assistance' | 'service';
+  /** Signs RESUME instead of the terminal's own key. */
+  readonly signature?: Buffer;
+  /** Changes or drops (undefined) what the terminal sends on its way through the server. */
+  readonly tamper?: (frame: Buffer) => Buffer | undefined;
+  readonly terminalBudgetBytes?: number;
+}
+
+type Fields<C> = C extends unknown ? Omit<C, 'id'> : never;
+
+/** A RESULT with its code in words. */
+export type Answer = Omit<Result, 'code'> & { readonly code: ErrorCode | 'ok' };
+
+/** The terminal's end of an attachment: the session's own, driven by a test. */
+export class TestTerminal {
+  readonly attachment: Attachment;
+  readonly label: number;
+  /** RESULTs and EVENTs in the order in which they came, for tests of order. */
+  readonly log: string[] = [];
+  readonly events: PortEvent[] = [];
+  readonly datagrams: Datagram[] = [];
+  readonly streams = new Map<number, TestStream>();
+  /** The reason of the DETACH, once it has come. */
+  readonly gone = deferred<ErrorCode>();
+  private readonly scheduler: Scheduler;
+  private readonly waiting = new Map<number, Deferred<Answer>>();
+  private readonly watchers: { holds: () => boolean; done: Deferred<void> }[] = [];
+  private nextId = 1;
+
+  private constructor(label: number, rig: Rig, options: TerminalOptions) {
+    this.label = label;
+    this.scheduler = new Scheduler(() => queueMicrotask(() => this.pump(rig, options)));
+    const budget = () => new Budget(options.terminalBudgetBytes ?? 8 * 1024 * 1024);
+    const resources = {
+      pool: new SlabPool(),
+      receiveBudget: budget(),
+      replayBudget: budget(),
+      now: () => systemClock.now(),
+    };
+    this.attachment = new Attachment('terminal', resources, {
+      onCommand: () => {},
+      onResult: result => this.onResult(result),
+      onEvent: event => this.onEvent(event),
+      onDatagram: datagram => {
+        this.datagrams.push({ ...datagram, bytes: Buffer.from(datagram.bytes) });
+        this.look();
+      },
+      onOpen: () => {},
+      onControlRoom: () => {},
+    });
+  }
+
+  /** Attaches through the rig's server; an error code when the mediator refuses. */
+  static async attach(rig: Rig, options: TerminalOptions = {}): Promise<TestTerminal> {
+    const { key = generateSigningKey(), attempt = 1, purpose = 'assistance' } = options;
+    const grant = options.grant ?? rig.grant(key, options.claims);
+    const request = {
+      mediatorKey: rig.mediatorKey.publicKey,
+      instance: options.instance ?? randomBytes(16),
+      attachmentId: options.attachmentId ?? randomBytes(16),
+      grant: grant.text,
+      attempt,
+      purpose,
+      holdMs: 0,
+      capabilities: [],
+    };
+    const prepared = prepareAttach(request, key);
+    let terminal: TestTerminal | undefined;
+    const answer = await rig.server.attach(rig.mediatorKey.publicKey, prepared.inner, {
+      onFrame: frame => terminal?.receive(frame),
+      onGone: reason => {
+        const code = reason === undefined ? undefined : errorCodeOf(reason);
+        terminal?.gone.resolve(code ?? 'detached');
+        terminal?.attachment.unbind(code ?? 'detached');
+      },
+    });
+    const { keys, signature } = prepared.complete(answer);
+    terminal = new TestTerminal(answer.label, rig, options);
+    terminal.bind(keys, options.signature ?? signature);
+    return terminal;
+  }
+
+  private bind(keys: Parameters<Attachment['bind']>[0]['keys'], signature: Buffer): void {
+    this.attachment.bind({
+      label: 1,
+      keys,
+      signature,
+      credit: new HopCredit(Number.MAX_SAFE_INTEGER),
+      wake: source => this.scheduler.wake(source),
+      requestTick: atMs => {
+        systemClock.after(atMs - systemClock.now(), () => this.attachment.tick(systemClock.now()));
+      },
+      roundTripMs: () => 10,
+    });
+  }
+
+  private pump(rig: Rig, { tamper = frame => frame }: TerminalOptions): void {
+    for (;;) {
+      const frame = this.scheduler.take();
+      if (frame === undefined) return;
+      const bytes = tamper(frame);
+      if (bytes !== undefined) rig.server.deliver(this.label, bytes);
+    }
+  }
+
+  private receive(frame: Frame): void {
+    this.attachment.receive({ ...frame, bytes: Buffer.from(frame.bytes) });
+    this.look();
+  }
+
+  private onResult(result: Result): void {
+    const code = result.code === 0 ? 'ok' : (errorCodeOf(result.code) ?? 'internal');
+    this.log.push(`result ${result.id} ${code}`);
+    this.waiting.get(result.id)?.resolve({ ...result, code });
+  }
+
+  private onEvent(event: PortEvent): void {
+    this.log.push(`event ${event.kind}`);
+    this.events.push(event);
+    if (event.kind === 'connected' && event.attachment === undefined) this.accept(event);
+    this.look();
+  }
+
+  private accept(event: EventOf<'connected'>): void {
+    const made = this.attachment.acceptStream(event.stream, event.limit, 4096);
+    if (made !== undefined) this.streams.set(event.stream, new TestStream(made.stream));
+  }
+
+  private look(): void {
+    for (const watcher of this.watchers) if (watcher.holds()) watcher.done.resolve();
+  }
+
+  /** Resolves when `holds` does; looked at after every frame. */
+  until(holds: () => boolean): Promise<void> {
+    const done = deferred<void>();
+    this.watchers.push({ holds, done });
+    this.look();
+    return done.promise;
+  }
+
+  /** The first event of that kind that has come or comes, after those of `before`. */
+  async event<K extends EventKind>(kind: K, before = 0): Promise<EventOf<K>> {
+    const found = () => this.events.filter(each => each.kind === kind)[before];
+    await this.until(() => found() !== undefined);
+    return found() as EventOf<K>;
+  }
+
+  /** Sends a command; its RESULT. */
+  command(fields: Fields<Command>, creates?: Stream): Promise<Answer> {
+    const answer = deferred<Answer>();
+    const id = this.nextId++;
+    this.waiting.set(id, answer);
+    this.attachment.sendCommand({ ...fields, id } as Command, creates);
+    return answer.promise;
+  }
+
+  /** OPEN on 127.0.0.1, any number, unless said otherwise. */
+  open(fields: Partial<CommandOf<'open'>> = {}): Promise<Answer> {
+    const defaults = { protocol: 'tcp', address: '127.0.0.1', number: 0, choice: 'any' } as const;
+    return this.command({ verb: 'open', ...defaults, ...fields });
+  }
+
+  /** CONNECT to 127.0.0.1 unless said otherwise; the stream's end here, whether or not it succeeds. */
+  connect(
+    port: { port?: number; portOf?: number },
+    number: number,
+    fields: Partial<CommandOf<'connect'>> = { address: '127.0.0.1' },
+  ): { stream: TestStream; result: Promise<Answer> } {
+    const made = this.attachment.createStream(4096);
+    if (made === undefined) throw new Error('no budget');
+    const stream = new TestStream(made.stream);
+    const asked = { verb: 'connect', ...port, ...fields, number } as const;
+    const sent = this.command({ ...asked, stream: made.stream.id, limit: made.limit }, made.stream);
+    const result = sent.then(answer => {
+      if (answer.limit !== undefined) made.stream.raiseLimit(answer.limit);
+      return answer;
+    });
+    return { stream, result };
+  }
+
+  /** OPEN and CONNECT; fails when either does. */
+  async connected(
+    number: number,
+    fields?: Partial<CommandOf<'connect'>>,
+  ): Promise<{ port: number; localNumber: number; stream: TestStream }> {
+    const opened = await this.open();
+    const port = opened.port ?? 0;
+    const { stream, result } = this.connect({ port }, number, fields);
+    const answer = await result;
+    if (answer.code !== 'ok') throw new Error(`CONNECT: ${answer.code} ${answer.message}`);
+    return { port, localNumber: opened.number ?? 0, stream };
+  }
+
+  /** CLOSE. */
+  close(port: number, streams: 'reset' | 'drain' = 'reset'): Promise<Answer> {
+    return this.command({ verb: 'close', port, streams });
+  }
+
+  /** LISTEN. */
+  listen(port: number, fields: Partial<CommandOf<'listen'>> = {}): Promise<Answer> {
+    return this.command({ verb: 'listen', port, backlog: 16, whileAway: true, limit: 4096, ...fields });
+  }
+
+  /** Sends a datagram. */
+  send(port: number, peerNumber: number, bytes: Buffer, peerAddress = '127.0.0.1'): void {
+    this.attachment.sendDatagram({ port, peerAddress, peerNumber, bytes });
+  }
+}
