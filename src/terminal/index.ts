@@ -14,8 +14,25 @@ export type { Purpose } from '../wire/messages/attach.ts';
 export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
 export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
 export type { Report } from '../wire/messages/report.ts';
+export {
+  AttachmentKeeper,
+  type AttachmentKeeperEvents,
+  type KeeperStatus,
+} from './attachment-keeper.ts';
 export { type ConnectTerminalOptions, connectTerminal } from './connect-terminal.ts';
+export { exposeTcp } from './expose-tcp.ts';
+export { exposeUdp } from './expose-udp.ts';
+export type { ExposedPort, ExposedPortEvents, ExposeOptions } from './exposed-port.ts';
+export {
+  type Endpoint,
+  type ForwardEvents,
+  type ForwardOptions,
+  forwardTcp,
+  type TcpForward,
+} from './forward-tcp.ts';
+export { forwardUdp, type UdpForward, type UdpForwardEvents } from './forward-udp.ts';
 export type { GrantSources } from './grant-finder.ts';
+export { joinStdio, type StdioStreams } from './join-stdio.ts';
 export type {
   AttachmentEnd,
   AttachmentPeer,

@@ -110,14 +110,19 @@ export class ServerConnection {
     });
     try {
       while (!this.connected) {
-        const { lastError } = this;
-        if (lastError !== undefined && fatal.has(lastError.code)) throw new TunnelError(lastError);
+        this.throwIfHopeless();
         if (timedOut && signal === undefined) throw this.unreachable();
         await this.nextChange(signal);
       }
     } finally {
       cancel();
     }
+  }
+
+  /** @throws TunnelError when the last try failed for a reason that another would fail for too */
+  throwIfHopeless(): void {
+    const { lastError } = this;
+    if (lastError !== undefined && fatal.has(lastError.code)) throw new TunnelError(lastError);
   }
 
   private unreachable(): TunnelError {

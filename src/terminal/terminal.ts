@@ -65,7 +65,8 @@ const closeTimeoutMs = 2_000;
 
 /** This program as a member of the server: the mediators that it may use, and the way to them. Keeps its link up by itself. */
 export class Terminal extends EventEmitter<TerminalEvents> {
-  private readonly clock: Clock;
+  /** Where its time comes from. */
+  readonly clock: Clock;
   private readonly resources: AttachmentResources;
   private readonly list: MediatorList;
   private readonly attachments = new Set<MediatorAttachment>();
@@ -174,6 +175,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     for (;;) {
       const found = this.list.find(name);
       if (found?.online === true) return found;
+      this.connection.throwIfHopeless();
       if (this.state.connected && found === undefined) throw await this.unknownMediator(name);
       await this.connection.nextChange(signal);
     }

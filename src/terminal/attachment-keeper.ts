@@ -1,0 +1,215 @@
+import { EventEmitter } from 'node:events';
+import type { Clock } from '../base/clock.ts';
+import { type Deferred, deferred } from '../base/deferred.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import { callOut } from './call-out.ts';
+import type { AttachmentEnd, MediatorAttachment } from './mediator-attachment.ts';
+import type { Mediator } from './mediator-list.ts';
+import { pause } from './pause.ts';
+import type { AttachOptions, Terminal } from './terminal.ts';
+import { failure, reasonOf, type TunnelError, tunnelError } from './tunnel-error.ts';
+
+/** What a keeper is doing, for the user. */
+export type KeeperStatus =
+  | { readonly state: 'attached'; readonly mediator: string }
+  /** There is no link to the server; `error` says why the last try failed. */
+  | {
+      readonly state: 'waiting';
+      readonly for: 'server';
+      readonly since: Date;
+      readonly error: TunnelError | undefined;
+    }
+  /** The mediator is offline. */
+  | { readonly state: 'waiting'; readonly for: 'mediator'; readonly mediator: string; readonly since: Date }
+  /** An attempt has failed, and another follows. */
+  | { readonly state: 'retrying'; readonly error: Error; readonly inMs: number };
+
+/** The events of an {@link AttachmentKeeper}. */
+export interface AttachmentKeeperEvents {
+  status: [status: KeeperStatus];
+  attached: [attachment: MediatorAttachment];
+  /** It has given up: {@link AttachmentKeeper.done} says the same. */
+  failed: [error: Error];
+}
+
+/** Reasons that another try would only hear again. */
+const final: ReadonlySet<ErrorCode> = new Set([
+  'grant-missing',
+  'grant-expired',
+  'grant-invalid',
+  'grant-revoked',
+  'key-revoked',
+  'not-enrolled',
+  'no-such-mediator',
+  'mediator-unverified',
+  'not-permitted',
+  'consent-required',
+  'pin-mismatch',
+  'version-mismatch',
+  'proof-invalid',
+  'bad-request',
+  'unsupported',
+]);
+
+const firstRetryMs = 1_000;
+const longestRetryMs = 30_000;
+
+/** True for a reason that another try would only hear again. */
+export function isFinal(thrown: unknown): boolean {
+  return final.has(reasonOf(thrown));
+}
+
+/**
+ * Keeps one attachment to a mediator for as long as it is wanted, making a new one whenever the old is lost. What was
+ * open on the old one is gone: who uses a keeper begins anew with each attachment.
+ */
+export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
+  readonly mediatorName: string;
+  /** Resolves after {@link close}. @throws what made another try useless */
+  readonly done: Promise<void>;
+  private readonly terminal: Terminal;
+  private readonly options: AttachOptions;
+  private readonly stopping = new AbortController();
+  private readonly waiters = new Set<Deferred<MediatorAttachment>>();
+  private attachment: MediatorAttachment | undefined;
+  private lastStatus = '';
+  private gaveUp: Error | undefined;
+
+  constructor(terminal: Terminal, mediatorName: string, options: AttachOptions = {}) {
+    super();
+    this.terminal = terminal;
+    this.mediatorName = mediatorName;
+    this.options = options;
+    options.signal?.addEventListener('abort', () => this.close(), { once: true });
+    this.done = this.run();
+    this.done.catch(() => {});
+  }
+
+  /** The attachment of now, if there is one. */
+  get current(): MediatorAttachment | undefined {
+    return this.attachment;
+  }
+
+  /** Where its time comes from. */
+  get clock(): Clock {
+    return this.terminal.clock;
+  }
+
+  /** What the server tells of the mediator. */
+  get mediator(): Mediator | undefined {
+    return this.terminal.mediators().find(({ name }) => name === this.mediatorName);
+  }
+
+  /** Calls `use` with the attachment of now and each that follows. */
+  each(use: (attachment: MediatorAttachment) => void): void {
+    this.on('attached', use);
+    if (this.attachment !== undefined) use(this.attachment);
+  }
+
+  /**
+   * The attachment of now, or the next.
+   * @throws what the signal says, or what made the keeper give up
+   */
+  async attached(signal: AbortSignal): Promise<MediatorAttachment> {
+    signal.throwIfAborted();
+    if (this.attachment !== undefined) return this.attachment;
+    if (this.gaveUp !== undefined) throw this.gaveUp;
+    const waiter = deferred<MediatorAttachment>();
+    const onAbort = () => waiter.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.waiters.add(waiter);
+    try {
+      return await waiter.promise;
+    } finally {
+      this.waiters.delete(waiter);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Detaches and tries no more. */
+  close(): void {
+    this.stopping.abort();
+    this.attachment?.detach();
+  }
+
+  private async run(): Promise<void> {
+    // Whoever made the keeper listens first.
+    await Promise.resolve();
+    try {
+      for (let failures = 0; ; ) failures = (await this.attachOnce(failures)) ? 0 : failures + 1;
+    } catch (thrown) {
+      if (this.stopping.signal.aborted) return this.giveUp(failure('detached'));
+      const error = tunnelError(thrown);
+      this.giveUp(error);
+      callOut(() => this.emit('failed', error));
+      throw error;
+    }
+  }
+
+  private giveUp(error: Error): void {
+    this.gaveUp = error;
+    for (const waiter of this.waiters) waiter.reject(error);
+  }
+
+  /** One attachment, to its end. False when there was none. @throws what is final */
+  private async attachOnce(failures: number): Promise<boolean> {
+    const { signal } = this.stopping;
+    try {
+      await this.waitOnline();
+      const attachment = await this.terminal.attach(this.mediatorName, { ...this.options, signal });
+      await this.use(attachment);
+      return true;
+    } catch (thrown) {
+      if (signal.aborted || isFinal(thrown)) throw thrown;
+      await this.waitBeforeRetry(tunnelError(thrown), failures);
+      return false;
+    }
+  }
+
+  private async use(attachment: MediatorAttachment): Promise<void> {
+    const end = deferred<AttachmentEnd>();
+    attachment.once('closed', closed => end.resolve(closed));
+    this.attachment = attachment;
+    this.tell({ state: 'attached', mediator: this.mediatorName });
+    for (const waiter of this.waiters) waiter.resolve(attachment);
+    callOut(() => this.emit('attached', attachment));
+    const { reason, error } = await end.promise;
+    this.attachment = undefined;
+    this.stopping.signal.throwIfAborted();
+    if (final.has(reason)) throw error;
+  }
+
+  private async waitOnline(): Promise<void> {
+    const report = () => this.reportWaiting();
+    const names = ['connected', 'disconnected', 'mediator'] as const;
+    for (const name of names) this.terminal.on(name, report);
+    try {
+      report();
+      await this.terminal.waitOnline(this.mediatorName, { signal: this.stopping.signal });
+    } finally {
+      for (const name of names) this.terminal.off(name, report);
+    }
+  }
+
+  private reportWaiting(): void {
+    const { connected, since, error } = this.terminal.state;
+    const { mediator } = this;
+    if (!connected) this.tell({ state: 'waiting', for: 'server', since, error });
+    else if (mediator !== undefined && !mediator.online)
+      this.tell({ state: 'waiting', for: 'mediator', mediator: this.mediatorName, since: mediator.since });
+  }
+
+  /** The same is not told twice. */
+  private tell(status: KeeperStatus): void {
+    const key = JSON.stringify(status);
+    if (key === this.lastStatus) return;
+    this.lastStatus = key;
+    callOut(() => this.emit('status', status));
+  }
+
+  private async waitBeforeRetry(error: Error, failures: number): Promise<void> {
+    const inMs = Math.min(firstRetryMs * 2 ** failures, longestRetryMs);
+    this.tell({ state: 'retrying', error, inMs });
+    await pause(this.terminal.clock, inMs, this.stopping.signal);
+  }
+}

@@ -1,0 +1,147 @@
+import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
+import { EventEmitter, once } from 'node:events';
+import { isIP, isIPv6 } from 'node:net';
+import { canonicalIp, type IpText } from '../wire/ip.ts';
+import type { AttachmentKeeper } from './attachment-keeper.ts';
+import type { Endpoint, ForwardOptions } from './forward-tcp.ts';
+import { sourceAddressFor } from './lan-address.ts';
+import type { MediatorAttachment } from './mediator-attachment.ts';
+import { PeerTable } from './peer-table.ts';
+import type { TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
+import { tunnelError } from './tunnel-error.ts';
+
+/** The events of a {@link UdpForward}. */
+export interface UdpForwardEvents {
+  /** A local client could not be served. */
+  refused: [refusal: { readonly client: Endpoint; readonly error: Error }];
+  close: [];
+}
+
+/** Datagrams of one client that wait for its port on the mediator. */
+const maxWaiting = 64;
+
+/** The port on the mediator that stands for one local client. */
+class Client {
+  private readonly send: (bytes: Buffer, port: TunnelDatagramSocket) => void;
+  private port: TunnelDatagramSocket | undefined;
+  private waiting: Buffer[] = [];
+  closed = false;
+
+  constructor(send: (bytes: Buffer, port: TunnelDatagramSocket) => void) {
+    this.send = send;
+  }
+
+  take(bytes: Buffer): void {
+    if (this.port !== undefined) this.send(bytes, this.port);
+    else if (this.waiting.length < maxWaiting) this.waiting.push(bytes);
+  }
+
+  open(port: TunnelDatagramSocket): void {
+    if (this.closed) return void port.close();
+    this.port = port;
+    for (const bytes of this.waiting) this.send(bytes, port);
+    this.waiting = [];
+  }
+
+  close(): void {
+    this.closed = true;
+    this.waiting = [];
+    this.port?.close();
+  }
+}
+
+/**
+ * A local UDP port whose datagrams leave from a mediator: every local client gets a port of its own there, from which
+ * only the target's answers come back. A client that is silent for 120 s is forgotten; 256 at once.
+ */
+export class UdpForward extends EventEmitter<UdpForwardEvents> {
+  private readonly socket: Socket;
+  private readonly source: AttachmentKeeper;
+  private readonly target: Endpoint;
+  private readonly clients: PeerTable<Client>;
+
+  /** Use {@link forwardUdp}. */
+  constructor(socket: Socket, { source, target }: ForwardOptions) {
+    super();
+    this.socket = socket;
+    this.source = source;
+    this.target = target;
+    this.clients = new PeerTable(source.clock, client => client.close());
+    socket.on('message', (bytes, from) => this.onMessage(bytes, from));
+    // ICMP errors of clients that are gone.
+    socket.on('error', () => {});
+  }
+
+  /** The local address and number. */
+  address(): Endpoint {
+    const { address, port } = this.socket.address();
+    return { host: address, port };
+  }
+
+  /** Clients that were turned away because there were too many. */
+  get refusedClients(): number {
+    return this.clients.refused;
+  }
+
+  private onMessage(bytes: Buffer, from: RemoteInfo): void {
+    const attachment = this.source.current;
+    // While there is no attachment datagrams are lost, as on any network.
+    if (attachment === undefined) return;
+    this.clients.get(from.address, from.port, () => this.addClient(attachment, from))?.take(bytes);
+  }
+
+  private addClient(attachment: MediatorAttachment, from: RemoteInfo): Client {
+    let targetAddress: IpText = '';
+    const { port: targetPort } = this.target;
+    const client = new Client((bytes, port) => port.send(bytes, targetPort, targetAddress, () => {}));
+    const serve = async () => {
+      targetAddress = await this.targetAddress(attachment);
+      const address = sourceAddressFor(this.source.mediator?.report, targetAddress);
+      const family = isIPv6(targetAddress) ? 6 : 4;
+      const port = await attachment.createUdpSocket(address === undefined ? { family } : { address });
+      port.on('error', () => {});
+      port.on('close', () => this.clients.remove(from.address, from.port, client));
+      port.on('message', (bytes, { address: sender, port: number }) => {
+        if (sender !== targetAddress || number !== targetPort || client.closed) return;
+        this.clients.touch(from.address, from.port);
+        this.socket.send(bytes, from.port, from.address);
+      });
+      client.open(port);
+    };
+    serve().catch(thrown => {
+      this.clients.remove(from.address, from.port, client);
+      this.emit('refused', {
+        client: { host: from.address, port: from.port },
+        error: tunnelError(thrown),
+      });
+    });
+    return client;
+  }
+
+  private async targetAddress(attachment: MediatorAttachment): Promise<IpText> {
+    const { host } = this.target;
+    const literal = isIP(host) === 0 ? undefined : canonicalIp(host);
+    return literal ?? (await attachment.resolve(host))[0] ?? host;
+  }
+
+  /** Receives no more. */
+  async close(): Promise<void> {
+    this.clients.clear();
+    const closed = once(this.socket, 'close');
+    this.socket.close();
+    await closed;
+    this.emit('close');
+  }
+}
+
+/**
+ * Forwards a local UDP port.
+ * @throws Node's error of binding: EADDRINUSE, EACCES, EADDRNOTAVAIL
+ */
+export async function forwardUdp(options: ForwardOptions): Promise<UdpForward> {
+  const { host = '127.0.0.1', port = 0 } = options.listen;
+  const socket = dgram.createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+  socket.bind(port, host);
+  await once(socket, 'listening');
+  return new UdpForward(socket, options);
+}
