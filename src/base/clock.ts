@@ -8,13 +8,22 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void;
 }
 
+/** A timer of Node waits 2^31 - 1 ms at most; what is longer it runs at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTimeMs: () => Date.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.max(0, Math.ceil(delayMs)));
-    timer.unref();
+    const endMs = performance.now() + delayMs;
+    let timer: NodeJS.Timeout | undefined;
+    const arm = () => {
+      const leftMs = Math.max(0, Math.ceil(endMs - performance.now()));
+      timer = leftMs > longestTimerMs ? setTimeout(arm, longestTimerMs) : setTimeout(run, leftMs);
+      timer.unref();
+    };
+    arm();
     return () => clearTimeout(timer);
   },
 };

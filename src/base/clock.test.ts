@@ -1,0 +1,42 @@
+import test from 'ava';
+import { fakeClock, systemClock } from './clock.ts';
+
+const turn = () => new Promise(resolve => setImmediate(resolve));
+const thirtyDaysMs = 30 * 24 * 3_600_000;
+
+test('what is farther away than a timer of Node can wait does not run at once', async t => {
+  const ran: string[] = [];
+  const cancel = systemClock.after(thirtyDaysMs, () => ran.push('in thirty days'));
+  systemClock.after(10, () => ran.push('soon'));
+  while (ran.length === 0) await turn();
+  t.deepEqual(ran, ['soon']);
+  cancel();
+});
+
+test('what is cancelled does not run, and nothing runs before its time', async t => {
+  const startMs = systemClock.now();
+  const ran: string[] = [];
+  const cancel = systemClock.after(1, () => ran.push('cancelled'));
+  systemClock.after(5, () => ran.push('later'));
+  cancel();
+  while (ran.length === 0) await turn();
+  t.deepEqual(ran, ['later']);
+  t.true(systemClock.now() - startMs >= 4.9);
+});
+
+test('a fake clock runs what falls due in the order of its time, what is added on the way too', t => {
+  const clock = fakeClock(1000);
+  const ran: string[] = [];
+  clock.after(20, () => ran.push(`b ${clock.now()}`));
+  clock.after(10, () => {
+    ran.push(`a ${clock.now()}`);
+    clock.after(5, () => ran.push(`a2 ${clock.now()}`));
+  });
+  const cancel = clock.after(12, () => ran.push('never'));
+  cancel();
+  clock.advance(19);
+  t.deepEqual(ran, ['a 10', 'a2 15']);
+  clock.advance(1);
+  t.deepEqual(ran, ['a 10', 'a2 15', 'b 20']);
+  t.is(clock.wallTimeMs(), 1020);
+});
