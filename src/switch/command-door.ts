@@ -29,7 +29,7 @@ function split(frame: Frame): Reading {
   const whole = frameBody(frame);
   const macAt = whole.length - macBytes;
   if (macAt <= seqBytes || whole.length >= maxBodyBytes) {
-    throw new EntremiseError('protocol-error', { message: 'A COMMAND has an impossible length.' });
+    throw new EntremiseError('bad-request', { message: 'A COMMAND has an impossible length.' });
   }
   return { seq: whole.readUInt32BE(0), body: whole.subarray(seqBytes, macAt) };
 }
@@ -41,7 +41,7 @@ function readCommand(body: Uint8Array): Command | undefined {
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     if (code === 'unsupported' && commandIdOf(body) !== undefined) return undefined;
-    throw new EntremiseError('protocol-error', { message: `A COMMAND cannot be read: ${message}` });
+    throw new EntremiseError('bad-request', { message: `A COMMAND cannot be read: ${message}` });
   }
 }
 
@@ -71,7 +71,7 @@ function auditFields(route: Route, seq: number, value: Command | undefined, outc
 
 /**
  * The COMMAND as it is to be passed on.
- * @throws EntremiseError `protocol-error` when it cannot be read: the label must end
+ * @throws EntremiseError `bad-request` when it cannot be read: the label must end (P1.5)
  */
 export function passCommand(frame: Frame, route: Route, options: CommandDoorOptions): Frame {
   const { seq, body } = split(frame);

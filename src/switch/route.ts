@@ -40,7 +40,7 @@ export interface RouteHost {
   onHeld(deltaBytes: number): void;
   /**
    * The COMMAND as it is to be passed on: as it came, or marked as refused (P5.8).
-   * @throws EntremiseError `protocol-error` when it cannot be read
+   * @throws EntremiseError `bad-request` when it cannot be read
    */
   passCommand(frame: Frame, route: Route): Frame;
   /** The route has ended, once. `brokenBy`: whose frame broke a rule, if one did. */

@@ -110,8 +110,8 @@ test('a command that cannot be read ends the label for both, and no link', async
   const { terminal, mediator, atTerminal, atMediator } = await lab.attached();
   terminal.sendRaw(frameType.command, atTerminal.label, 0, Buffer.alloc(40, 0xff));
   await until(() => atTerminal.gone !== undefined && atMediator.gone !== undefined, 'both are told');
-  t.is(atTerminal.gone, 'protocol-error');
-  t.is(atMediator.gone, 'protocol-error');
+  t.is(atTerminal.gone, 'bad-request');
+  t.is(atMediator.gone, 'bad-request');
   t.is(atMediator.commands.length, 0);
   t.true(terminal.link.driver.live && mediator.link.driver.live);
   t.is(lab.switch.status().attachments, 0);
