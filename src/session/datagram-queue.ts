@@ -2,6 +2,7 @@ import { EntremiseError } from '../base/errors.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import { type Datagram, decodeDatagram, encodeDatagram } from '../wire/messages/binary.ts';
 import { frameFlag, frameType, headerBytes, maxBodyBytes, maxDatagramBytes } from '../wire/spec.ts';
+import { hasMore } from './spanning.ts';
 
 /** Bytes of datagrams that may wait on a label (P2.3). */
 const queueBytes = 256 * 1024;
@@ -64,9 +65,12 @@ export class DatagramQueue {
     }
   }
 
-  /** True when a frame waits. */
-  get ready(): boolean {
-    return this.current.length > 0 || this.waiting.length > 0;
+  /** Forgets what waits: datagrams do not outlive their label. */
+  clear(): void {
+    this.waiting.length = 0;
+    this.waitingBytes = 0;
+    this.current = [];
+    this.assembling = [];
   }
 
   /** The next frame, or undefined. */
@@ -88,7 +92,8 @@ export class DatagramAssembler {
 
   /**
    * A DATAGRAM frame has come; returns the datagram that it completes, if any.
-   * @throws EntremiseError `bad-request` when it is malformed, `frame-too-large` when it is longer than a datagram can be
+   * @throws EntremiseError `bad-request` when it is malformed, `frame-too-large` when it is longer than a datagram can be,
+   * `protocol-error` for an empty part
    */
   receive(frame: Frame): Datagram | undefined {
     const body = frameBody(frame);
@@ -96,7 +101,7 @@ export class DatagramAssembler {
     if (this.bytes > maxDatagramBody) {
       throw new EntremiseError('frame-too-large', { message: 'A datagram is longer than 65,507 bytes.' });
     }
-    if ((frame.flags & frameFlag.more) !== 0) {
+    if (hasMore(frame, body)) {
       this.parts.push(Buffer.from(body));
       return undefined;
     }

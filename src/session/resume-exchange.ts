@@ -3,6 +3,7 @@ import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import { type Resume, resume } from '../wire/messages/resume.ts';
 import { frameFlag, frameType, macBytes, maxBodyBytes, maxSpanningBytes } from '../wire/spec.ts';
 import type { ControlKeys } from './control-stream.ts';
+import { hasMore } from './spanning.ts';
 import { controlMac, controlMacMatches } from './transcript.ts';
 
 /**
@@ -75,16 +76,21 @@ export class ResumeExchange {
     return encodeFrame(header, Buffer.concat([covered, mac]));
   }
 
+  /** Bytes of the frame that {@link takeOwn} would give, 0 when there is none. */
+  get nextOwnBytes(): number {
+    return this.own[0]?.length ?? 0;
+  }
+
   /** The next of our frames, or undefined. */
   takeOwn(): Buffer | undefined {
     return this.own.shift();
   }
 
   /**
-   * A RESUME frame of the peer has come. True when it was the last and all is well.
+   * A RESUME frame of the peer has come: what the peer says, when it was the last and all is well.
    * @throws EntremiseError `protocol-error`, `proof-invalid`, `frame-too-large`
    */
-  receive(frame: Frame): boolean {
+  receive(frame: Frame): Resume | undefined {
     if (this.peer !== undefined) throw new EntremiseError('protocol-error', { message: 'A second RESUME.' });
     const body = frameBody(frame);
     this.checkPart(frame, body);
@@ -92,11 +98,12 @@ export class ResumeExchange {
     this.partsBytes += part.length;
     if (this.partsBytes > maxSpanningBytes) throw new EntremiseError('frame-too-large');
     this.parts.push(Buffer.from(part));
-    if ((frame.flags & frameFlag.more) !== 0) return false;
+    if (hasMore(frame, part)) return undefined;
     const peer = resume.fromBytes(Buffer.concat(this.parts));
-    if (this.binding.verify?.(peer.signature) === false) throw new EntremiseError('proof-invalid');
+    if (this.side === 'mediator' && this.binding.verify?.(peer.signature) !== true)
+      throw new EntremiseError('proof-invalid');
     this.peer = peer;
-    return true;
+    return peer;
   }
 
   private checkPart(frame: Frame, body: Buffer): void {

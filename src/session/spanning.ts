@@ -1,6 +1,6 @@
 import { EntremiseError } from '../base/errors.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
-import { frameFlag, frameType, maxBodyBytes, maxSpanningBytes } from '../wire/spec.ts';
+import { frameFlag, frameNameOf, frameType, maxBodyBytes, maxSpanningBytes } from '../wire/spec.ts';
 
 /** Messages of label 0 that may span frames (P1.6). */
 const spanning = new Set<number>([frameType.report, frameType.statement, frameType.presence]);
@@ -20,9 +20,31 @@ export function linkFrames(type: number, body: Uint8Array): Buffer[] {
   return frames;
 }
 
+/**
+ * Whether more parts follow `part`, which is what `frame` carries.
+ * @throws EntremiseError `protocol-error` for an empty part with MORE: no limit on bytes would bound their number
+ */
+export function hasMore(frame: Frame, part: Uint8Array): boolean {
+  if ((frame.flags & frameFlag.more) === 0) return false;
+  if (part.length > 0) return true;
+  throw new EntremiseError('protocol-error', { message: 'A part with MORE is empty.' });
+}
+
+/** @throws EntremiseError `protocol-error` for MORE on a message of label 0 that is one frame (P1.6) */
+export function checkMore(frame: Frame): void {
+  if ((frame.flags & frameFlag.more) === 0 || spanning.has(frame.type)) return;
+  const name = frameNameOf(frame.type)?.toUpperCase() ?? `type ${frame.type}`;
+  throw new EntremiseError('protocol-error', { message: `MORE may not stand on ${name}.` });
+}
+
+interface Held {
+  readonly parts: Buffer[];
+  bytes: number;
+}
+
 /** Puts spanning messages of label 0 together; parts of one may not be mixed with another of the same type. */
 export class LinkAssembler {
-  private readonly parts = new Map<number, Buffer[]>();
+  private readonly held = new Map<number, Held>();
 
   /**
    * The whole body that `frame` completes, or undefined.
@@ -30,16 +52,16 @@ export class LinkAssembler {
    */
   receive(frame: Frame): Buffer | undefined {
     const body = frameBody(frame);
-    const more = (frame.flags & frameFlag.more) !== 0;
-    const held = this.parts.get(frame.type);
+    checkMore(frame);
+    const more = hasMore(frame, body);
+    const held = this.held.get(frame.type);
     if (!more && held === undefined) return body;
-    if (!spanning.has(frame.type))
-      throw new EntremiseError('protocol-error', { message: 'MORE may not stand there.' });
-    const all = [...(held ?? []), Buffer.from(body)];
-    if (all.reduce((sum, part) => sum + part.length, 0) > maxSpanningBytes)
-      throw new EntremiseError('frame-too-large');
-    if (more) this.parts.set(frame.type, all);
-    else this.parts.delete(frame.type);
-    return more ? undefined : Buffer.concat(all);
+    const all = held ?? { parts: [], bytes: 0 };
+    all.bytes += body.length;
+    if (all.bytes > maxSpanningBytes) throw new EntremiseError('frame-too-large');
+    all.parts.push(Buffer.from(body));
+    if (more) this.held.set(frame.type, all);
+    else this.held.delete(frame.type);
+    return more ? undefined : Buffer.concat(all.parts);
   }
 }
