@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import { EntremiseError, errorNumber } from '../base/errors.ts';
+import { EntremiseError } from '../base/errors.ts';
 import { generateSigningKey } from '../base/keys.ts';
 import { encodeFrame, frameBody } from '../wire/frame.ts';
-import { goaway, hello, proof, welcome } from '../wire/messages/link.ts';
+import { hello, proof, welcome } from '../wire/messages/link.ts';
 import { frameType } from '../wire/spec.ts';
 import { MemberHandshake, ServerHandshake, type ServerHandshakeOptions } from './handshake.ts';
 import { parseFrame } from './testing/attached-pair.ts';
@@ -128,13 +128,6 @@ test('a member takes no WELCOME before it was challenged, and no second CHALLENG
   const challenge = sent(all.server.receive(parseFrame(all.member.start())));
   all.member.receive(parseFrame(challenge));
   t.throws(() => all.member.receive(parseFrame(challenge)), { code: 'unauthenticated' });
-});
-
-test('a GOAWAY during the handshake is told with its code', t => {
-  const { member } = parties();
-  const body = goaway.toBytes({ reason: errorNumber('not-enrolled'), message: 'Enrol first.' });
-  const frame = encodeFrame({ type: frameType.goaway, flags: 0, label: 0, stream: 0 }, body);
-  t.throws(() => member.receive(parseFrame(frame)), { code: 'not-enrolled', message: 'Enrol first.' });
 });
 
 test('no common version is told as such', t => {

@@ -1,9 +1,8 @@
-import { EntremiseError, errorCodeOf } from '../base/errors.ts';
+import { EntremiseError } from '../base/errors.ts';
 import { type SigningKey, signBytes, verifyBytes } from '../base/keys.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import {
   challenge,
-  goaway,
   type Hello,
   hello,
   proof,
@@ -59,13 +58,6 @@ function linkFrame(type: number, body: Uint8Array): Buffer {
   return encodeFrame({ type, flags: 0, label: 0, stream: 0 }, body);
 }
 
-/** The error that a GOAWAY carries. */
-export function goawayError(body: Uint8Array): EntremiseError {
-  const { reason, message } = goaway.fromBytes(body);
-  const code = errorCodeOf(reason) ?? 'link-closed';
-  return new EntremiseError(code, message === undefined ? { by: 'server' } : { message, by: 'server' });
-}
-
 function unexpected(frame: Frame): EntremiseError {
   const name = frameNameOf(frame.type) ?? `type ${frame.type}`;
   return new EntremiseError('unauthenticated', { message: `${name} may not come during authentication.` });
@@ -104,12 +96,11 @@ export class MemberHandshake {
 
   /**
    * A frame of the server: what to send, or that the member is welcome.
-   * @throws EntremiseError with the code of the server's GOAWAY, or `version-mismatch`, `pin-mismatch`, `unauthenticated`
+   * @throws EntremiseError `version-mismatch`, `pin-mismatch`, `unauthenticated`
    */
   receive(frame: Frame): { readonly send: Buffer } | { readonly welcomed: Welcomed } {
     const body = frameBody(frame);
     if (frame.label !== 0) throw unexpected(frame);
-    if (frame.type === frameType.goaway) throw goawayError(body);
     if (frame.type === frameType.challenge && this.challenged === undefined)
       return { send: this.prove(body) };
     if (frame.type === frameType.welcome && this.challenged !== undefined) {

@@ -5,10 +5,10 @@ import type { Transport } from '../transport/transport.ts';
 import { type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameType, maxUnauthenticatedBytes } from '../wire/spec.ts';
-import { goawayError } from './handshake.ts';
-import { RateMeter } from './rate-meter.ts';
-import { Scheduler } from './scheduler.ts';
-import { linkFrames } from './spanning.ts';
+import { goawayError } from './goaway.ts';
+import { LinkOutput } from './link-output.ts';
+import type { Scheduler } from './scheduler.ts';
+import { checkMore, linkFrames } from './spanning.ts';
 import { Upkeep } from './upkeep.ts';
 
 /**
@@ -51,17 +51,13 @@ const linkBacklogBytes = 4 * 1024 * 1024;
 
 /** See the head of this file. */
 export class LinkDriver {
-  /** The order in which frames leave. */
-  readonly scheduler: Scheduler;
   private readonly options: LinkOptions;
   private readonly handlers: LinkHandlers;
   private readonly decoder = new FrameDecoder();
   private readonly upkeep: Upkeep;
-  private readonly rate = new RateMeter();
+  private readonly output: LinkOutput;
   private receivedBytes = 0;
-  private writtenBytes = 0;
   private authenticated = false;
-  private pumpQueued = false;
   private reason: EntremiseError | undefined;
   private closed = false;
   private cancelTick: (() => void) | undefined;
@@ -71,23 +67,41 @@ export class LinkDriver {
     this.options = options;
     this.handlers = handlers;
     this.upkeep = new Upkeep(options.keepaliveMs, options.clock.now());
-    this.scheduler = new Scheduler(() => this.requestPump());
+    this.upkeep.pingsHeld = true;
+    const { transport, clock } = options;
+    const onWritten = () => this.onWritten();
+    this.output = new LinkOutput({ transport, clock, paced: this.isMember, onWritten });
+  }
+
+  private get isMember(): boolean {
+    return this.options.keepaliveMs !== undefined;
+  }
+
+  /** The order in which frames leave. */
+  get scheduler(): Scheduler {
+    return this.output.scheduler;
   }
 
   /** From now on frames come and go. */
   start(): void {
     this.options.transport.start({
       onBytes: piece => this.onBytes(piece),
-      onDrain: () => this.onDrain(),
+      onDrain: () => this.output.onDrain(),
       onClosed: cause => this.onTransportClosed(cause),
     });
     this.armTick();
   }
 
-  /** The peer is authenticated: the limits before that fall away. */
-  onAuthenticated(): void {
+  /** The peer is authenticated: the limits before that fall away. `promisedMs`: it will not be silent for longer (P8.1). */
+  onAuthenticated(promisedMs = noPromiseMs): void {
     this.authenticated = true;
+    this.upkeep.pingsHeld = false;
+    this.onPromise(promisedMs);
     this.sendPing();
+  }
+
+  private onPromise(withinMs: number): void {
+    if (withinMs !== noPromiseMs) this.upkeep.onPromise(withinMs, this.options.clock.now());
   }
 
   /** Smoothed round trip in milliseconds, or undefined before the first PONG. */
@@ -110,10 +124,22 @@ export class LinkDriver {
     return this.options.transport.remote;
   }
 
-  /** Sends a message of label 0. Ends the link when the peer has let far too many of them wait. */
+  /**
+   * Sends a message of label 0, a member's at the pace of P1.6. Ends the link when far too many of them wait.
+   * @throws EntremiseError `frame-too-large` when the message is longer than its type allows
+   */
   send(type: number, body: Uint8Array): void {
-    for (const frame of linkFrames(type, body)) this.scheduler.sendOnLink(frame);
-    if (this.scheduler.linkBytes > linkBacklogBytes)
+    this.output.send(type, body);
+    this.checkBacklog();
+  }
+
+  private sendNow(type: number, body: Uint8Array): void {
+    this.output.sendNow(type, body);
+    this.checkBacklog();
+  }
+
+  private checkBacklog(): void {
+    if (this.output.linkBytes > linkBacklogBytes)
       this.close('limit', 'What was said on label 0 is not read.');
   }
 
@@ -124,8 +150,7 @@ export class LinkDriver {
 
   private closeWith(error: EntremiseError): void {
     if (this.closed || this.reason !== undefined) return;
-    this.reason = error;
-    this.handlers.onEnding?.(error);
+    this.end(error);
     const body = goaway.toBytes({ reason: errorNumber(error.code), message: error.message.slice(0, 500) });
     for (const frame of linkFrames(frameType.goaway, body)) this.options.transport.write(frame);
     this.options.transport.end();
@@ -136,9 +161,10 @@ export class LinkDriver {
     this.receivedBytes += piece.length;
     this.upkeep.onReceived(this.options.clock.now());
     try {
+      this.decoder.push(piece, frame => this.onFrame(frame));
+      // Only now: what comes behind the frame that authenticates may be in the same piece.
       if (!this.authenticated && this.receivedBytes > maxUnauthenticatedBytes)
         throw new EntremiseError('frame-too-large');
-      this.decoder.push(piece, frame => this.onFrame(frame));
     } catch (thrown) {
       this.fail(asEntremiseError(thrown));
     }
@@ -154,6 +180,8 @@ export class LinkDriver {
 
   private onFrame(frame: Frame): void {
     if (this.reason !== undefined) return;
+    if (frame.label === 0) checkMore(frame);
+    if (frame.label === 0 && frame.type === frameType.goaway) return this.onGoaway(frame);
     if (!this.authenticated || frame.label !== 0) return this.handlers.onFrame(frame);
     this.options.onLinkFrame?.(frame.bytes.length);
     switch (frame.type) {
@@ -161,8 +189,6 @@ export class LinkDriver {
         return this.onPing(frame);
       case frameType.pong:
         return this.upkeep.onPong(pong.fromBytes(frameBody(frame)).id, this.options.clock.now());
-      case frameType.goaway:
-        return this.onGoaway(frame);
       default:
         return this.handlers.onFrame(frame);
     }
@@ -170,51 +196,35 @@ export class LinkDriver {
 
   private onPing(frame: Frame): void {
     const { id, nextWithinMs } = ping.fromBytes(frameBody(frame));
-    this.upkeep.onPromise(nextWithinMs, this.options.clock.now());
-    this.send(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
-    if (this.options.keepaliveMs === undefined) this.sendPing();
+    this.onPromise(nextWithinMs);
+    this.sendNow(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
+    if (!this.isMember) this.sendPing();
     this.armTick();
   }
 
   private onGoaway(frame: Frame): void {
-    this.reason = goawayError(frameBody(frame));
-    this.handlers.onEnding?.(this.reason);
+    this.end(goawayError(frameBody(frame), this.isMember ? 'server' : undefined));
     this.options.transport.end();
+  }
+
+  /** Nothing comes or goes any more but the last GOAWAY. */
+  private end(error: EntremiseError): void {
+    this.reason = error;
+    this.output.stop();
+    this.handlers.onEnding?.(error);
   }
 
   private sendPing(): void {
     const nextWithinMs = this.options.keepaliveMs ?? noPromiseMs;
-    this.send(frameType.ping, ping.toBytes({ id: this.upkeep.ping(this.options.clock.now()), nextWithinMs }));
+    this.sendNow(
+      frameType.ping,
+      ping.toBytes({ id: this.upkeep.ping(this.options.clock.now()), nextWithinMs }),
+    );
   }
 
-  private requestPump(): void {
-    if (this.pumpQueued || this.closed) return;
-    this.pumpQueued = true;
-    queueMicrotask(() => this.pump());
-  }
-
-  private pump(): void {
-    this.pumpQueued = false;
-    const { transport, clock } = this.options;
-    const before = this.writtenBytes;
-    while (
-      this.reason === undefined &&
-      !this.closed &&
-      transport.backlogBytes < this.rate.backlogLimitBytes
-    ) {
-      const frame = this.scheduler.take();
-      if (frame === undefined) break;
-      this.writtenBytes += frame.length;
-      transport.write(frame);
-    }
-    if (this.writtenBytes === before) return;
-    this.upkeep.onSent(clock.now());
+  private onWritten(): void {
+    this.upkeep.onSent(this.options.clock.now());
     this.armTick();
-  }
-
-  private onDrain(): void {
-    this.rate.onTaken(this.writtenBytes - this.options.transport.backlogBytes, this.options.clock.now());
-    this.pump();
   }
 
   /** One timer for the nearest deadline. A deadline that moved out is found out when the timer fires. */
@@ -228,15 +238,14 @@ export class LinkDriver {
 
   /** Before PROOF the server waits for its own deadline and no longer (P1.6). */
   private get isServersHandshake(): boolean {
-    return !this.authenticated && this.options.keepaliveMs === undefined;
+    return !this.authenticated && !this.isMember;
   }
 
   private tick(): void {
     this.tickAtMs = Number.POSITIVE_INFINITY;
     if (this.closed || this.reason !== undefined) return;
     const action = this.upkeep.tick(this.options.clock.now());
-    // A PING may not stand in a handshake.
-    if (action === 'ping' && this.authenticated) this.sendPing();
+    if (action === 'ping') this.sendPing();
     if (action === 'dead') return this.options.transport.destroy(new Error('the peer fell silent'));
     if (action === 'idle-timeout') return this.close('idle-timeout');
     this.armTick();
@@ -246,6 +255,7 @@ export class LinkDriver {
     if (this.closed) return;
     this.closed = true;
     this.cancelTick?.();
+    this.output.stop();
     this.handlers.onClosed(
       this.reason ?? new EntremiseError('link-lost', cause === undefined ? {} : { cause }),
     );

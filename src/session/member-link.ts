@@ -5,11 +5,12 @@ import {
   errorCodeOf,
   errorNumber,
 } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import type { Frame } from '../wire/frame.ts';
 import { type Attach, type Attached, attach, attached, detach, unrouted } from '../wire/messages/attach.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import { type Presence, presence, type Service, service } from '../wire/messages/report.ts';
-import { exporterLabel, frameNameOf, frameType } from '../wire/spec.ts';
+import { exporterLabel, frameNameOf, frameType, isLabelType, maxLabel } from '../wire/spec.ts';
 import { type Enrolment, MemberHandshake, type MemberIdentity, type Welcomed } from './handshake.ts';
 import { LinkDriver, type LinkOptions } from './link-driver.ts';
 import { LinkAssembler } from './spanning.ts';
@@ -41,13 +42,14 @@ export class MemberLink {
   /** The link's driver, for sending and for its round trip. */
   readonly driver: LinkDriver;
   private readonly handlers: MemberLinkHandlers;
+  private readonly log: Log;
   private readonly handshake: MemberHandshake;
   private readonly labels = new Map<number, LabelEndpoint>();
   private readonly assembler = new LinkAssembler();
   private welcomed = false;
   private nextOwnLabel = 1;
   private highestServerLabel = 0;
-  /** Frames for labels that are no more (P1.2). */
+  /** Frames for labels that are no more (P1.2), and messages that are of no use here. */
   droppedFrames = 0;
 
   constructor(
@@ -59,6 +61,7 @@ export class MemberLink {
   ) {
     const { transport } = options;
     this.handlers = handlers;
+    this.log = options.log;
     const binding = {
       serverPin: transport.serverPin,
       exporter: transport.exportKeyingMaterial(exporterLabel, 32),
@@ -66,6 +69,7 @@ export class MemberLink {
     this.handshake = new MemberHandshake(identity, linkNo, binding, enrolment);
     this.driver = new LinkDriver(options, {
       onFrame: frame => this.onFrame(frame),
+      onEnding: () => this.loseLabels(),
       onClosed: error => this.onClosed(error),
     });
   }
@@ -76,9 +80,18 @@ export class MemberLink {
     this.driver.scheduler.sendOnLink(this.handshake.start());
   }
 
-  /** A label of our own for an ATTACH (odd, never reused). `endpoint` gets its frames. */
+  /**
+   * A label of our own for an ATTACH (odd, never reused). `endpoint` gets its frames, and is told of its end unless
+   * {@link closeLabel} or {@link forgetLabel} makes it.
+   * @throws EntremiseError `limit` when all have been used; the link ends, and the next has all of them again (P1.2)
+   */
   openLabel(endpoint: LabelEndpoint): number {
     const label = this.nextOwnLabel;
+    if (label > maxLabel) {
+      const error = new EntremiseError('limit', { message: 'This link has used all its labels.' });
+      this.driver.close(error.code, error.message);
+      throw error;
+    }
     this.nextOwnLabel += 2;
     this.labels.set(label, endpoint);
     return label;
@@ -109,6 +122,7 @@ export class MemberLink {
   private onFrame(frame: Frame): void {
     if (!this.welcomed) return this.onHandshakeFrame(frame);
     if (frame.label === 0) return this.onLinkFrame(frame);
+    if (!isLabelType(frame.type)) throw unexpected(frame, 'on a label');
     const endpoint = this.labels.get(frame.label);
     if (endpoint !== undefined) return this.onLabelFrame(endpoint, frame);
     const known =
@@ -122,7 +136,7 @@ export class MemberLink {
     const outcome = this.handshake.receive(frame);
     if ('send' in outcome) return this.driver.scheduler.sendOnLink(outcome.send);
     this.welcomed = true;
-    this.driver.onAuthenticated();
+    this.driver.onAuthenticated(outcome.welcomed.nextWithinMs);
     this.handlers.onWelcome(outcome.welcomed);
   }
 
@@ -130,7 +144,9 @@ export class MemberLink {
     try {
       endpoint.receive(frame);
     } catch (thrown) {
-      const { code } = asEntremiseError(thrown);
+      const error = asEntremiseError(thrown);
+      const { code } = error;
+      this.log.warn({ code, err: error, label: frame.label }, 'label ended by an error');
       this.closeLabel(frame.label, code);
       endpoint.onGone(code);
     }
@@ -158,10 +174,13 @@ export class MemberLink {
         return this.handlers.onStatement(statement.fromBytes(body));
       case frameType.service:
         return this.handlers.onService(service.fromBytes(body));
+      case frameType.channel:
+      case frameType.portroute:
+        // Of no use to a member that has asked for none (P7).
+        this.droppedFrames++;
+        return;
       default:
-        throw new EntremiseError('unknown-type', {
-          message: `${frameNameOf(frame.type) ?? `Type ${frame.type}`} may not come from a server here.`,
-        });
+        throw unexpected(frame, 'from a server on label 0');
     }
   }
 
@@ -171,10 +190,19 @@ export class MemberLink {
     endpoint?.onGone(code);
   }
 
-  private onClosed(error: EntremiseError): void {
+  private loseLabels(): void {
     const endpoints = [...this.labels.values()];
     this.labels.clear();
     for (const endpoint of endpoints) endpoint.onGone('link-lost');
+  }
+
+  private onClosed(error: EntremiseError): void {
+    this.loseLabels();
     this.handlers.onClosed(error);
   }
+}
+
+function unexpected(frame: Frame, where: string): EntremiseError {
+  const name = frameNameOf(frame.type)?.toUpperCase() ?? `Type ${frame.type}`;
+  return new EntremiseError('unknown-type', { message: `${name} may not come ${where}.` });
 }

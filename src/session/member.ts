@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, EntremiseError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Transport } from '../transport/transport.ts';
+import { GoawayError } from './goaway.ts';
 import type { Enrolment, MemberIdentity, Welcomed } from './handshake.ts';
 import { MemberLink, type MemberLinkHandlers } from './member-link.ts';
 
@@ -36,7 +37,10 @@ export interface MemberOptions {
   readonly enrolment?: Enrolment;
 }
 
-/** Keeps one link to the server alive for as long as the member runs: at once after a loss, then with full jitter. */
+/**
+ * Keeps one link to the server alive for as long as the member runs: at once after a good link is lost, then with full
+ * jitter, and not before the server wants it (P1.10).
+ */
 export class Member {
   private readonly options: MemberOptions;
   private readonly handlers: MemberHandlers;
@@ -78,11 +82,13 @@ export class Member {
   }
 
   private async tryOnce(): Promise<void> {
+    let transport: Transport | undefined;
     try {
-      const transport = await this.options.connect();
+      transport = await this.options.connect();
       if (this.stopped) return transport.destroy();
       this.open(transport);
     } catch (thrown) {
+      transport?.destroy();
       this.failed(asEntremiseError(thrown));
     }
   }
@@ -117,7 +123,7 @@ export class Member {
     if (this.stopped)
       return this.handlers.onOffline(new EntremiseError('shutting-down', { cause: error }), 0);
     this.failures = upForMs >= goodLinkMs ? 0 : this.failures + 1;
-    const retryInMs = this.nextWaitMs();
+    const retryInMs = Math.max(this.nextWaitMs(), error instanceof GoawayError ? error.afterMs : 0);
     this.cancelRetry = this.options.clock.after(retryInMs, () => {
       this.cancelRetry = undefined;
       void this.tryOnce();

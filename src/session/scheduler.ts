@@ -6,14 +6,28 @@ import { DeficitRing } from './deficit-ring.ts';
  * pulled as late as possible, one at a time, so a new command overtakes any amount of waiting data.
  */
 
+/**
+ * How far a link's bytes have got. A buffer whose frame ended at or before `leftBytes` is referred to by nobody below; the
+ * peer's word that it has the bytes is not enough for that, since a peer may say so of bytes that still wait here.
+ */
+export interface LinkPosition {
+  /** Bytes of frames that were given to the transport. */
+  readonly writtenBytes: number;
+  /** Of these, how many have left this process. */
+  readonly leftBytes: number;
+}
+
+/** Of a link of which nothing is known: nothing ever counts as left. */
+const unknownPosition: LinkPosition = { writtenBytes: 0, leftBytes: -1 };
+
 /** A label as the scheduler sees it. Each method gives one complete frame or undefined when it has none that may go. */
 export interface LabelSource {
   /** RESUME, WINDOW, CREDIT. */
   takeUrgent(): Buffer | undefined;
   /** Stream 0. */
   takeControl(): Buffer | undefined;
-  /** DATA, FIN, RESET and DATAGRAM, fairly among the label's streams. */
-  takeData(): Buffer | undefined;
+  /** DATA, FIN, RESET and DATAGRAM, fairly among the label's streams. `position`: of the link, now and later. */
+  takeData(position: LinkPosition): Buffer | undefined;
 }
 
 /** See the head of this file. */
@@ -24,10 +38,12 @@ export class Scheduler {
   private readonly control = new Set<LabelSource>();
   private readonly data = new DeficitRing<LabelSource>();
   private readonly requestPump: () => void;
+  private readonly position: LinkPosition;
 
   /** `requestPump` is called when there may be something to pull. */
-  constructor(requestPump: () => void) {
+  constructor(requestPump: () => void, position = unknownPosition) {
     this.requestPump = requestPump;
+    this.position = position;
   }
 
   /** Queues a frame of label 0. */
@@ -69,7 +85,7 @@ export class Scheduler {
       this.takeLinkFrame() ??
       firstOf(this.urgent, source => source.takeUrgent()) ??
       firstOf(this.control, source => source.takeControl()) ??
-      this.data.take(source => source.takeData())
+      this.data.take(source => source.takeData(this.position))
     );
   }
 }

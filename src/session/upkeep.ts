@@ -26,6 +26,8 @@ export class Upkeep {
   private suspectPinged = false;
   private nextId = 1;
   private smoothedMs: number | undefined;
+  /** While true no PING is asked for: it may not stand in a handshake (P6.1). */
+  pingsHeld = false;
 
   /** `keepaliveMs`: this side pings after that long without sending (members); undefined: it does not (the server). */
   constructor(keepaliveMs: number | undefined, nowMs: number) {
@@ -82,6 +84,7 @@ export class Upkeep {
   }
 
   private get pingAtMs(): number {
+    if (this.pingsHeld) return Number.POSITIVE_INFINITY;
     const idle =
       this.keepaliveMs === undefined ? Number.POSITIVE_INFINITY : this.lastSentMs + this.keepaliveMs;
     if (this.silentSinceMs === undefined || this.suspectPinged) return idle;

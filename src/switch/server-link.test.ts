@@ -180,9 +180,8 @@ test('a UDP channel that is asked for is refused, and the link goes on', async t
   const lab = new Lab();
   const member = await lab.member({ role: 'mediator' });
   member.sendRaw(frameType.channel, 0, 0, channel.toBytes({ step: 'offer', nonce: Buffer.alloc(32) }));
-  await until(() => member.closed !== undefined, 'the lab member knows no CHANNEL');
-  t.is(member.closed?.code, 'unknown-type');
-  t.is(errorNumber('unsupported'), 11);
+  await until(() => member.link.droppedFrames === 1, 'the refusal is there');
+  t.true(member.link.driver.live);
 });
 
 test('P8.1: a busy link keeps its promise without a PING, a silent one is dropped', async t => {

@@ -1,0 +1,99 @@
+import type { Clock } from '../base/clock.ts';
+import type { Transport } from '../transport/transport.ts';
+import { LinkPacer } from './link-pacer.ts';
+import { RateMeter } from './rate-meter.ts';
+import { type LinkPosition, Scheduler } from './scheduler.ts';
+import { linkFrames } from './spanning.ts';
+
+/** What an output needs. */
+export interface LinkOutputOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** True for members: label 0 goes at the pace of P1.6. */
+  readonly paced: boolean;
+  /** Something has been written. */
+  onWritten(): void;
+}
+
+/** What leaves on a link: frames go from the scheduler to the transport while little waits there (P2.1). */
+export class LinkOutput implements LinkPosition {
+  /** The order in which frames leave. */
+  readonly scheduler: Scheduler;
+  private readonly options: LinkOutputOptions;
+  private readonly rate = new RateMeter();
+  private readonly pacer: LinkPacer | undefined;
+  private written = 0;
+  private pumpQueued = false;
+  private stopped = false;
+
+  constructor(options: LinkOutputOptions) {
+    this.options = options;
+    this.scheduler = new Scheduler(() => this.requestPump(), this);
+    if (options.paced) this.pacer = new LinkPacer(options.clock, frame => this.scheduler.sendOnLink(frame));
+  }
+
+  /** Of {@link LinkPosition}. */
+  get writtenBytes(): number {
+    return this.written;
+  }
+
+  /** Of {@link LinkPosition}. */
+  get leftBytes(): number {
+    return this.written - this.options.transport.backlogBytes;
+  }
+
+  /** Bytes of label 0 that wait. */
+  get linkBytes(): number {
+    return this.scheduler.linkBytes + (this.pacer?.waitingBytes ?? 0);
+  }
+
+  /**
+   * Queues a message of label 0.
+   * @throws EntremiseError `frame-too-large` when the message is longer than its type allows
+   */
+  send(type: number, body: Uint8Array): void {
+    for (const frame of linkFrames(type, body)) {
+      if (this.pacer === undefined) this.scheduler.sendOnLink(frame);
+      else this.pacer.send(frame);
+    }
+  }
+
+  /** As {@link send}, for what may not wait for its pace: by PING and PONG the link is judged. */
+  sendNow(type: number, body: Uint8Array): void {
+    for (const frame of linkFrames(type, body)) {
+      this.pacer?.spend(frame.length);
+      this.scheduler.sendOnLink(frame);
+    }
+  }
+
+  /** The transport's backlog has fallen. */
+  onDrain(): void {
+    this.rate.onTaken(this.leftBytes, this.options.clock.now());
+    this.pump();
+  }
+
+  /** Nothing leaves any more. */
+  stop(): void {
+    this.stopped = true;
+    this.pacer?.stop();
+  }
+
+  private requestPump(): void {
+    if (this.pumpQueued || this.stopped) return;
+    this.pumpQueued = true;
+    queueMicrotask(() => this.pump());
+  }
+
+  private pump(): void {
+    this.pumpQueued = false;
+    const { transport, onWritten } = this.options;
+    const before = this.written;
+    while (!this.stopped && transport.backlogBytes < this.rate.backlogLimitBytes) {
+      const frame = this.scheduler.take();
+      if (frame === undefined) break;
+      this.written += frame.length;
+      transport.write(frame);
+    }
+    if (this.written > before) onWritten();
+  }
+}
