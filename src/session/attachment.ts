@@ -1,12 +1,13 @@
-import { asEntremiseError, EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { type Frame, frameBody } from '../wire/frame.ts';
 import { type Datagram, decodeWindow } from '../wire/messages/binary.ts';
-import { type Command, command, commandIdOf, type Result, result } from '../wire/messages/command.ts';
+import { type Command, command, type Result, result } from '../wire/messages/command.ts';
 import { event, type PortEvent } from '../wire/messages/event.ts';
-import { frameNameOf, frameType } from '../wire/spec.ts';
+import { frameFlag, frameNameOf, frameType } from '../wire/spec.ts';
 import { type ControlKeys, ControlStream, type Incoming } from './control-stream.ts';
 import { DatagramAssembler } from './datagram-queue.ts';
 import { LabelOutlet, type OutletBinding } from './label-outlet.ts';
+import { readCommand } from './read-command.ts';
 import { windowDelayMs } from './receive-half.ts';
 import { type ExchangeBinding, ResumeExchange } from './resume-exchange.ts';
 import type { Stream } from './stream.ts';
@@ -56,10 +57,10 @@ export class Attachment {
   private readonly side: Side;
   private readonly handlers: AttachmentHandlers;
   private readonly resources: AttachmentResources;
-  private readonly control = new ControlStream();
-  private readonly outlet = new LabelOutlet(this.control);
+  private readonly control: ControlStream;
+  private readonly outlet: LabelOutlet;
   private readonly streams: StreamTable;
-  private readonly assembler = new DatagramAssembler();
+  private assembler = new DatagramAssembler();
   private binding: Binding | undefined;
   private exchange: ResumeExchange | undefined;
   private tickAtMs: number | undefined;
@@ -68,6 +69,8 @@ export class Attachment {
     this.side = side;
     this.resources = resources;
     this.handlers = handlers;
+    this.control = new ControlStream(side);
+    this.outlet = new LabelOutlet(this.control);
     this.streams = new StreamTable(side, resources, {
       outlet: this.outlet,
       isBound: () => this.binding !== undefined,
@@ -86,13 +89,13 @@ export class Attachment {
   }
 
   private queueResume(exchange: ResumeExchange): void {
-    const { receivedSeq, limitSeq } = this.control;
+    const { received, limit } = this.control.takeWindow();
     exchange.queueOwn({
       streams: [],
-      control: receivedSeq,
+      control: received,
       mark: this.streams.peerMark,
       resets: [],
-      controlLimit: limitSeq,
+      controlLimit: limit,
     });
   }
 
@@ -100,6 +103,8 @@ export class Attachment {
   unbind(code: ErrorCode): void {
     this.binding = undefined;
     this.exchange = undefined;
+    this.assembler = new DatagramAssembler();
+    this.tickAtMs = undefined;
     this.outlet.unbind();
     this.streams.endAll(code);
   }
@@ -139,17 +144,21 @@ export class Attachment {
   }
 
   private onResume(frame: Frame): void {
-    if (this.exchange === undefined || !this.exchange.receive(frame)) return;
+    const peer = this.exchange?.receive(frame);
+    if (this.exchange === undefined || peer === undefined) return;
+    const roomAgain = this.control.onWindow({ received: peer.control, limit: peer.controlLimit });
     if (this.side === 'mediator') this.queueResume(this.exchange);
     this.outlet.wake();
     this.handlers.onOpen();
+    if (roomAgain) this.handlers.onControlRoom();
   }
 
   private onControl(frame: Frame): void {
     const forMediator = frame.type === frameType.command;
-    if (forMediator !== (this.side === 'mediator') || frame.stream !== 0) {
+    const isWhole = (frame.flags & frameFlag.more) === 0;
+    if (forMediator !== (this.side === 'mediator') || frame.stream !== 0 || !isWhole) {
       throw new EntremiseError('protocol-error', {
-        message: `${frameNameOf(frame.type)} came the wrong way.`,
+        message: `${frameNameOf(frame.type)?.toUpperCase()} may not come here, or not so.`,
       });
     }
     const incoming = this.control.receive(frame);
@@ -169,18 +178,12 @@ export class Attachment {
     }
   }
 
-  /** A command of a newer version, or a malformed one, is answered and not run: it does not end the label (P1.5). */
-  private deliverCommand(incoming: Incoming): void {
-    let value: Command;
-    try {
-      value = command.fromBytes(incoming.body);
-    } catch (thrown) {
-      const id = commandIdOf(incoming.body);
-      if (id === undefined) throw thrown;
-      const { code, message } = asEntremiseError(thrown);
-      return this.sendResult({ id, code: errorNumber(code), by: 'mediator', message });
-    }
-    this.handlers.onCommand(value, incoming.seq, incoming.denied);
+  private deliverCommand({ body, seq, denied }: Incoming): void {
+    const read = readCommand(body);
+    if ('command' in read) return this.handlers.onCommand(read.command, seq, denied);
+    const { answer, code, stream = 0 } = read;
+    this.sendResult(answer);
+    if (stream > this.streams.peerMark) this.streams.refuse(stream, code);
   }
 
   private onControlWindow(frame: Frame): void {

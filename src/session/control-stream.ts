@@ -1,7 +1,7 @@
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import type { Window } from '../wire/messages/binary.ts';
-import { frameFlag, headerBytes, macBytes, maxBodyBytes } from '../wire/spec.ts';
+import { frameFlag, frameType, headerBytes, macBytes, maxBodyBytes } from '../wire/spec.ts';
 import { controlMac, controlMacMatches } from './transcript.ts';
 
 /**
@@ -19,6 +19,9 @@ const windowMessages = 256;
 
 /** Bytes that may be unacknowledged (P3.7). */
 const windowBytes = 256 * 1024;
+
+/** Who this end is: only a mediator owes an answer to every message that it takes. */
+type Side = 'terminal' | 'mediator';
 
 interface Outgoing {
   readonly seq: number;
@@ -43,16 +46,25 @@ export interface ControlKeys {
 
 /** Stream 0; see the head of this file. */
 export class ControlStream {
+  private readonly side: Side;
   private keys: ControlKeys | undefined;
   private readonly kept: Outgoing[] = [];
   private keptBytes = 0;
   private nextToSend = 0;
+  private underWayBytes = 0;
   private lastSeq = 0;
   private sentSeq = 0;
   private peerReceived = 0;
+  /** RESUME gives the first limit; until it has come this one (P3.7). */
   private peerLimit = windowMessages;
   private received = 0;
   private told = 0;
+  private untoldBytes = 0;
+  private toldLimit = windowMessages;
+
+  constructor(side: Side) {
+    this.side = side;
+  }
 
   /** The keys of the attempt from now on. */
   setKeys(keys: ControlKeys): void {
@@ -64,14 +76,22 @@ export class ControlStream {
     return this.received;
   }
 
-  /** The peer may send up to this seq. */
+  /**
+   * The peer may send up to this seq; never goes back. A terminal that acknowledges nothing gets no more COMMANDs through
+   * than there is room for their RESULTs, or they would pile up here.
+   */
   get limitSeq(): number {
-    return this.received + windowMessages;
+    const owed = this.side === 'terminal' ? 0 : this.full ? windowMessages : this.unacknowledged;
+    return Math.max(this.toldLimit, this.received + windowMessages - owed);
+  }
+
+  private get unacknowledged(): number {
+    return this.lastSeq - this.peerReceived;
   }
 
   /** True while nothing more should be made: the peer has not acknowledged what it may hold (P3.7). */
   get full(): boolean {
-    return this.lastSeq - this.peerReceived >= windowMessages || this.keptBytes >= windowBytes;
+    return this.unacknowledged >= windowMessages || this.keptBytes >= windowBytes;
   }
 
   /**
@@ -86,10 +106,10 @@ export class ControlStream {
     return this.lastSeq;
   }
 
-  /** True when a message can go. */
-  get ready(): boolean {
-    const next = this.kept[this.nextToSend];
-    return next !== undefined && next.seq <= this.peerLimit;
+  /** Whether the peer lets `next` come now, and what is under way leaves room for it (P3.7). */
+  private mayGo(next: Outgoing): boolean {
+    const fits = this.underWayBytes === 0 || this.underWayBytes + next.body.length <= windowBytes;
+    return fits && next.seq <= this.peerLimit;
   }
 
   /** Bytes of the frame that {@link take} would give, 0 when there is none. */
@@ -101,8 +121,9 @@ export class ControlStream {
   /** The next message as a frame, or undefined. */
   take(label: number): Buffer | undefined {
     const next = this.kept[this.nextToSend];
-    if (next === undefined || !this.ready) return undefined;
+    if (next === undefined || !this.mayGo(next)) return undefined;
     this.nextToSend++;
+    this.underWayBytes += next.body.length;
     this.sentSeq = Math.max(this.sentSeq, next.seq);
     return encodeFrame({ type: next.type, flags: 0, label, stream: 0 }, sealed(this.sendKey(), next));
   }
@@ -120,19 +141,22 @@ export class ControlStream {
 
   /**
    * A message has come. Undefined when it was there before.
-   * @throws EntremiseError `protocol-error` for a gap or a wrong MAC
+   * @throws EntremiseError `protocol-error` for a gap, a wrong MAC, or more than the peer was allowed
    */
   receive(frame: Frame): Incoming | undefined {
     const { body, seq, denied } = this.open(frame);
     if (seq <= this.received) return undefined;
     if (seq !== this.received + 1)
       throw new EntremiseError('protocol-error', { message: 'A gap in stream 0.' });
+    if (seq > this.toldLimit)
+      throw new EntremiseError('protocol-error', { message: 'A message beyond the limit of stream 0.' });
     this.received = seq;
+    this.untoldBytes += body.length;
     return { type: frame.type, seq, body, denied };
   }
 
   private open(frame: Frame): { body: Buffer; seq: number; denied: ErrorCode | undefined } {
-    const isDenied = (frame.flags & frameFlag.denied) !== 0;
+    const isDenied = frame.type === frameType.command && (frame.flags & frameFlag.denied) !== 0;
     const whole = frameBody(frame);
     const macEnd = whole.length - (isDenied ? 1 : 0);
     if (this.keys === undefined || macEnd < seqBytes + macBytes) throw new EntremiseError('protocol-error');
@@ -145,9 +169,10 @@ export class ControlStream {
     return { body: covered.subarray(seqBytes), seq: covered.readUInt32BE(0), denied };
   }
 
-  /** True when half of what the peer may send has come since it was last told. */
+  /** True when half of what the peer may send has come since it was last told, or may be sent anew. */
   get windowDue(): boolean {
-    return this.received - this.told >= windowMessages / 2;
+    if (this.received - this.told >= windowMessages / 2 || this.untoldBytes >= windowBytes / 2) return true;
+    return this.limitSeq - this.toldLimit >= windowMessages / 2;
   }
 
   /** True when something has come since the peer was last told. */
@@ -155,18 +180,24 @@ export class ControlStream {
     return this.received > this.told;
   }
 
-  /** The WINDOW of stream 0 to send now. */
+  /** The WINDOW of stream 0 to send now; what it says may as well go in RESUME. */
   takeWindow(): Window {
     this.told = this.received;
-    return { received: this.received, limit: this.limitSeq, yields: 0 };
+    this.untoldBytes = 0;
+    this.toldLimit = this.limitSeq;
+    return { received: this.received, limit: this.toldLimit, yields: 0 };
   }
 
   /**
-   * The peer's WINDOW of stream 0. Returns true when {@link full} has ended.
+   * The peer's WINDOW of stream 0, or the same in its RESUME. Returns true when {@link full} has ended.
    * @throws EntremiseError `protocol-error` when it acknowledges what was not sent
    */
-  onWindow(window: Window): boolean {
-    if (window.received > this.sentSeq) throw new EntremiseError('protocol-error');
+  onWindow(window: Pick<Window, 'received' | 'limit'>): boolean {
+    if (window.received > this.sentSeq) {
+      throw new EntremiseError('protocol-error', {
+        message: 'WINDOW acknowledges messages that were never sent.',
+      });
+    }
     const wasFull = this.full;
     this.peerLimit = Math.max(this.peerLimit, window.limit);
     this.peerReceived = Math.max(this.peerReceived, window.received);
@@ -175,7 +206,9 @@ export class ControlStream {
   }
 
   private dropFirst(): void {
-    this.keptBytes -= this.kept.shift()?.body.length ?? 0;
+    const bytes = this.kept.shift()?.body.length ?? 0;
+    this.keptBytes -= bytes;
+    this.underWayBytes -= bytes;
     this.nextToSend--;
   }
 }

@@ -12,7 +12,7 @@ import { DatagramQueue } from './datagram-queue.ts';
 import { DeficitRing } from './deficit-ring.ts';
 import type { HopCredit } from './hop-credit.ts';
 import type { ResumeExchange } from './resume-exchange.ts';
-import type { LabelSource } from './scheduler.ts';
+import type { LabelSource, LinkPosition } from './scheduler.ts';
 import type { Stream } from './stream.ts';
 
 /**
@@ -59,6 +59,8 @@ export class LabelOutlet implements LabelSource {
   unbind(): void {
     this.bound = undefined;
     this.echoes.length = 0;
+    this.ring.remove(this.datagrams);
+    this.datagrams.clear();
   }
 
   /** Something of the attachment may be ready. */
@@ -135,9 +137,11 @@ export class LabelOutlet implements LabelSource {
   }
 
   takeUrgent(): Buffer | undefined {
-    const opening = this.counted(this.bound?.exchange.takeOwn());
-    if (opening !== undefined || this.bound?.exchange.complete !== true) return opening;
-    if (this.bound.binding.credit.room < windowRoomBytes) return undefined;
+    if (this.bound === undefined) return undefined;
+    const { exchange, binding } = this.bound;
+    if (binding.credit.room < Math.max(exchange.nextOwnBytes, windowRoomBytes)) return undefined;
+    const opening = this.counted(exchange.takeOwn());
+    if (opening !== undefined || !exchange.complete) return opening;
     return this.counted(this.takeControlWindow() ?? this.takeStreamWindow());
   }
 
@@ -180,20 +184,24 @@ export class LabelOutlet implements LabelSource {
     this.wake();
   }
 
-  takeData(): Buffer | undefined {
+  takeData(position: LinkPosition): Buffer | undefined {
     if (this.bound?.exchange.complete !== true) return undefined;
     const { binding } = this.bound;
-    return this.echoes.shift() ?? this.ring.take(item => this.takeFrom(item, binding));
+    return this.echoes.shift() ?? this.ring.take(item => this.takeFrom(item, binding, position));
   }
 
   /** DATAGRAM and RESET are not counted (P2.3). */
-  private takeFrom(item: Stream | DatagramQueue, binding: OutletBinding): Buffer | undefined {
+  private takeFrom(
+    item: Stream | DatagramQueue,
+    binding: OutletBinding,
+    position: LinkPosition,
+  ): Buffer | undefined {
     if (item instanceof DatagramQueue) return item.take();
     if (!this.control.wasSent(item.creatingSeq)) {
       this.uncreated.add(item);
       return undefined;
     }
-    const frame = item.take(binding.label, binding.credit.dataRoom);
+    const frame = item.take(binding.label, binding.credit.dataRoom, position);
     if (frame === undefined && item.ready(Number.MAX_SAFE_INTEGER)) this.creditBlocked.add(item);
     return frame?.readUInt8(0) === frameType.reset ? frame : this.counted(frame);
   }

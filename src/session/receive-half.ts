@@ -71,7 +71,7 @@ export class ReceiveHalf {
     if (offset > this.received) throw new EntremiseError('protocol-error', { message: 'DATA leaves a gap.' });
     if (now) this.askedNow = true;
     const end = offset + bytes.length;
-    if (end <= this.received) return bytes.subarray(0, 0);
+    if (end <= this.receivedBytes) return bytes.subarray(0, 0);
     if (this.finAt !== undefined) throw new EntremiseError('protocol-error', { message: 'DATA after FIN.' });
     if (end > this.limit) throw new EntremiseError('stream-limit', { message: 'DATA beyond the window.' });
     const fresh = bytes.subarray(this.received - offset);

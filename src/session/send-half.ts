@@ -4,6 +4,7 @@ import { encodeFin, encodeReset, type Window, writeOffset } from '../wire/messag
 import { dataOffsetBytes, frameFlag, frameType, headerBytes } from '../wire/spec.ts';
 import type { Budget } from './budget.ts';
 import { finDataRoom } from './hop-credit.ts';
+import type { LinkPosition } from './scheduler.ts';
 import { type SlabPool, slabCapacity, slabHeadroom } from './slab.ts';
 
 /**
@@ -21,8 +22,8 @@ interface Chunk {
   readonly slab: Buffer;
   readonly offset: number;
   readonly length: number;
-  /** Written twice, so an older write may still refer to it: not for the pool. */
-  resent: boolean;
+  /** Where it was written: until that link has sent `endBytes`, its transport refers to the slab. */
+  written: { readonly link: LinkPosition; readonly endBytes: number } | undefined;
 }
 
 /** How far the end of the stream has got. */
@@ -84,7 +85,7 @@ export class SendHalf {
   /** Takes a slab whose `length` bytes stand behind its headroom. The caller must not touch it again. */
   add(slab: Buffer, length: number): void {
     if (this.ending.is !== 'open' || length === 0) return;
-    this.chunks.push({ slab: this.pool.fit(slab, length), offset: this.end, length, resent: false });
+    this.chunks.push({ slab: this.pool.fit(slab, length), offset: this.end, length, written: undefined });
     this.end += length;
   }
 
@@ -119,7 +120,7 @@ export class SendHalf {
 
   /** Forgets everything without a word to the peer. */
   dropAll(): void {
-    for (const chunk of this.chunks) chunk.resent = true;
+    for (const chunk of this.chunks) this.recycle(chunk);
     this.chunks.length = 0;
     this.nextChunk = 0;
   }
@@ -130,7 +131,7 @@ export class SendHalf {
     this.share = 0;
   }
 
-  /** What of this half waits to go, given that DATA may not exceed `dataRoom` bytes of frame. */
+  /** True when a frame can go, given that DATA may not exceed `dataRoom` bytes of frame. */
   ready(dataRoom: number): boolean {
     switch (this.ending.is) {
       case 'aborting':
@@ -144,21 +145,28 @@ export class SendHalf {
         if (chunk === undefined) {
           return this.ending.is === 'failing' || (this.ending.is === 'finishing' && dataRoom >= finDataRoom);
         }
-        return this.fits(chunk) && slabHeadroom + chunk.length <= dataRoom;
+        const bytes = this.sendableOf(chunk);
+        return bytes > 0 && slabHeadroom + bytes <= dataRoom;
       }
     }
   }
 
-  private fits(chunk: Chunk): boolean {
-    return chunk.offset < this.limit;
+  /** How many bytes of the next chunk window and share allow (P3.2). */
+  private sendableOf(chunk: Chunk): number {
+    const end = Math.min(chunk.offset + chunk.length, this.limit, this.received + this.share);
+    return end - chunk.offset;
   }
 
-  /** The next frame, complete, or undefined when {@link ready} is false. */
-  take(header: Omit<FrameHeader, 'type' | 'flags'>, dataRoom: number): Buffer | undefined {
+  /** The next frame, complete, to be written to `link` at once; or undefined when {@link ready} is false. */
+  take(
+    header: Omit<FrameHeader, 'type' | 'flags'>,
+    dataRoom: number,
+    link: LinkPosition,
+  ): Buffer | undefined {
     if (!this.ready(dataRoom)) return undefined;
     if (this.ending.is === 'aborting') return this.takeReset(header, this.ending.reason);
     const chunk = this.chunks[this.nextChunk];
-    if (chunk !== undefined) return this.takeData(header, chunk);
+    if (chunk !== undefined) return this.takeData(header, this.sendablePart(chunk), link);
     return this.ending.is === 'failing' ? this.takeReset(header, this.ending.reason) : this.takeFin(header);
   }
 
@@ -173,35 +181,45 @@ export class SendHalf {
     return frameOf({ ...header, type: frameType.fin, flags: 0 }, encodeFin(this.end));
   }
 
-  private takeData(header: Omit<FrameHeader, 'type' | 'flags'>, chunk: Chunk): Buffer {
-    const part = this.partWithinLimit(chunk);
-    this.sent = Math.max(this.sent, part.offset + part.length);
-    const blocked = this.sent === this.end && this.roomBytes === 0;
-    const flags = blocked && !this.askedNow ? frameFlag.now : 0;
-    if (flags !== 0) this.askedNow = true;
-    writeHeader(part.slab, { ...header, type: frameType.data, flags }, dataOffsetBytes + part.length);
-    writeOffset(part.slab, part.offset, headerBytes);
-    return part.slab.subarray(0, slabHeadroom + part.length);
-  }
-
-  /** The chunk itself, or when the window ends inside it, its first part in a slab of its own; moves `nextChunk` behind what is taken. */
-  private partWithinLimit(chunk: Chunk): Chunk {
-    const allowed = this.limit - chunk.offset;
-    if (allowed < chunk.length) this.split(chunk, allowed);
-    const part = this.chunks[this.nextChunk] as Chunk;
+  private takeData(header: Omit<FrameHeader, 'type' | 'flags'>, chunk: Chunk, link: LinkPosition): Buffer {
+    const { slab, offset, length } = chunk;
+    const frame = slab.subarray(0, slabHeadroom + length);
+    chunk.written = { link, endBytes: link.writtenBytes + frame.length };
     this.nextChunk++;
-    return part;
+    this.sent = Math.max(this.sent, offset + length);
+    const flags = this.blockedOnReceived && !this.askedNow ? frameFlag.now : 0;
+    if (flags !== 0) this.askedNow = true;
+    writeHeader(slab, { ...header, type: frameType.data, flags }, dataOffsetBytes + length);
+    writeOffset(slab, offset, headerBytes);
+    return frame;
   }
 
-  private split(chunk: Chunk, at: number): void {
+  /** Nothing more can go, or be taken from the application, before the peer says what it has (P3.1). */
+  private get blockedOnReceived(): boolean {
+    if (this.chunks[this.nextChunk] !== undefined) return this.sent >= this.received + this.share;
+    return this.ending.is === 'open' && this.roomBytes === 0;
+  }
+
+  /** The chunk itself, or when window or share end inside it, its first part in a slab of its own. */
+  private sendablePart(chunk: Chunk): Chunk {
+    const sendable = this.sendableOf(chunk);
+    if (sendable === chunk.length) return chunk;
     const bytes = chunk.slab.subarray(slabHeadroom, slabHeadroom + chunk.length);
     const piece = (from: number, to: number): Chunk => ({
       slab: this.pool.copyOf(bytes.subarray(from, to)),
       offset: chunk.offset + from,
       length: to - from,
-      resent: chunk.resent,
+      written: undefined,
     });
-    this.chunks.splice(this.nextChunk, 1, piece(0, at), piece(at, chunk.length));
+    const first = piece(0, sendable);
+    this.chunks.splice(this.nextChunk, 1, first, piece(sendable, chunk.length));
+    this.recycle(chunk);
+    return first;
+  }
+
+  /** Gives a slab back, unless the transport still refers to it: the peer's word that it has the bytes proves nothing. */
+  private recycle({ slab, written }: Chunk): void {
+    if (written === undefined || written.endBytes <= written.link.leftBytes) this.pool.give(slab);
   }
 
   /** The peer allows bytes up to `limit`. */
@@ -214,7 +232,7 @@ export class SendHalf {
    * @throws EntremiseError `protocol-error` when the peer claims bytes that were not sent
    */
   onWindow(window: Window): void {
-    const finOffset = this.ending.is === 'finSent' ? 1 : 0;
+    const finOffset = this.ending.is === 'finSent' || this.finished ? 1 : 0;
     if (window.received > this.sent + finOffset) {
       throw new EntremiseError('protocol-error', {
         message: 'WINDOW acknowledges bytes that were never sent.',
@@ -238,7 +256,7 @@ export class SendHalf {
     let count = 0;
     for (const chunk of this.chunks) {
       if (chunk.offset + chunk.length > this.received) break;
-      if (!chunk.resent) this.pool.give(chunk.slab);
+      this.recycle(chunk);
       count++;
     }
     this.chunks.splice(0, count);

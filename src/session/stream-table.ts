@@ -20,6 +20,9 @@ export interface AttachmentResources {
   now(): number;
 }
 
+/** Streams that may live, and RESETs that may wait for their ECHO: as many as RESUME can list (P4.4). */
+const maxStreams = 4096;
+
 /** A new stream and the first window to announce for it. */
 export interface NewStream {
   readonly stream: Stream;
@@ -67,7 +70,7 @@ export class StreamTable implements StreamSurroundings {
     return this.mark;
   }
 
-  /** A stream of this end. Undefined when the budgets have no floor left (P3.3). */
+  /** A stream of this end. Undefined when there are too many, or the budgets have no floor left (P3.3). */
   create(peerLimit: number): NewStream | undefined {
     const made = this.make(this.nextId, peerLimit);
     if (made !== undefined) this.nextId += 2;
@@ -76,8 +79,9 @@ export class StreamTable implements StreamSurroundings {
 
   /**
    * A stream that the peer has created. `announced`: the first window that the peer already has for it (LISTEN, P3.4).
-   * Undefined when the budgets have no floor left.
-   * @throws EntremiseError `protocol-error` when the id does not rise or has the wrong parity (P1.3)
+   * Undefined when there are too many, or the budgets have no floor left.
+   * @throws EntremiseError `protocol-error` when the id does not rise or has the wrong parity (P1.3), `limit` when the peer
+   * does not answer RESETs
    */
   accept(id: number, peerLimit: number, announced?: number): NewStream | undefined {
     this.raiseMark(id);
@@ -94,7 +98,11 @@ export class StreamTable implements StreamSurroundings {
     new Stream(id, nothing, new ReceiveHalf(receiveBudget, 0), this).abort(code);
   }
 
+  /** RESETs that are never answered do not pile up: a peer that only makes streams and keeps silent loses the label. */
   private raiseMark(id: number): void {
+    if (this.resetting.size >= maxStreams) {
+      throw new EntremiseError('limit', { message: 'Too many RESETs have not been answered by an ECHO.' });
+    }
     const peersParity = (id % 2 === 1) === (this.side === 'mediator');
     if (!peersParity || id <= this.mark) {
       throw new EntremiseError('protocol-error', {
@@ -105,6 +113,7 @@ export class StreamTable implements StreamSurroundings {
   }
 
   private make(id: number, peerLimit: number, announced?: number): NewStream | undefined {
+    if (this.streams.size >= maxStreams) return undefined;
     const { receiveBudget, replayBudget, pool } = this.resources;
     const window = receiveBudget.reserveInitial();
     const share = replayBudget.reserveInitial();
@@ -131,10 +140,10 @@ export class StreamTable implements StreamSurroundings {
    */
   receive(frame: Frame): void {
     const isReset = frame.type === frameType.reset;
-    if (isReset && (frame.flags & frameFlag.echo) !== 0) return this.onEcho(frame.stream);
     if (!this.isKnown(frame.stream)) {
       throw new EntremiseError('protocol-error', { message: `Stream ${frame.stream} does not exist yet.` });
     }
+    if (isReset && (frame.flags & frameFlag.echo) !== 0) return this.onEcho(frame.stream);
     if (isReset) this.surroundings.outlet.sendEcho(frame);
     const stream = this.streams.get(frame.stream);
     if (stream !== undefined) return stream.receive(frame);

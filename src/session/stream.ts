@@ -4,6 +4,7 @@ import { frameBody } from '../wire/frame.ts';
 import { decodeData, decodeFin, decodeReset, decodeWindow, type Window } from '../wire/messages/binary.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import type { ReceiveHalf } from './receive-half.ts';
+import type { LinkPosition } from './scheduler.ts';
 import type { SendHalf } from './send-half.ts';
 
 /** What the owner of a stream is told. Called in the order in which things stand in the stream. */
@@ -158,9 +159,9 @@ export class Stream {
     return this.sending.ready(dataRoom);
   }
 
-  /** The next DATA, FIN or RESET frame. */
-  take(label: number, dataRoom: number): Buffer | undefined {
-    const frame = this.sending.take({ label, stream: this.id }, dataRoom);
+  /** The next DATA, FIN or RESET frame, to be written to `link` at once. */
+  take(label: number, dataRoom: number, link: LinkPosition): Buffer | undefined {
+    const frame = this.sending.take({ label, stream: this.id }, dataRoom, link);
     if (this.sending.reset && !this.over) this.leave();
     return frame;
   }

@@ -129,6 +129,17 @@ export function commandIdOf(body: Uint8Array): number | undefined {
   return typeof value === 'number' && value <= 0xffff_ffff ? value : undefined;
 }
 
+/**
+ * The stream that a COMMAND body makes when it is a CONNECT, whatever else stands in it; else undefined.
+ * @throws EntremiseError `bad-request` when the body is no CBOR of the profile
+ */
+export function connectStreamOf(body: Uint8Array): number | undefined {
+  const map = decodeCbor(body);
+  if (!(map instanceof Map) || map.get(1) !== verbNumbers.connect) return undefined;
+  const value = map.get(11);
+  return typeof value === 'number' && value <= 0xffff_ffff ? value : undefined;
+}
+
 /** The command with that verb. */
 export type CommandOf<V extends Verb> = Extract<Command, { readonly verb: V }>;
 
