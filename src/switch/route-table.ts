@@ -5,7 +5,6 @@ import { Budget } from '../session/budget.ts';
 import type { Frame } from '../wire/frame.ts';
 import { passCommand } from './command-door.ts';
 import type { RouteSide } from './frame-class.ts';
-import { at } from './long-timer.ts';
 import type { Audit } from './permit.ts';
 import type { Route, RouteHost } from './route.ts';
 
@@ -50,9 +49,9 @@ export class RouteTable implements RouteHost {
   /** A route carries frames from now on, until its grant's time has come (P6.3). */
   add(route: Route): void {
     this.routes.add(route);
-    route.setDeadline(
-      at(this.options.clock, route.permit.deadlineMs, () => this.end(route, 'grant-expired')),
-    );
+    const { clock } = this.options;
+    const leftMs = route.permit.deadlineMs - clock.now();
+    route.setDeadline(clock.after(leftMs, () => this.end(route, 'grant-expired')));
   }
 
   /** Ends what is no longer allowed, after keys or grants were revoked or documents changed (P6.2). */

@@ -4,7 +4,7 @@ import { memoryPair } from '../transport/memory.ts';
 import { encodeFrame, type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { channel } from '../wire/messages/attach.ts';
 import { goaway, hello, ping, statement } from '../wire/messages/link.ts';
-import { frameType } from '../wire/spec.ts';
+import { frameType, headerBytes } from '../wire/spec.ts';
 import { Lab, settle, until } from './testing/lab.ts';
 
 /** A peer that is not a member: sends what it likes, keeps what comes. */
@@ -178,9 +178,12 @@ test('P1.6: PINGs are label 0 as well', async t => {
 
 test('a UDP channel that is asked for is refused, and the link goes on', async t => {
   const lab = new Lab();
-  const member = await lab.member({ role: 'mediator' });
+  const member = await lab.member({ role: 'mediator', tap: true });
   member.sendRaw(frameType.channel, 0, 0, channel.toBytes({ step: 'offer', nonce: Buffer.alloc(32) }));
-  await until(() => member.link.droppedFrames === 1, 'the refusal is there');
+  const answer = () => member.received.find(({ type }) => type === frameType.channel);
+  await until(() => answer() !== undefined, 'the answer comes');
+  const body = answer()?.bytes.subarray(headerBytes) ?? Buffer.alloc(0);
+  t.deepEqual(channel.fromBytes(body), { step: 'refuse', reason: errorNumber('unsupported') });
   t.true(member.link.driver.live);
 });
 

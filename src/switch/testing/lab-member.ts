@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { FakeClock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type EntremiseError, type ErrorCode, errorCodeOf } from '../../base/errors.ts';
 import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
 import { silentLog } from '../../base/log.ts';
@@ -7,13 +7,14 @@ import { answerAttach, prepareAttach } from '../../session/attach-handshake.ts';
 import { Attachment, type Side } from '../../session/attachment.ts';
 import { Budget } from '../../session/budget.ts';
 import type { ControlKeys } from '../../session/control-stream.ts';
-import type { Welcomed } from '../../session/handshake.ts';
+import type { Enrolment, Welcomed } from '../../session/handshake.ts';
 import { HopCredit } from '../../session/hop-credit.ts';
 import { MemberLink } from '../../session/member-link.ts';
 import { SlabPool } from '../../session/slab.ts';
 import type { Stream } from '../../session/stream.ts';
 import type { MemoryTransport } from '../../transport/memory.ts';
-import { encodeFrame, type Frame } from '../../wire/frame.ts';
+import type { Transport } from '../../transport/transport.ts';
+import { encodeFrame, type Frame, FrameDecoder } from '../../wire/frame.ts';
 import { type Attach, attach, attached, attachInner } from '../../wire/messages/attach.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Command, Result } from '../../wire/messages/command.ts';
@@ -31,6 +32,9 @@ export interface LabMemberOptions {
   /** A mediator that does not answer ATTACH. */
   readonly mute?: boolean;
   readonly software?: string;
+  /** Keeps every frame that comes, in {@link LabMember.received}. */
+  readonly tap?: boolean;
+  readonly enrolment?: Enrolment;
 }
 
 /** One end of an attachment of a {@link LabMember}, and what it was told. */
@@ -50,23 +54,24 @@ export interface LabEnd {
 }
 
 /** A member for tests of the switch: real handshake, link and attachments; no policy of its own. */
-export class LabMember {
+export class LabMember<T extends Transport = MemoryTransport> {
   readonly key: SigningKey;
   readonly link: MemberLink;
-  readonly transport: MemoryTransport;
+  readonly transport: T;
+  readonly received: Frame[] = [];
   readonly ends: LabEnd[] = [];
   readonly presence: Presence[] = [];
   readonly statements: Statement[] = [];
   readonly attaches: Attach[] = [];
   welcomed: Welcomed | undefined;
   closed: EntremiseError | undefined;
-  private readonly clock: FakeClock;
+  private readonly clock: Clock;
   private readonly instance: Buffer;
   private readonly mute: boolean;
   private readonly asked = new Map<number, (message: Parameters<LabMember['onAttached']>[0]) => void>();
   private readonly resources;
 
-  constructor(transport: MemoryTransport, clock: FakeClock, options: LabMemberOptions) {
+  constructor(transport: T, clock: Clock, options: LabMemberOptions) {
     const { role, key = generateSigningKey(), instance = randomBytes(16), linkNo = 1 } = options;
     this.key = key;
     this.instance = instance;
@@ -81,7 +86,12 @@ export class LabMember {
     };
     const identity = { role, signer: key, instance, software: options.software ?? 'lab', capabilities: [] };
     this.link = new MemberLink(
-      { transport, clock, log: silentLog(), keepaliveMs: 25_000 },
+      {
+        transport: options.tap ? this.tapped(transport) : transport,
+        clock,
+        log: silentLog(),
+        keepaliveMs: 25_000,
+      },
       identity,
       linkNo,
       {
@@ -97,7 +107,34 @@ export class LabMember {
           this.closed = error;
         },
       },
+      options.enrolment,
     );
+  }
+
+  /** The transport, with every frame that comes written down as well. */
+  private tapped(transport: T): Transport {
+    const decoder = new FrameDecoder();
+    return {
+      remote: transport.remote,
+      serverPin: transport.serverPin,
+      alpn: transport.alpn,
+      exportKeyingMaterial: (label, lengthBytes) => transport.exportKeyingMaterial(label, lengthBytes),
+      write: bytes => transport.write(bytes),
+      end: () => transport.end(),
+      destroy: cause => transport.destroy(cause),
+      get backlogBytes() {
+        return transport.backlogBytes;
+      },
+      start: handlers =>
+        transport.start({
+          onDrain: () => handlers.onDrain(),
+          onClosed: cause => handlers.onClosed(cause),
+          onBytes: piece => {
+            decoder.push(Buffer.from(piece), frame => this.received.push(frame));
+            handlers.onBytes(piece);
+          },
+        }),
+    };
   }
 
   /** Sends one frame as it is, whatever it breaks. */
@@ -156,7 +193,7 @@ export class LabMember {
   }
 
   /** Terminal: asks for an attachment. */
-  attachTo(mediatorKey: Uint8Array): LabEnd {
+  attachTo(mediatorKey: Uint8Array, grant = 'a grant'): LabEnd {
     const end = this.newEnd(0, 'terminal');
     const label = this.link.openLabel(this.endpointOf(end));
     end.label = label;
@@ -166,7 +203,7 @@ export class LabMember {
         instance: this.instance,
         attachmentId: randomBytes(16),
         attempt: 1,
-        grant: 'a grant',
+        grant,
         holdMs: 0,
         purpose: 'assistance',
         capabilities: [],
