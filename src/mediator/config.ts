@@ -66,7 +66,7 @@ const memorySchema = closedObject({
 
 const configSchema = closedObject({
   stateDir: filePath,
-  servers: v.optional(listOf(parsedText(parseServerAddress), 1, 16), []),
+  servers: v.optional(listOf(parsedText(parseServerAddress), 0, 16), []),
   auditFile: v.optional(filePath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),

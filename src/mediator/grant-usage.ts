@@ -13,7 +13,7 @@ export class GrantUsage {
   private readonly streamStarts: TokenBucket;
   private openPorts = 0;
   private liveStreams = 0;
-  private paidUntilMs = 0;
+  private paidUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(limits: GrantLimits, nowMs: number) {
     this.limits = limits;

@@ -27,6 +27,10 @@ export class ServerDouble {
   readonly driver: LinkDriver;
   /** Frames of labels as the mediator sent them. */
   readonly seen: Frame[] = [];
+  /** What every ATTACH said. */
+  readonly attachInners: Uint8Array[] = [];
+  /** The newest ATTACHED. */
+  lastAnswer: Attached | undefined;
   /** Frames of label 0 after WELCOME: reports and answers. */
   readonly linkFrames: Frame[] = [];
   private readonly ready = deferred<void>();
@@ -78,6 +82,7 @@ export class ServerDouble {
     this.linkFrames.push(frame);
     if (frame.type === frameType.attached) {
       const answer = attached.fromBytes(frameBody(frame));
+      this.lastAnswer = answer;
       this.answers.get(answer.label)?.(answer);
     }
     if (frame.type !== frameType.detach) return;
@@ -91,6 +96,7 @@ export class ServerDouble {
     const label = this.nextLabel;
     this.nextLabel += 2;
     this.taps.set(label, taps);
+    this.attachInners.push(inner);
     const answer = deferred<Attached>();
     this.answers.set(label, found => answer.resolve(found));
     this.driver.send(frameType.attach, attach.toBytes({ label, mediator, inner, credit: amplyCredit }));

@@ -1,0 +1,28 @@
+import test from 'ava';
+import { GrantUsage } from './grant-usage.ts';
+
+test('a rate lets a burst of 200 ms go, and holds the average after that', t => {
+  const usage = new GrantUsage({ newStreamsPerSecond: 1, ports: 1, streams: 1, bytesPerSecond: 1000 }, 0);
+  t.is(usage.paceMs(100, 0), 0);
+  t.is(usage.paceMs(100, 0), 0);
+  t.is(usage.paceMs(500, 0), 500);
+  t.is(usage.paceMs(500, 500), 500);
+  t.is(usage.paceMs(1, 10_000), 0);
+});
+
+test('without a rate nothing waits', t => {
+  const usage = new GrantUsage({ newStreamsPerSecond: 1, ports: 1, streams: 1 }, 0);
+  t.is(usage.paceMs(1e9, 0), 0);
+});
+
+test('how long until one more stream may begin', t => {
+  const usage = new GrantUsage({ newStreamsPerSecond: 2, ports: 1, streams: 3 }, 0);
+  usage.addStream(0);
+  usage.addStream(0);
+  t.is(usage.streamWaitMs(0), 500);
+  t.is(usage.streamWaitMs(500), 0);
+  usage.addStream(500);
+  t.is(usage.streamWaitMs(10_000), Number.POSITIVE_INFINITY);
+  usage.removeStream();
+  t.is(usage.streamWaitMs(10_000), 0);
+});
