@@ -5,14 +5,13 @@ export type Log = Logger;
 
 /** What a log line must never hold, whatever is handed to it. */
 const secretPaths = [
-  'code',
   'secret',
   'privateKey',
   'password',
   'token',
-  '*.code',
   '*.secret',
   '*.privateKey',
+  '*.password',
   '*.token',
 ];
 

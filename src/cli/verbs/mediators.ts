@@ -3,7 +3,7 @@ import type { Mediator, Terminal } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { table } from '../output.ts';
-import { withTerminal } from '../with-terminal.ts';
+import { waitForMediator, withTerminal } from '../with-terminal.ts';
 
 /** Adds `entremise mediators`. */
 export function addMediatorsVerb(program: Command): void {
@@ -19,7 +19,7 @@ export function addMediatorsVerb(program: Command): void {
 
 function run(context: Context, options: { wait?: string; watch?: boolean }): Promise<void> {
   return withTerminal(context, async (terminal, signal) => {
-    if (options.wait !== undefined) await terminal.waitOnline(options.wait, { signal });
+    if (options.wait !== undefined) await waitForMediator(context, terminal, options.wait, signal);
     const list = terminal.mediators();
     context.output.result(
       list.map(described),
