@@ -10,6 +10,7 @@ import { HopCredit } from '../session/hop-credit.ts';
 import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
 import { type Attached, attach } from '../wire/messages/attach.ts';
 import { frameType } from '../wire/spec.ts';
+import { onAbort } from './abort-error.ts';
 import type { AttachmentCore } from './attachment-core.ts';
 import { type AttachmentPeer, type MediatorAttachment, makeAttachment } from './mediator-attachment.ts';
 
@@ -63,8 +64,7 @@ export class AttachDesk {
 
   /**
    * Attaches. The attachment is usable at once: its first commands go right behind RESUME (P4.4).
-   * @throws EntremiseError with the refusal of server or mediator, `proof-invalid`, `timed-out`, `link-lost`; or what the
-   * signal says
+   * @throws EntremiseError with the refusal of server or mediator, `proof-invalid`, `timed-out`, `link-lost`; AbortError
    */
   async attach(demand: AttachDemand): Promise<MediatorAttachment> {
     const { link } = demand;
@@ -107,12 +107,10 @@ export class AttachDesk {
     const cancel = this.clock.after(attachTimeoutMs, () =>
       answer.reject(new EntremiseError('timed-out', { message, by: 'terminal' })),
     );
-    const onAbort = () => answer.reject(signal?.reason);
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, error => answer.reject(error));
     return () => {
       cancel();
-      signal?.removeEventListener('abort', onAbort);
+      stopListening();
     };
   }
 

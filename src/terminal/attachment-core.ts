@@ -10,7 +10,7 @@ import type { PortEvent } from '../wire/messages/event.ts';
 import { callOut } from './call-out.ts';
 import { CommandQueue, commandTimeoutMs } from './command-queue.ts';
 import type { PortHost, PortWatcher } from './port-host.ts';
-import { failure, tunnelError } from './tunnel-error.ts';
+import { failure, TunnelError } from './tunnel-error.ts';
 
 /** What the owner of a core is told. */
 export interface CoreHandlers {
@@ -70,7 +70,7 @@ export class AttachmentCore implements PortHost, LabelEndpoint {
     this.commands.close(error);
     const watchers = [...this.watchers.values()];
     this.watchers.clear();
-    for (const watcher of watchers) watcher.onClosed(tunnelError(error));
+    for (const watcher of watchers) watcher.onClosed(new TunnelError(error));
     callOut(() => this.handlers.onClosed(error));
   }
 

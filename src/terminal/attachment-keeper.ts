@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import type { ErrorCode } from '../base/errors.ts';
+import { onAbort, throwIfAborted } from './abort-error.ts';
 import { callOut } from './call-out.ts';
 import type { AttachmentEnd, MediatorAttachment } from './mediator-attachment.ts';
 import type { Mediator } from './mediator-list.ts';
@@ -80,7 +81,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     this.terminal = terminal;
     this.mediatorName = mediatorName;
     this.options = options;
-    options.signal?.addEventListener('abort', () => this.close(), { once: true });
+    onAbort(options.signal, () => this.close());
     this.done = this.run();
     this.done.catch(() => {});
   }
@@ -108,21 +109,20 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
 
   /**
    * The attachment of now, or the next.
-   * @throws what the signal says, or what made the keeper give up
+   * @throws AbortError, or what made the keeper give up
    */
   async attached(signal: AbortSignal): Promise<MediatorAttachment> {
-    signal.throwIfAborted();
+    throwIfAborted(signal);
     if (this.attachment !== undefined) return this.attachment;
     if (this.gaveUp !== undefined) throw this.gaveUp;
     const waiter = deferred<MediatorAttachment>();
-    const onAbort = () => waiter.reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, error => waiter.reject(error));
     this.waiters.add(waiter);
     try {
       return await waiter.promise;
     } finally {
       this.waiters.delete(waiter);
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
     }
   }
 
@@ -175,7 +175,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     callOut(() => this.emit('attached', attachment));
     const { reason, error } = await end.promise;
     this.attachment = undefined;
-    this.stopping.signal.throwIfAborted();
+    throwIfAborted(this.stopping.signal);
     if (final.has(reason)) throw error;
   }
 

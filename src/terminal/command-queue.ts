@@ -3,6 +3,7 @@ import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, errorCodeOf } from '../base/errors.ts';
 import type { Stream } from '../session/stream.ts';
 import type { Command, Result, Verb } from '../wire/messages/command.ts';
+import { onAbort } from './abort-error.ts';
 import { tunnelError } from './tunnel-error.ts';
 
 type WithoutId<C> = C extends Command ? Omit<C, 'id'> : never;
@@ -38,7 +39,7 @@ export interface RunOptions {
 
 /** A command on its way. */
 export interface RunningCommand {
-  /** @throws TunnelError with what the mediator answered, or why there is no answer; or what the signal says */
+  /** @throws TunnelError with what the mediator answered, or why there is no answer; AbortError */
   readonly result: Promise<Result>;
   /** Its seq, once sent; undefined before. */
   readonly seq: number | undefined;
@@ -95,12 +96,8 @@ export class CommandQueue {
 
   private enqueue(entry: Entry): void {
     const { signal, timeoutMs } = entry.options;
-    if (signal?.aborted === true) return this.settle(entry, signal.reason);
-    if (signal !== undefined) {
-      const onAbort = () => this.settle(entry, signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
-      entry.cleanUp.push(() => signal.removeEventListener('abort', onAbort));
-    }
+    entry.cleanUp.push(onAbort(signal, error => this.settle(entry, error)));
+    if (entry.settled) return;
     if (timeoutMs !== undefined) {
       entry.cleanUp.push(this.clock.after(timeoutMs, () => this.settle(entry, tooLate(entry, timeoutMs))));
     }

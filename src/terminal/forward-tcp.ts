@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { EntremiseError } from '../base/errors.ts';
+import { AbortError } from './abort-error.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
 import { joinSockets } from './join-sockets.ts';
 import { TunnelError, tunnelError } from './tunnel-error.ts';
@@ -81,7 +82,7 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
 
   private refusalOf(thrown: unknown): Error {
     const { mediator } = this.options.source;
-    const timedOut = thrown instanceof Error && thrown.name === 'TimeoutError';
+    const timedOut = thrown instanceof AbortError && thrown.byTimeout;
     if (!timedOut || mediator === undefined) return tunnelError(thrown);
     const message = `The mediator ${mediator.name} is offline since ${mediator.since.toISOString()}.`;
     return new TunnelError(new EntremiseError('mediator-offline', { message, by: 'terminal' }));

@@ -14,6 +14,7 @@ export type { Purpose } from '../wire/messages/attach.ts';
 export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
 export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
 export type { Report } from '../wire/messages/report.ts';
+export { AbortError } from './abort-error.ts';
 export {
   AttachmentKeeper,
   type AttachmentKeeperEvents,

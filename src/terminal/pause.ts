@@ -1,20 +1,20 @@
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deferred.ts';
+import { onAbort, throwIfAborted } from './abort-error.ts';
 
 /**
  * Lets `ms` pass.
- * @throws what the signal says
+ * @throws AbortError
  */
 export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+  throwIfAborted(signal);
   const over = deferred<void>();
   const cancel = clock.after(ms, () => over.resolve());
-  const onAbort = () => over.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
+  const stopListening = onAbort(signal, error => over.reject(error));
   try {
     await over.promise;
   } finally {
     cancel();
-    signal.removeEventListener('abort', onAbort);
+    stopListening();
   }
 }

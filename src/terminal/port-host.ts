@@ -3,6 +3,7 @@ import type { IpText } from '../wire/ip.ts';
 import type { Datagram } from '../wire/messages/binary.ts';
 import type { EventOf } from '../wire/messages/event.ts';
 import type { CommandQueue } from './command-queue.ts';
+import type { TunnelError } from './tunnel-error.ts';
 import type { SocketResources } from './tunnel-socket.ts';
 
 /** Who wants to know what happens on one port. */
@@ -11,7 +12,7 @@ export interface PortWatcher {
   onConnected?(event: EventOf<'connected'>): void;
   onDatagram?(datagram: Datagram): void;
   /** The attachment is over, and the port with it. */
-  onClosed(error: Error): void;
+  onClosed(error: TunnelError): void;
 }
 
 /** What ports, sockets and listeners need of their attachment. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { onAbort, throwIfAborted } from './abort-error.ts';
 import { failure, TunnelError } from './tunnel-error.ts';
 
 /** How long {@link ServerConnection.ready} waits for the server when no signal says otherwise. */
@@ -81,26 +82,25 @@ export class ServerConnection {
 
   /**
    * Until something changes.
-   * @throws what the signal says; TunnelError `shutting-down`
+   * @throws AbortError; TunnelError `shutting-down`
    */
   async nextChange(signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     if (this.closed) throw failure('shutting-down', 'The terminal is closed.');
     const change = deferred<void>();
-    const onAbort = () => change.reject(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, error => change.reject(error));
     this.waiting.add(change);
     try {
       await change.promise;
     } finally {
       this.waiting.delete(change);
-      signal?.removeEventListener('abort', onAbort);
+      stopListening();
     }
   }
 
   /**
    * Resolves when the link is up and the list of mediators complete. Without `signal` it waits 15 s.
-   * @throws TunnelError with the reason of the last try; what the signal says
+   * @throws TunnelError with the reason of the last try; AbortError
    */
   async ready({ signal }: WaitOptions): Promise<void> {
     let timedOut = false;

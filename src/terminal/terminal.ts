@@ -160,7 +160,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
 
   /**
    * Resolves when the server has been reached and the list of mediators is complete. Without `signal` it waits 15 s.
-   * @throws TunnelError with the reason of the last try, or what the signal says
+   * @throws TunnelError with the reason of the last try; AbortError
    */
   ready(options: WaitOptions = {}): Promise<void> {
     return this.connection.ready(options);
@@ -168,7 +168,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
 
   /**
    * Resolves when the mediator is online; waits for the server too.
-   * @throws what the signal says; TunnelError `grant-missing`, `grant-expired`, `no-such-mediator`
+   * @throws AbortError; TunnelError `grant-missing`, `grant-expired`, `no-such-mediator`
    */
   async waitOnline(name: string, options: WaitOptions = {}): Promise<Mediator> {
     const { signal } = options;
@@ -184,7 +184,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   /**
    * Attaches to the mediator with that name.
    * @throws TunnelError `mediator-offline`, `no-such-mediator`, `grant-missing`, `grant-expired`, `server-unreachable`,
-   * and what server or mediator refuse for; or what the signal says
+   * and what server or mediator refuse for; AbortError
    */
   async attach(name: string, options: AttachOptions = {}): Promise<MediatorAttachment> {
     try {

@@ -6,7 +6,7 @@ import { maxDatagramBytes } from '../wire/spec.ts';
 import { callOut } from './call-out.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import type { PortHost } from './port-host.ts';
-import { failure, tunnelError } from './tunnel-error.ts';
+import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
 import type { ListenAddress } from './tunnel-server.ts';
 
 /** Where a datagram came from, as dgram tells it. */
@@ -40,7 +40,7 @@ const nameLifeMs = 30_000;
 /**
  * A UDP port of the mediator, with the manners of a bound dgram.Socket. Datagrams have up to 65,507 bytes. They never
  * hold up a stream; too many waiting lose the oldest (P2.3), as on any UDP socket. The mediator asks the grant and the
- * owner about every new destination and drops what they do not allow (P5.9). When the attachment ends: 'error', then
+ * owner about every new destination and drops what they do not allow (P5.9). When the attachment fails: 'error', then
  * 'close'.
  */
 export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvents> {
@@ -59,7 +59,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     this.at = at;
     this.unwatch = host.watchPort(id, {
       onDatagram: datagram => this.onDatagram(datagram),
-      onClosed: error => this.fail(error),
+      onClosed: error => this.onAttachmentClosed(error),
     });
   }
 
@@ -151,11 +151,12 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     return this;
   }
 
-  private fail(error: Error): void {
+  /** Who has detached itself is not told that this went wrong. */
+  private onAttachmentClosed(error: TunnelError): void {
     if (this.closed) return;
     this.closed = true;
     process.nextTick(() => {
-      this.emit('error', error);
+      if (error.reason !== 'detached') this.emit('error', error);
       this.emit('close');
     });
   }

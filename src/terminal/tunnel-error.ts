@@ -1,4 +1,5 @@
 import { asEntremiseError, EntremiseError, type ErrorCode, type RefusedBy } from '../base/errors.ts';
+import { AbortError } from './abort-error.ts';
 
 /** What Node calls these failures; the rest keep the catalogue's own word. */
 const nodeCodes: Partial<Record<ErrorCode, string>> = {
@@ -43,11 +44,9 @@ export class TunnelError extends Error {
   }
 }
 
-/** Any thrown value as the SDK gives it out; what is a {@link TunnelError}, or was thrown by an AbortSignal, stays itself. */
+/** Any thrown value as the SDK gives it out: a {@link TunnelError}, or the {@link AbortError} that it is. */
 export function tunnelError(thrown: unknown): Error {
-  if (thrown instanceof TunnelError) return thrown;
-  if (thrown instanceof Error && (thrown.name === 'AbortError' || thrown.name === 'TimeoutError'))
-    return thrown;
+  if (thrown instanceof TunnelError || thrown instanceof AbortError) return thrown;
   return new TunnelError(asEntremiseError(thrown));
 }
 

@@ -5,6 +5,7 @@ import type { EventOf } from '../wire/messages/event.ts';
 import { callOut } from './call-out.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import type { PortHost } from './port-host.ts';
+import type { TunnelError } from './tunnel-error.ts';
 import { TunnelSocket } from './tunnel-socket.ts';
 
 /** How a port listens. */
@@ -48,7 +49,7 @@ export interface ListenAddress {
 
 /**
  * A port of the mediator that listens, with the manners of net.Server. Connections that come before there is a listener
- * for 'connection' wait for it. When the attachment ends: 'error', then 'close'.
+ * for 'connection' wait for it. When the attachment fails: 'error', then 'close'.
  *
  * To feed an http.Server: `server.on('connection', socket => httpServer.emit('connection', socket))`, with
  * `allowHalfOpen: true`, and `httpServer.emit('listening')` once, without which it checks none of its time-outs.
@@ -81,7 +82,7 @@ export class TunnelServer extends EventEmitter<TunnelServerEvents> {
   watch(): void {
     this.unwatch = this.host.watchPort(this.id, {
       onConnected: event => this.onConnected(event),
-      onClosed: error => this.fail(error),
+      onClosed: error => this.onAttachmentClosed(error),
     });
   }
 
@@ -171,13 +172,14 @@ export class TunnelServer extends EventEmitter<TunnelServerEvents> {
     callOut(() => this.emit('close'));
   }
 
-  private fail(error: Error): void {
+  /** Who has detached itself is not told that this went wrong. */
+  private onAttachmentClosed(error: TunnelError): void {
     if (this.phase === 'closed') return;
-    const wasListening = this.phase === 'listening';
+    const isFailure = this.phase === 'listening' && error.reason !== 'detached';
     this.phase = 'closed';
     this.unwatch();
     process.nextTick(() => {
-      if (wasListening) this.emit('error', error);
+      if (isFailure) this.emit('error', error);
       this.emit('close');
     });
   }

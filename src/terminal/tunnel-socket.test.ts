@@ -77,10 +77,10 @@ test('half-close: after the own end the other half goes on', async t => {
 
 test('half-close: with allowHalfOpen the own half goes on after the peer’s FIN, without it it ends', async t => {
   const { attachment } = await attachedLab(t);
-  const heard: string[] = [];
+  const heard: Promise<Buffer>[] = [];
   const { port } = await device(t, socket => {
     socket.end('greeting');
-    void readAll(socket).then(bytes => heard.push(bytes.toString()));
+    heard.push(readAll(socket));
   });
   const open = attachment.connect({ host, port, allowHalfOpen: true });
   open.resume();
@@ -92,7 +92,7 @@ test('half-close: with allowHalfOpen the own half goes on after the peer’s FIN
   closing.resume();
   await once(closing, 'close');
   t.true(closing.writableEnded);
-  t.deepEqual(heard, ['still here', '']);
+  t.deepEqual((await Promise.all(heard)).map(String), ['still here', '']);
 });
 
 test('close after an orderly end says that everything has been acknowledged: detaching then loses nothing', async t => {
@@ -172,7 +172,7 @@ test('resetAndDestroy becomes a real RST at the device, and only close follows',
   t.like(error?.args[0], { code: 'ECONNRESET' });
 });
 
-test('destroy(error) is a RST too: half a transfer must not look whole', async t => {
+test('destroy() with something unwritten is a RST: half a transfer must not look whole', async t => {
   const { attachment } = await attachedLab(t);
   let atDevice: Promise<{ name: string; args: unknown[] }[]> | undefined;
   const { port } = await device(t, socket => {
@@ -181,11 +181,10 @@ test('destroy(error) is a RST too: half a transfer must not look whole', async t
   });
   const socket = attachment.connect({ host, port });
   await once(socket, 'connect');
-  const source = new Readable({ read() {} });
-  source.push('half');
-  const piped = pipeline(source, socket);
-  source.destroy(new Error('disk on fire'));
-  await t.throwsAsync(piped, { message: 'disk on fire' });
+  const written = new Promise(resolve => socket.write(Buffer.alloc(4 * 1024 * 1024), resolve));
+  socket.on('error', () => {});
+  socket.destroy(new Error('disk on fire'));
+  t.truthy(await written);
   t.deepEqual(
     (await atDevice)?.map(({ name }) => name),
     ['error', 'close'],

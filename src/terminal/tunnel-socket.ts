@@ -17,8 +17,8 @@ import { failure } from './tunnel-error.ts';
  * its peer at the window (P3.1). Ends: 'end' is the peer's FIN and nothing else (P3.6). Any other end is 'error' and
  * then 'close' with true; bytes that came before it are read first (P3.5).
  *
- * destroy() is a kernel's close(): FIN behind what was written; RESET if something is unread or unwritten, or if an
- * error is given, since a half-finished transfer must not look like a whole one. 'close' after an orderly end says
+ * destroy(), with an error or without, is a kernel's close(): FIN behind what was written, RESET if something is unread
+ * or not yet taken. Where half a transfer must not look whole, use resetAndDestroy(). 'close' after an orderly end says
  * that the other process has acknowledged everything: the attachment may then be detached without loss.
  */
 
@@ -26,7 +26,7 @@ import { failure } from './tunnel-error.ts';
 export interface TunnelSocketOptions {
   /** False (default): the socket ends its own half when the peer has ended the other. */
   readonly allowHalfOpen?: boolean | undefined;
-  /** Aborting it destroys the socket with an AbortError. */
+  /** Aborting it destroys the socket with an AbortError, by RESET. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -214,10 +214,11 @@ export class TunnelSocket extends SocketManners {
       done(failed);
       process.nextTick(() => this.emit('close', failed !== null));
     };
+    if (error?.name === 'AbortError') this.abortive = true;
     const { stream } = this;
     const wasClean = error === null && this.writableFinished && this.readableEnded && !this.abortive;
     if (wasClean && stream !== undefined && !stream.ended) return this.closeWhenFinished(closed);
-    this.leave(error);
+    this.leave();
     closed(error);
     this.finishWrite(error ?? failure('aborted', 'The socket was destroyed before this was written.'));
   }
@@ -236,12 +237,12 @@ export class TunnelSocket extends SocketManners {
   }
 
   /** Parts with a stream that has not ended at both sides. */
-  private leave(error: Error | null): void {
+  private leave(): void {
     const { stream } = this;
     if (stream === undefined || stream.ended) return;
     const unread = this.readableLength > 0 && !this.writableFinished;
     const unwritten = this.writableLength > 0;
-    if (error !== null || this.abortive || this.connecting || unread || unwritten) stream.abort('aborted');
+    if (this.abortive || this.pending || unread || unwritten) stream.abort('aborted');
     else {
       const { clock } = this.resources;
       linger(stream, { clock, takenBytes: this.takenBytes, wasEnded: this.writableFinished });
