@@ -92,7 +92,7 @@ const serverAddress = `${homeAddresses.server}:${servicePort}`;
 
 function writeMediatorConfig(directory: string, extra: string): string {
   const path = join(directory, 'mediator.toml');
-  writeFileSync(path, `state = "${join(directory, 'mediator')}"\nlogLevel = "info"\n${extra}\n`);
+  writeFileSync(path, `stateDir = "${join(directory, 'mediator')}"\nlogLevel = "info"\n${extra}\n`);
   return path;
 }
 

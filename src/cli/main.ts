@@ -5,8 +5,11 @@ import { addSharedOptions } from './context.ts';
 import { mediatorProgram } from './mediator-program.ts';
 import { badUsage, reportFailure } from './output.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
+import { addConnectVerb } from './verbs/connect.ts';
+import { addDoctorVerb } from './verbs/doctor.ts';
 import { addEnrollVerb } from './verbs/enroll.ts';
 import { addEventsVerb } from './verbs/events.ts';
+import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
 import { addServerVerb } from './verbs/server.ts';
@@ -25,8 +28,11 @@ function createProgram(): Command {
     .configureOutput({ writeErr: () => {} });
   addSharedOptions(program);
   for (const add of [
+    addForwardVerbs,
+    addConnectVerb,
     addMediatorsVerb,
     addEventsVerb,
+    addDoctorVerb,
     addEnrollVerb,
     addGrantVerb,
     addAuthorityVerb,

@@ -1,0 +1,169 @@
+import { lookup } from 'node:dns/promises';
+import type { Command } from 'commander';
+import { systemClock } from '../../base/clock.ts';
+import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
+import { TrustKeeper } from '../../member/trust-keeper.ts';
+import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
+import { connectTls } from '../../transport/tls.ts';
+import { alpnProtocol } from '../../wire/spec.ts';
+import { type Context, contextOf } from '../context.ts';
+import { formatDuration } from '../duration.ts';
+import { onlineMember } from '../online-member.ts';
+
+/** One thing that was looked at. `advice` says what to do when it is not good. */
+interface Finding {
+  readonly check: string;
+  readonly good: boolean;
+  readonly detail: string;
+  readonly advice?: string;
+}
+
+/** More than this between the server's clock and ours is worth a word. */
+const clockSlackMs = 60_000;
+
+/** Adds `entremise doctor`. */
+export function addDoctorVerb(program: Command): void {
+  program
+    .command('doctor')
+    .description(
+      'what stands between this profile and its mediators: profile, names, TCP, TLS, pin, clock, grants',
+    )
+    .action((_options, command) => doctor(contextOf(command)));
+}
+
+/** Runs a check; what it throws becomes a finding with advice. */
+async function finding(check: string, advice: string, look: () => Promise<string>): Promise<Finding> {
+  try {
+    return { check, good: true, detail: await look() };
+  } catch (thrown) {
+    return { check, good: false, detail: asEntremiseError(thrown).message, advice };
+  }
+}
+
+async function doctor(context: Context): Promise<void> {
+  const findings: Finding[] = [];
+  const tell = (found: Finding): Finding => {
+    findings.push(found);
+    if (!context.output.json) context.output.result(found, linesOf(found));
+    return found;
+  };
+  let keeper: TrustKeeper | undefined;
+  const profile = await finding(
+    'profile',
+    'Enrol first: entremise enroll --server <host:port>.',
+    async () => {
+      keeper = await TrustKeeper.load({ directory: context.profile, clock: systemClock, log: context.log });
+      return `${context.profile.path}: ${keeper.own.name}, ${keeper.own.role} of ${keeper.current.operator} (profile ${context.profileName})`;
+    },
+  );
+  tell(profile);
+  if (keeper !== undefined) await checkServers(context, keeper, tell);
+  if (context.output.json) context.output.result(findings, []);
+  const bad = findings.find(({ good }) => !good);
+  if (bad !== undefined)
+    throw new EntremiseError('environment-unfit', { message: `${bad.check}: ${bad.advice ?? bad.detail}` });
+}
+
+function linesOf({ check, good, detail, advice }: Finding): string[] {
+  const first = `${good ? 'ok  ' : 'BAD '} ${check.padEnd(8)} ${detail}`;
+  return advice === undefined ? [first] : [first, `         -> ${advice}`];
+}
+
+async function checkServers(
+  context: Context,
+  keeper: TrustKeeper,
+  tell: (found: Finding) => Finding,
+): Promise<void> {
+  const known = keeper.current.serverAddresses;
+  const servers =
+    known.length > 0 ? known : context.profile.requireMembership().servers.map(parseServerAddress);
+  for (const server of servers) {
+    if (!(await checkPath(keeper, server, tell))) return;
+  }
+  await checkLink(context, keeper, tell);
+}
+
+/** Name, TCP, TLS and pin of one server. False when it is of no use to look further. */
+async function checkPath(
+  keeper: TrustKeeper,
+  server: ServerAddress,
+  tell: (found: Finding) => Finding,
+): Promise<boolean> {
+  const where = serverAddressText(server);
+  const dns = tell(
+    await finding('dns', `Check the name and this machine's resolver (/etc/resolv.conf).`, async () => {
+      const addresses = await lookup(server.host, { all: true });
+      return `${server.host}: ${addresses.map(({ address }) => address).join(', ')}`;
+    }),
+  );
+  if (!dns.good) return false;
+  const expectedPins = keeper.current.serverPins.map(pin => Buffer.from(pin, 'base64url'));
+  const tls = await finding('tcp', '', async () => {
+    const startMs = systemClock.now();
+    const options = { host: server.host, port: server.number, alpn: alpnProtocol, timeoutMs: 10_000 };
+    const transport = await connectTls({ ...options, expectedPins });
+    transport.destroy();
+    return `${where}: TCP, TLS 1.3 and pin are good (${Math.round(systemClock.now() - startMs)} ms)`;
+  });
+  tell(
+    tls.good
+      ? { ...tls, check: 'tls' }
+      : { ...tls, check: failedStep(tls.detail), advice: adviceFor(failedStep(tls.detail)) },
+  );
+  return tls.good;
+}
+
+function failedStep(detail: string): 'tcp' | 'tls' | 'pin' {
+  if (/pin/i.test(detail)) return 'pin';
+  return /TLS|handshake|certificate/i.test(detail) ? 'tls' : 'tcp';
+}
+
+function adviceFor(step: 'tcp' | 'tls' | 'pin'): string {
+  if (step === 'pin')
+    return 'Somebody else answers there, or the server was made anew: ask the operator before you do anything.';
+  if (step === 'tls')
+    return 'Something between here and the server changes the connection, or it is no Entremise server.';
+  return 'Check that this network lets TCP out to that number, and that the server runs.';
+}
+
+/** What only a link tells: whether the server knows this key, its clock, the grants it hands out. */
+async function checkLink(
+  context: Context,
+  keeper: TrustKeeper,
+  tell: (found: Finding) => Finding,
+): Promise<void> {
+  let serverTimeMs: number | undefined;
+  const link = tell(
+    await finding('link', 'Ask the operator: entremise server members shows who is enrolled.', async () => {
+      const running = await onlineMember(context, welcomed => {
+        serverTimeMs = welcomed.serverTimeMs;
+      });
+      const { operator, seq } = running.trust.current;
+      running.stop();
+      return `the server knows this key; trust statement ${seq} of ${operator}`;
+    }),
+  );
+  if (!link.good) return;
+  const offMs = systemClock.wallTimeMs() - (serverTimeMs ?? systemClock.wallTimeMs());
+  const clock = `${formatDuration(Math.abs(offMs))} ${offMs < 0 ? 'behind' : 'ahead of'} the server`;
+  const advice = 'Set the clock (NTP): grants and documents are judged by time.';
+  tell(
+    Math.abs(offMs) <= clockSlackMs
+      ? { check: 'clock', good: true, detail: clock }
+      : { check: 'clock', good: false, detail: clock, advice },
+  );
+  tell(grantFinding(keeper));
+}
+
+function grantFinding(keeper: TrustKeeper): Finding {
+  const nowMs = systemClock.now();
+  const valid = keeper.grants.filter(grant => grant.deadlineMs > nowMs);
+  if (valid.length === 0) {
+    const advice = `Ask the operator for one: entremise grant create --terminal ${keeper.own.name} --mediator <name>.`;
+    return { check: 'grants', good: false, detail: 'no valid grant', advice };
+  }
+  const shown = valid.map(
+    grant => `${grant.id} (${grant.purpose}, ${formatDuration(grant.deadlineMs - nowMs)} left)`,
+  );
+  return { check: 'grants', good: true, detail: shown.join(', ') };
+}

@@ -1,0 +1,125 @@
+import type { Command } from 'commander';
+import { type AttachmentKeeper, exposeTcp, exposeUdp, forwardTcp, forwardUdp } from '../../terminal/index.ts';
+import { type Context, contextOf } from '../context.ts';
+import { type ForwardSpec, parseEndpoint, parseForward, parseLanPort } from '../forward-spec.ts';
+import { keepAttached } from '../keeper.ts';
+import { withTerminal } from '../with-terminal.ts';
+
+const forwardExamples = `
+Examples:
+  entremise forward home-4711 8080:192.168.1.10:80            # http://127.0.0.1:8080 is the device's page
+  entremise forward home-4711 8080:192.168.1.10:80 5353:192.168.1.1:53/udp
+  entremise forward home-4711 0.0.0.0:8080:[fd00::10]:80      # for everybody who reaches this computer`;
+
+const exposeExamples = `
+Examples:
+  entremise expose home-4711 8000 127.0.0.1:8000              # devices reach it at the gateway's LAN address, 8000
+  entremise expose home-4711 5060/udp 127.0.0.1:5060`;
+
+/** Adds `entremise forward` and `entremise expose`. */
+export function addForwardVerbs(program: Command): void {
+  program
+    .command('forward')
+    .description('local ports whose connections are made by a mediator (ssh -L); /udp for datagrams')
+    .argument('<mediator>')
+    .argument('<[bind:]port:host:port[/udp]...>')
+    .addHelpText('after', forwardExamples)
+    .action((mediator: string, specs: string[], _options, command) => {
+      const parsed = specs.map(parseForward);
+      return forward(contextOf(command), mediator, parsed);
+    });
+  program
+    .command('expose')
+    .description('a port of the mediator on which devices reach a service of yours (ssh -R)')
+    .argument('<mediator>')
+    .argument('<[address:]lan-port[/udp]>')
+    .argument('<host:port>')
+    .addHelpText('after', exposeExamples)
+    .action((mediator: string, lanPort: string, target: string, _options, command) => {
+      const spec = { ...parseLanPort(lanPort), target: parseEndpoint(target) };
+      return expose(contextOf(command), mediator, spec);
+    });
+}
+
+function text({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+interface Closable {
+  close(): unknown;
+}
+
+async function startForward(
+  context: Context,
+  source: AttachmentKeeper,
+  spec: ForwardSpec,
+): Promise<Closable> {
+  const { protocol, listen, target } = spec;
+  const opened = await (protocol === 'tcp' ? forwardTcp : forwardUdp)({ source, listen, target });
+  opened.on('refused', ({ client, error }) => {
+    context.output.status(`${text(client)} not served: ${error.message}`, { client, refused: error.message });
+  });
+  const at = opened.address();
+  context.output.result({ forward: protocol, listen: at, target }, [
+    `${protocol} ${text(at)} -> ${source.mediatorName} -> ${text(target)}`,
+  ]);
+  return opened;
+}
+
+function forward(context: Context, mediator: string, specs: readonly ForwardSpec[]): Promise<void> {
+  return withTerminal(context, async (terminal, signal) => {
+    const keeper = keepAttached(context, terminal, mediator, signal);
+    const open: Closable[] = [];
+    try {
+      await Promise.race([keeper.done, firstAttachment(keeper)]);
+      for (const spec of specs) open.push(await startForward(context, keeper, spec));
+      await Promise.race([keeper.done, untilAborted(signal)]);
+    } finally {
+      for (const each of open) each.close();
+      await keeper.close();
+    }
+  });
+}
+
+/** So that a refusal is told before a local port is opened that could serve nobody. */
+function firstAttachment(keeper: AttachmentKeeper): Promise<void> {
+  return new Promise(resolve => keeper.once('attached', () => resolve()));
+}
+
+function expose(context: Context, mediator: string, spec: ForwardSpec): Promise<void> {
+  return withTerminal(context, async (terminal, signal) => {
+    const keeper = keepAttached(context, terminal, mediator, signal);
+    const { protocol, target } = spec;
+    const { host, port } = spec.listen;
+    const listen = host === undefined ? { port } : { address: host, port };
+    const exposed = (protocol === 'tcp' ? exposeTcp : exposeUdp)({ source: keeper, listen, target });
+    exposed.on('listening', at => {
+      context.output.result({ expose: protocol, listen: at, target }, [
+        `${protocol} ${text(at)} on ${mediator} -> ${text(target)}`,
+      ]);
+    });
+    exposed.on('refused', ({ device, error }) => {
+      context.output.status(`${text(device)} not served: ${error.message}`, {
+        device,
+        refused: error.message,
+      });
+    });
+    exposed.on('retrying', error =>
+      context.output.status(`trying again: ${error.message}`, { retrying: error.message }),
+    );
+    const failed = new Promise<never>((_resolve, reject) => exposed.once('failed', reject));
+    try {
+      await Promise.race([keeper.done, failed, untilAborted(signal)]);
+    } finally {
+      exposed.close();
+      await keeper.close();
+    }
+  });
+}
