@@ -26,9 +26,6 @@ import type { PortSurroundings } from './ports/surroundings.ts';
 /** How long a terminal may take to prove itself (P4.2). */
 export const proofTimeoutMs = 10_000;
 
-/** A timer cannot be set for longer than 2^31 ms, and a grant may live for 30 days. */
-const longestTimerMs = 3_600_000;
-
 /** The label and link as a terminal needs them. */
 export interface TerminalLink {
   readonly label: number;
@@ -194,14 +191,9 @@ export class AttachedTerminal implements LabelEndpoint {
     this.surroundings.onProven();
     this.phase = 'open';
     this.cancelDeadline();
-    this.watchExpiry();
-  }
-
-  private watchExpiry(): void {
     const { clock, door } = this.surroundings;
     const leftMs = door.grant.deadlineMs - clock.now();
-    if (leftMs <= 0) return this.end('grant-expired');
-    this.cancelDeadline = clock.after(Math.min(leftMs, longestTimerMs), () => this.watchExpiry());
+    this.cancelDeadline = clock.after(leftMs, () => this.end('grant-expired'));
   }
 
   /**

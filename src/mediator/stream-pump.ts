@@ -153,6 +153,7 @@ export class StreamPump implements StreamHandlers {
 
   /** Of {@link StreamHandlers}. */
   onFin(): void {
+    if (this.phase === 'over') return;
     this.earlyFin = true;
     this.socket?.end();
     this.tell({ kind: 'fin', direction: 'to-device', offset: this.stream.receivedOffset });

@@ -56,6 +56,7 @@ const sentences: Readonly<Record<string, string>> = {
   refused: 'refused the connection; nothing listens there, or it was turned away',
   unreachable: 'cannot be reached from the mediator; check the address, and that the device is up',
   'timed-out': 'did not answer; check the address, and whether a firewall on the device drops connections',
+  'not-permitted': "is not let through by the gateway's own firewall",
   'address-in-use':
     'had a connection from this very number a moment ago; wait a minute, or OPEN another number',
 };

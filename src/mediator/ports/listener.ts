@@ -14,6 +14,9 @@ import type { PortSurroundings } from './surroundings.ts';
  * backlog; one more is turned away with a RST.
  */
 
+/** Connections that may wait, whatever backlog is asked for: each is an open file. */
+const maxWaiting = 256;
+
 /** How often the queue is looked at while what stops it tells nobody when it ends. */
 const retryMs = 200;
 
@@ -57,6 +60,10 @@ export class Listener {
     this.server.on('error', error => options.surroundings.log.warn({ err: error }, 'listener failed'));
   }
 
+  private get backlog(): number {
+    return Math.min(Math.max(1, this.options.backlog), maxWaiting);
+  }
+
   /** Live streams. */
   get liveStreams(): number {
     return this.pumps.size;
@@ -64,7 +71,7 @@ export class Listener {
 
   /** @throws EntremiseError what the reserved number says */
   start(): Promise<void> {
-    return this.options.reserved.listen(this.server, this.options.backlog);
+    return this.options.reserved.listen(this.server, this.backlog);
   }
 
   /** Takes no more connections; those that wait are turned away, streams live on. */
@@ -82,9 +89,9 @@ export class Listener {
   }
 
   private onConnection(accepted: Socket): void {
-    const { backlog, surroundings } = this.options;
+    const { surroundings } = this.options;
     accepted.on('error', () => {});
-    if (this.stopped || this.waiting.length >= Math.max(1, backlog)) {
+    if (this.stopped || this.waiting.length >= this.backlog) {
       surroundings.log.info({ port: this.options.port }, 'connection turned away: too many wait');
       accepted.resetAndDestroy();
       return;

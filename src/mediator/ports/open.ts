@@ -43,6 +43,11 @@ function boundTo(command: CommandOf<'open'>): BoundTo {
   if (family !== undefined && family !== (address.family === 6 ? 'ipv6' : 'ipv4')) {
     throw new EntremiseError('bad-request', { message: `${address.text} is no ${family} address.` });
   }
+  if (zone === undefined && /^fe[89ab]/.test(address.text)) {
+    throw new EntremiseError('bad-request', {
+      message: `${address.text} is link-local; say on which interface by \`zone\`.`,
+    });
+  }
   return {
     address: isWildcard(address) ? 'wildcard' : address,
     text: address.text,
@@ -84,6 +89,12 @@ function explained(thrown: unknown, address: string, number: number): unknown {
       return new EntremiseError('address-not-available', {
         by,
         message: `The mediator does not have the address ${address}; its REPORT lists those it has.`,
+        cause: thrown,
+      });
+    case 'not-permitted':
+      return new EntremiseError('not-permitted', {
+        by,
+        message: `The mediator's user may not bind number ${number}; below 1024 it needs CAP_NET_BIND_SERVICE.`,
         cause: thrown,
       });
     default:

@@ -100,11 +100,12 @@ export class PortTable {
     return ids.slice(0, count).flatMap(id => this.ports.get(id)?.listing ?? []);
   }
 
-  /** Destinations that the UDP ports remember. */
-  get destinationCount(): number {
-    let count = 0;
-    for (const port of this.ports.values()) if (port instanceof UdpPort) count += port.destinationCount;
-    return count;
+  /** The most destinations that a UDP port remembers. */
+  get mostDestinations(): number {
+    const counts = [...this.ports.values()].map(port =>
+      port instanceof UdpPort ? port.destinationCount : 0,
+    );
+    return Math.max(0, ...counts);
   }
 
   /** Stream 0 has room again: connections may wait for that (P3.7). */

@@ -41,7 +41,7 @@ function listLimits({ table, ports, receiveBudget, replayBudget }: QuerySurround
     { name: 'streams', used: usage.streams, allowed: usage.allowed.streams },
     { name: 'receive-bytes', used: usedOf(receiveBudget), allowed: receiveBudget.totalBytes },
     { name: 'replay-bytes', used: usedOf(replayBudget), allowed: replayBudget.totalBytes },
-    { name: 'destinations-per-port', used: table.destinationCount, allowed: maxDestinations },
+    { name: 'destinations-per-port', used: table.mostDestinations, allowed: maxDestinations },
   ];
   return { limits };
 }

@@ -18,6 +18,9 @@ import type { EventKind, EventOf, PortEvent } from '../../wire/messages/event.ts
 import type { Rig } from './rig.ts';
 import { TestStream } from './test-stream.ts';
 
+/** What a terminal needs of its surroundings: a rig, or a mediator that was started whole. */
+export type TerminalSurroundings = Pick<Rig, 'server' | 'mediatorKey' | 'grant'>;
+
 /** How a terminal attaches. */
 export interface TerminalOptions {
   readonly key?: SigningKey;
@@ -55,7 +58,7 @@ export class TestTerminal {
   private readonly watchers: { holds: () => boolean; done: Deferred<void> }[] = [];
   private nextId = 1;
 
-  private constructor(label: number, rig: Rig, options: TerminalOptions) {
+  private constructor(label: number, rig: TerminalSurroundings, options: TerminalOptions) {
     this.label = label;
     this.scheduler = new Scheduler(() => queueMicrotask(() => this.pump(rig, options)));
     const budget = () => new Budget(options.terminalBudgetBytes ?? 8 * 1024 * 1024);
@@ -79,7 +82,7 @@ export class TestTerminal {
   }
 
   /** Attaches through the rig's server; an error code when the mediator refuses. */
-  static async attach(rig: Rig, options: TerminalOptions = {}): Promise<TestTerminal> {
+  static async attach(rig: TerminalSurroundings, options: TerminalOptions = {}): Promise<TestTerminal> {
     const { key = generateSigningKey(), attempt = 1, purpose = 'assistance' } = options;
     const grant = options.grant ?? rig.grant(key, options.claims);
     const request = {
@@ -122,7 +125,7 @@ export class TestTerminal {
     });
   }
 
-  private pump(rig: Rig, { tamper = frame => frame }: TerminalOptions): void {
+  private pump(rig: TerminalSurroundings, { tamper = frame => frame }: TerminalOptions): void {
     for (;;) {
       const frame = this.scheduler.take();
       if (frame === undefined) return;

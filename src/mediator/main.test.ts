@@ -1,0 +1,157 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { generateSigningKey } from '../base/keys.ts';
+import { silentLog } from '../base/log.ts';
+import { until } from '../native/test-sockets.ts';
+import type { AcceptedGrant } from '../policy/grant.ts';
+import { frameBody } from '../wire/frame.ts';
+import { statement } from '../wire/messages/link.ts';
+import { type Report, report } from '../wire/messages/report.ts';
+import { frameType } from '../wire/spec.ts';
+import { readMediatorConfig } from './config.ts';
+import { type RunningMediator, startMediator } from './main.ts';
+import { readToEnd } from './testing/devices.ts';
+import { makeOperator, type Operator } from './testing/operator.ts';
+import type { ServerDouble } from './testing/server-double.ts';
+import { playing } from './testing/set-up.ts';
+import { TestTerminal } from './testing/test-terminal.ts';
+
+const ownerText = `
+[owner]
+targets = { networks = ["loopback"], tcp = ["1-65535"] }
+ports = { addresses = ["loopback"], tcp = ["1024-65535"] }
+`;
+
+function configFile(operator: Operator, text = ownerText): string {
+  const path = join(operator.stateDir, 'mediator.toml');
+  writeFileSync(path, `stateDir = ${JSON.stringify(operator.stateDir)}\n${text}`);
+  return path;
+}
+
+async function started(
+  t: ExecutionContext,
+): Promise<{ operator: Operator; mediator: RunningMediator; server: ServerDouble; path: string }> {
+  const operator = await makeOperator(t);
+  const path = configFile(operator);
+  const mediator = await startMediator(readMediatorConfig(path), { software: 'test/1', log: silentLog() });
+  t.teardown(() => mediator.stop());
+  return { operator, mediator, server: await operator.online(), path };
+}
+
+/** REPORTs that have come. Those of test machines fit one frame. */
+function reportsOf(server: ServerDouble): Report[] {
+  const frames = server.linkFrames.filter(({ type }) => type === frameType.report);
+  return frames.map(frame => report.fromBytes(frameBody(frame)));
+}
+
+async function terminalOf(operator: Operator, server: ServerDouble, jti = 'grant-one') {
+  const key = generateSigningKey();
+  const text = await operator.grant(key, {
+    jti,
+    purpose: 'assistance',
+    commands: ['open', 'connect', 'listen', 'close', 'query'],
+    targets: { networks: ['loopback'], tcp: ['1-65535'] },
+    ports: { addresses: ['loopback'], tcp: ['1024-65535'] },
+  });
+  const { mediatorKey } = operator;
+  const grant = { text } as AcceptedGrant;
+  return TestTerminal.attach({ server, mediatorKey, grant: () => grant }, { key, grant });
+}
+
+test('over real TLS: REPORT after WELCOME, a signed grant, bytes through a port, audit lines in the file', async t => {
+  const { operator, server } = await started(t);
+  await until('the REPORT has come', () => reportsOf(server).length === 1);
+  t.like(reportsOf(server)[0], { software: 'test/1', services: [] });
+  const terminal = await terminalOf(operator, server);
+  const echo = await playing(t, socket => socket.pipe(socket));
+  const { stream } = await terminal.connected(echo.number);
+  await stream.sendAll(Buffer.alloc(500_000, 'x'));
+  await stream.got(500_000);
+  stream.stream.finish();
+  await stream.heard('finished');
+  const lines = readFileSync(join(operator.stateDir, 'audit.jsonl'), 'utf8').trimEnd().split('\n');
+  t.deepEqual(
+    lines.map(line => (JSON.parse(line) as { verb: string }).verb),
+    ['attach', 'open', 'connect'],
+  );
+});
+
+test('P6.2: a trust statement that revokes a grant ends what it allowed within 5 s', async t => {
+  const { operator, server } = await started(t);
+  const terminal = await terminalOf(operator, server);
+  const played = await playing(t);
+  await terminal.connected(played.number);
+  const end = readToEnd(await played.next());
+  const inAnHour = Math.floor(Date.now() / 1000) + 3600;
+  const revoking = await operator.trust(2, { revokedGrants: [{ jti: 'grant-one', exp: inAnHour }] });
+  const startMs = performance.now();
+  server.driver.send(frameType.statement, statement.toBytes({ documents: [revoking] }));
+  t.is(await terminal.gone.promise, 'grant-revoked');
+  t.is((await end).end, 'ECONNRESET');
+  t.true(performance.now() - startMs < 5000);
+  await t.throwsAsync(terminalOf(operator, server), { code: 'grant-revoked' });
+});
+
+test('SIGHUP: a new owner policy is in force at once; a bad one changes nothing', async t => {
+  const { operator, server, mediator } = await started(t);
+  const terminal = await terminalOf(operator, server);
+  t.is((await terminal.open()).code, 'ok');
+  configFile(operator, '[owner]\nports = { addresses = ["everywhere"] }\n');
+  mediator.reload();
+  t.is((await terminal.open()).code, 'ok');
+  configFile(operator, '[owner]\nhide = ["hostname", "interfaces", "routes"]\n');
+  mediator.reload();
+  t.is((await terminal.open()).code, 'not-permitted');
+  await until('a REPORT says less', () => reportsOf(server).at(-1)?.hostname === '');
+});
+
+test('stop: everybody is detached, the link ends with GOAWAY, and nothing of it is left', async t => {
+  const { operator, server, mediator } = await started(t);
+  const terminal = await terminalOf(operator, server);
+  const played = await playing(t);
+  await terminal.connected(played.number);
+  const end = readToEnd(await played.next());
+  await mediator.stop();
+  t.is(await terminal.gone.promise, 'shutting-down');
+  t.is((await end).end, 'ECONNRESET');
+  await until('the server knows', () => !server.driver.live);
+  t.is(mediator.agent.attachedCount, 0);
+});
+
+/** The mediator as a program of its own. */
+function spawned(t: ExecutionContext, path: string): ChildProcess {
+  const program = `
+    const { runMediator } = await import(${JSON.stringify(new URL('./main.js', import.meta.url).href)});
+    const { readMediatorConfig } = await import(${JSON.stringify(new URL('./config.js', import.meta.url).href)});
+    await runMediator(readMediatorConfig(${JSON.stringify(path)}), { software: 'test/1' });
+    process.exitCode = 7;`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' });
+  t.teardown(() => child.kill('SIGKILL'));
+  return child;
+}
+
+test('the program stays while nothing happens, reads its policy on SIGHUP, and ends cleanly on SIGTERM', async t => {
+  const operator = await makeOperator(t);
+  const path = configFile(operator);
+  const child = spawned(t, path);
+  const exit = once(child, 'exit');
+  const server = await operator.online();
+  await until('the REPORT has come', () => reportsOf(server).length === 1);
+  configFile(operator, '[owner]\nhide = ["hostname"]\n');
+  child.kill('SIGHUP');
+  await until('it has read the file', () => reportsOf(server).at(-1)?.hostname === '');
+  child.kill('SIGTERM');
+  t.deepEqual(await exit, [7, null]);
+  await until('the server knows', () => !server.driver.live);
+});
+
+test('a lost link comes back by itself, with its REPORT', async t => {
+  const { operator, server } = await started(t);
+  server.driver.close('shutting-down');
+  const again = await operator.online();
+  await until('the REPORT has come', () => reportsOf(again).length === 1);
+  t.not(again, server);
+});
