@@ -59,14 +59,20 @@ export class AttachmentCore implements PortHost, LabelEndpoint {
 
   /** Of {@link LabelEndpoint}: everything of the attachment fails with `code`. */
   onGone(code: ErrorCode): void {
-    this.end(new EntremiseError(code));
+    // To the sockets `detached` says that this side wanted it.
+    this.end(code, code === 'detached' ? 'aborted' : code);
   }
 
-  /** Ends the attachment at this end. */
-  end(error: EntremiseError): void {
+  /** This side ends the attachment: its sockets close without an error. */
+  detach(): void {
+    this.end('detached', 'detached');
+  }
+
+  private end(code: ErrorCode, streamCode: ErrorCode): void {
     if (this.over) return;
     this.over = true;
-    this.session.unbind(error.code);
+    const error = new EntremiseError(code);
+    this.session.unbind(streamCode);
     this.commands.close(error);
     const watchers = [...this.watchers.values()];
     this.watchers.clear();

@@ -185,11 +185,11 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
     for await (const [event] of on(this, 'event', stop) as AsyncIterable<[PortEvent]>) yield event;
   }
 
-  /** Ends it: everything still open is reset. Close sockets first; their 'close' says that nothing is lost. */
+  /** Ends it: what is still open is closed here and reset there. Close sockets first; their 'close' says that nothing is lost. */
   detach(): void {
     if (this.closed) return;
     this.leave();
-    this.core.onGone('detached');
+    this.core.detach();
   }
 }
 

@@ -371,6 +371,19 @@ test('P3.6: when the link is lost every socket has an error and never an end', a
   t.deepEqual(close?.args, [true]);
 });
 
+test('detaching closes the sockets that are open, without an error but not as if they had ended', async t => {
+  const { attachment } = await attachedLab(t);
+  const { port } = await device(t, socket => socket.pipe(socket));
+  const socket = attachment.connect({ host, port });
+  socket.resume();
+  const ended = finishedPromise(socket);
+  const seen = eventsUntilClose(socket, ['end', 'error']);
+  await once(socket, 'connect');
+  attachment.detach();
+  t.deepEqual(await seen, [{ name: 'close', args: [false] }]);
+  await t.throwsAsync(ended, { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+});
+
 test('setTimeout tells of a socket on which nothing happens, and is put off by what does', async t => {
   const { attachment } = await attachedLab(t);
   const { port } = await device(t, socket => socket.pipe(socket));

@@ -136,6 +136,8 @@ export class TunnelSocket extends SocketManners {
 
   private onReset(stream: Stream, code: ErrorCode): void {
     if (stream !== this.stream) return;
+    // Who detaches closes his sockets himself.
+    if (code === 'detached') return void callOut(() => this.destroy());
     this.ending = failure(code);
     // Who has begun to read will read on, and what came before the RESET is his.
     if (this.readableLength > 0 && this.readableFlowing !== null) return;
@@ -230,7 +232,6 @@ export class TunnelSocket extends SocketManners {
       onData: () => {},
       onFin: () => {},
       onRoom: () => {},
-      // Who detaches now does not want to know any more.
       onReset: code => callOut(() => closed(code === 'detached' ? null : failure(code))),
       onFinished: () => callOut(() => closed(null)),
     });
