@@ -183,7 +183,9 @@ export class Documents {
 
   private async takeTrust(text: string): Promise<DocumentChange | undefined> {
     const known = this.trusted?.authorityKeys ?? [this.options.authorityKey];
-    const accepted = acceptTrust(this.trusted, await verifyTrustStatement(text, known));
+    const candidate = await verifyTrustStatement(text, known);
+    // What is in force may have changed while this one was verified: it must not be undone by an older one.
+    const accepted = acceptTrust(this.trusted, candidate);
     if (accepted === this.trusted) return undefined;
     this.options.store.saveTrust(accepted.text);
     this.trusted = accepted;

@@ -74,14 +74,16 @@ async function takeOne(options: InboxOptions, name: string): Promise<void> {
   options.log.info({ documents: documents.length, outcomes }, 'documents taken from the inbox');
 }
 
-/** Takes what is in the inbox, now and whenever something is put in. Returns how to stop. */
-export async function watchInbox(options: InboxOptions): Promise<() => void> {
+/** Takes what is in the inbox, now and whenever something is put in. Returns how to stop, which waits for the file at hand. */
+export async function watchInbox(options: InboxOptions): Promise<() => Promise<void>> {
   const inbox = inboxOf(options.stateDir);
   ensurePrivateDirectory(inbox);
   let working: Promise<void> = Promise.resolve();
+  let stopped = false;
   const take = async () => {
     if (!existsSync(inbox)) return;
     for (const name of readdirSync(inbox).sort()) {
+      if (stopped) return;
       if (!name.endsWith('.documents')) continue;
       await takeOne(options, name).catch(thrown =>
         options.log.error({ err: thrown, name }, 'inbox file not taken'),
@@ -97,11 +99,14 @@ export async function watchInbox(options: InboxOptions): Promise<() => void> {
   watcher.on('error', () => {});
   let cancel = () => {};
   const again = () => {
+    if (stopped) return;
     cancel = options.clock.after(lookEveryMs, () => void look().then(again));
   };
   again();
-  return () => {
+  return async () => {
+    stopped = true;
     cancel();
     watcher.close();
+    await working;
   };
 }

@@ -3,7 +3,7 @@ import { asEntremiseError } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
 import { type Command as AccessCommand, authorise } from '../policy/authorise.ts';
 import type { PortAddress } from '../policy/check-port.ts';
-import { type AcceptedGrant, isKeyRevoked, type MemberStatement, revocationOf } from '../policy/documents.ts';
+import { type AcceptedGrant, isKeyRevoked, type MemberStatement } from '../policy/documents.ts';
 import { canonicalAddress } from '../policy/target.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { AttachDecision, AttachQuestion, Permit } from '../switch/permit.ts';
@@ -69,6 +69,10 @@ function ask(documents: Documents, clock: Clock, parties: Parties, command: Acce
   return authorise(parties.grant, undefined, { mediator, trust: documents.trust(), command }, clock.now());
 }
 
+function attachCommand({ grant, terminal }: Parties): AccessCommand {
+  return { verb: 'attach', terminalKey: keyFromText(terminal), purpose: grant.purpose };
+}
+
 function permitFor(documents: Documents, clock: Clock, parties: Parties): Permit {
   const { grant, terminal, mediator } = parties;
   return {
@@ -78,8 +82,9 @@ function permitFor(documents: Documents, clock: Clock, parties: Parties): Permit
     recheck() {
       const trust = documents.trust();
       if (isKeyRevoked(trust, terminal) || isKeyRevoked(trust, mediator)) return 'key-revoked';
-      if (revocationOf(grant, trust) !== undefined) return 'grant-revoked';
-      return clock.now() >= grant.deadlineMs ? 'grant-expired' : undefined;
+      // All that was asked at ATTACH: the mediator may have lost the name or label that the grant goes by.
+      const verdict = ask(documents, clock, parties, attachCommand(parties));
+      return verdict.allowed ? undefined : verdict.code;
     },
   };
 }

@@ -9,7 +9,6 @@ import { loadAddon } from '../native/addon.ts';
 import { fdOf } from '../native/fd-of.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls } from '../transport/tls.ts';
-import { type Report, report } from '../wire/messages/report.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ServerConfig } from './config.ts';
@@ -17,6 +16,7 @@ import { type DocumentChange, Documents } from './documents.ts';
 import { watchInbox } from './inbox.ts';
 import { pinText, readKeyAndCertificate } from './init.ts';
 import { decideAttach } from './permit.ts';
+import { Reports } from './reports.ts';
 import { Store } from './store.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
@@ -57,29 +57,6 @@ function tuner(log: Log): ((socket: Socket) => void) | undefined {
   };
 }
 
-/** Last REPORTs: of this process's life in memory, older ones from the store. */
-class Reports {
-  private readonly fresh = new Map<string, Report>();
-  private readonly store: Store;
-  private readonly clock: Clock;
-
-  constructor(store: Store, clock: Clock) {
-    this.store = store;
-    this.clock = clock;
-  }
-
-  keep(mediator: string, value: Report): void {
-    this.fresh.set(mediator, value);
-    this.store.saveReport(mediator, report.toBytes(value), this.clock.wallTimeMs());
-  }
-
-  last(mediator: string): { report: Report | undefined; lastSeenMs: number } {
-    const stored = this.store.mediator(mediator);
-    const kept = this.fresh.get(mediator) ?? (stored?.report && report.fromBytes(stored.report));
-    return { report: kept, lastSeenMs: stored?.lastSeenMs ?? 0 };
-  }
-}
-
 function tell(changed: DocumentChange, { documents, hub }: { documents: Documents; hub: Switch }): void {
   switch (changed.kind) {
     case 'trust':
@@ -98,11 +75,17 @@ function tell(changed: DocumentChange, { documents, hub }: { documents: Document
   hub.revalidate();
 }
 
-function createSwitch(options: ServerOptions, store: Store, documents: Documents): Switch {
+/** What the switch asks its questions of. */
+interface Desks {
+  readonly store: Store;
+  readonly documents: Documents;
+  readonly reports: Reports;
+  readonly audit: AppendFile;
+}
+
+function createSwitch(options: ServerOptions, { store, documents, reports, audit }: Desks): Switch {
   const { config, clock, log } = options;
   const admission = new AdmissionDesk(documents, clock);
-  const reports = new Reports(store, clock);
-  const audit = new AppendFile(config.auditFile);
   return new Switch({
     clock,
     log,
@@ -147,23 +130,40 @@ function createSwitch(options: ServerOptions, store: Store, documents: Documents
  * @throws EntremiseError `state-unreadable`, `environment-unfit`, `bad-config`; what listening fails with
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  /** What to undo, the last first: when the server ends, or cannot begin. */
+  const undo: (() => unknown)[] = [];
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    return { ...(await start(options, undo)), close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<Omit<Server, 'close'>> {
   const { config, clock, log } = options;
-  const pair = readKeyAndCertificate(config.stateDir);
-  const store = await Store.open(config.stateDir);
+  const { stateDir, authorityKey, listen } = config;
+  const pair = readKeyAndCertificate(stateDir);
+  const store = await Store.open(stateDir);
+  undo.push(() => store.close());
   let hub: Switch | undefined;
-  const documents: Documents = await Documents.load({
-    store,
-    clock,
-    log,
-    authorityKey: config.authorityKey,
-    onChange: change => hub !== undefined && tell(change, { documents, hub }),
-  });
-  const running = createSwitch(options, store, documents);
+  const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });
+  const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange });
+  const reports = new Reports(store, clock);
+  undo.push(() => reports.save());
+  const audit = new AppendFile(config.auditFile);
+  undo.push(() => audit.reopen());
+  const running = createSwitch(options, { store, documents, reports, audit });
   hub = running;
+  undo.push(() => running.close());
+  undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
   const tune = tuner(log);
   const listener = await listenTls({
-    host: config.listen.host,
-    port: config.listen.number,
+    host: listen.host,
+    port: listen.number,
     ...pair,
     alpn: alpnProtocol,
     onTransport: (transport, authenticated) => running.accept(transport, authenticated),
@@ -171,25 +171,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     ...(tune === undefined ? {} : { tune }),
     clock,
   });
-  const stopInbox = await watchInbox({
-    stateDir: config.stateDir,
-    clock,
-    log,
-    accept: text => documents.accept(text),
-  });
+  undo.push(() => listener.close());
   const number = listener.address.port;
-  log.info({ listen: `${config.listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
-  return {
-    number,
-    pin: pinText(pair),
-    switch: running,
-    documents,
-    async close() {
-      listener.close();
-      stopInbox();
-      running.close();
-      await new Promise<void>(resolve => setImmediate(resolve));
-      store.close();
-    },
-  };
+  log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
+  return { number, pin: pinText(pair), switch: running, documents };
 }
