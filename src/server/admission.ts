@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { asEntremiseError, EntremiseError } from '../base/errors.ts';
+import { EntremiseError } from '../base/errors.ts';
 import { keyToText } from '../base/keys.ts';
 import { isKeyRevoked, type MemberStatement } from '../policy/documents.ts';
 import { TokenBucket } from '../policy/rate.ts';
@@ -41,7 +41,9 @@ export class AdmissionDesk {
       const documents = [trust.text, statement.text, ...grants];
       return { admitted: true, name: statement.name, statementSeq: trust.seq, documents };
     } catch (thrown) {
-      const { code, message } = asEntremiseError(thrown);
+      // What is not of the catalogue is ours to log, and not for a stranger to read.
+      if (!(thrown instanceof EntremiseError)) throw thrown;
+      const { code, message } = thrown;
       return { admitted: false, code, message };
     }
   }

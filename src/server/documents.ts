@@ -18,6 +18,7 @@ import {
   verifyMemberStatement,
   verifyTrustStatement,
 } from '../policy/documents.ts';
+import type { Audit } from '../switch/permit.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -40,6 +41,8 @@ export interface DocumentsOptions {
   /** Text of the authority's key, as the server was told when it was made. */
   readonly authorityKey: string;
   onChange(change: DocumentChange): void;
+  /** Called before a document counts; when it throws, the document does not. */
+  readonly audit: Audit;
 }
 
 function headerOf(text: string): { readonly typ?: unknown; readonly kid?: unknown } {
@@ -187,14 +190,29 @@ export class Documents {
     // What is in force may have changed while this one was verified: it must not be undone by an older one.
     const accepted = acceptTrust(this.trusted, candidate);
     if (accepted === this.trusted) return undefined;
+    this.auditTrust(accepted);
     this.options.store.saveTrust(accepted.text);
     this.trusted = accepted;
     return { kind: 'trust', text };
   }
 
+  /** A full disk must not keep a revocation from counting. */
+  private auditTrust({ seq, signer }: TrustStatement): void {
+    try {
+      this.options.audit('trust', { seq, signer });
+    } catch (thrown) {
+      this.options.log.error(
+        { err: thrown, seq },
+        'audit line not written, trust statement taken all the same',
+      );
+    }
+  }
+
   private async takeGrant(text: string): Promise<DocumentChange | undefined> {
     const grant = await this.verifyGrant(text);
     if (this.grants.has(grant.id)) return undefined;
+    const { id, terminalThumbprint: jkt, signer, expiresAtMs } = grant;
+    this.options.audit('grant', { grant: id, jkt, signer, expiresAtMs });
     this.options.store.saveGrant(grant.id, grant.text, grant.expiresAtMs);
     this.grants.set(grant.id, grant);
     const holder = this.allMembers().find(
@@ -205,6 +223,8 @@ export class Documents {
 
   private async takeInvitation(text: string): Promise<DocumentChange> {
     const invitation = await verifyInvitation(text, this.trust());
+    const { key, role, name, labels, notAfterMs } = invitation;
+    this.options.audit('invitation', { invitation: key, role, name, labels, notAfterMs });
     this.options.store.saveInvitation(invitation.key, invitation.text);
     return { kind: 'invitation' };
   }
@@ -212,6 +232,8 @@ export class Documents {
   private async takeMember(text: string): Promise<DocumentChange | undefined> {
     const statement = await verifyMemberStatement(text, this.trust());
     if (!this.decide(statement)) return undefined;
+    const { key, role, name, labels, seq } = statement;
+    this.options.audit('member', { key, role, name, labels, seq });
     this.options.store.saveMember(statement.key, statement.text);
     this.members.set(statement.key, statement);
     return { kind: 'member', key: statement.key, text };
@@ -247,6 +269,8 @@ export class Documents {
       clock.wallTimeMs(),
     );
     if (this.decide(statement)) {
+      const { role, name, labels } = statement;
+      this.options.audit('enrol', { key: provenKey, invitation: invitationKey, role, name, labels });
       store.enrol(invitationKey, provenKey, statement.text, clock.wallTimeMs());
       this.members.set(statement.key, statement);
     }

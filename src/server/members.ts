@@ -22,7 +22,14 @@ export async function storedMembers(stateDir: string): Promise<MemberListing[]> 
   const { authorityKey } = readServerConfig(stateDir);
   const store = await Store.open(stateDir);
   try {
-    const options = { store, clock: systemClock, log: silentLog(), authorityKey, onChange: () => {} };
+    const options = {
+      store,
+      clock: systemClock,
+      log: silentLog(),
+      authorityKey,
+      onChange: () => {},
+      audit: () => {},
+    };
     const documents = await Documents.load(options);
     const list = documents.allMembers().map(({ key, name, role, labels }) => {
       return { key, name, role, labels, lastSeenMs: store.mediator(key)?.lastSeenMs ?? 0 };

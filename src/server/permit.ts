@@ -34,8 +34,9 @@ export function accessCommand(command: Command): AccessCommand {
       return { verb, protocol, address: portAddress(command), number: numberWish(choice, number) };
     }
     case 'redirect': {
-      const { verb, number, choice = 'any' } = command;
-      if (number === undefined) return { verb, port: undefined };
+      const { verb, number = 0, choice = 'any' } = command;
+      // Of a port that is there already the server sees only the id; any other REDIRECT opens one.
+      if (command.port !== undefined || command.portOf !== undefined) return { verb, port: undefined };
       return { verb, port: { address: portAddress(command), number: numberWish(choice, number) } };
     }
     case 'connect': {

@@ -65,6 +65,20 @@ test('P6.5: a code enrols one key, which gets trust and member statement; the ke
   t.is(made.server.documents.member(member.key.text)?.name, 'laptop');
 });
 
+test('what the authority says and who enrols is in the audit', async t => {
+  const made = await operator(t);
+  const { mediator, terminal } = await pair(made);
+  const lines = made.audit().map(({ action, name, key }) => [action, name, key]);
+  t.deepEqual(lines, [
+    ['trust', undefined, undefined],
+    ['invitation', 'gw-1', undefined],
+    ['enrol', 'gw-1', mediator.key.text],
+    ['invitation', 'laptop', undefined],
+    ['enrol', 'laptop', terminal.key.text],
+    ['grant', undefined, undefined],
+  ]);
+});
+
 test('P6.5: a code is used once', async t => {
   const made = await operator(t);
   const code = await made.invite({ role: 'terminal', name: 'laptop' });

@@ -7,6 +7,7 @@ import { keyFromText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import { loadAddon } from '../native/addon.ts';
 import { fdOf } from '../native/fd-of.ts';
+import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
@@ -80,7 +81,7 @@ interface Desks {
   readonly store: Store;
   readonly documents: Documents;
   readonly reports: Reports;
-  readonly audit: AppendFile;
+  readonly audit: Audit;
 }
 
 function createSwitch(options: ServerOptions, { store, documents, reports, audit }: Desks): Switch {
@@ -92,8 +93,7 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
     bootId: randomBytes(16),
     capabilities: [],
     limits: { creditBytes: config.creditBytes, queuedBytes: config.queuedBytes },
-    audit: (action, fields) =>
-      audit.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields }),
+    audit,
     authorityKey: () => keyFromText(config.authorityKey),
     admit: (member, remote) => admission.admit(member, remote),
     authoriseAttach: question => decideAttach(documents, clock, question),
@@ -151,11 +151,13 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => store.close());
   let hub: Switch | undefined;
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });
-  const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange });
+  const auditFile = new AppendFile(config.auditFile);
+  undo.push(() => auditFile.reopen());
+  const audit: Audit = (action, fields) =>
+    auditFile.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields });
+  const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });
   const reports = new Reports(store, clock);
   undo.push(() => reports.save());
-  const audit = new AppendFile(config.auditFile);
-  undo.push(() => audit.reopen());
   const running = createSwitch(options, { store, documents, reports, audit });
   hub = running;
   undo.push(() => running.close());
