@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
@@ -38,7 +38,7 @@ export interface RunningMemberOptions {
   /** Instead of the addresses of the trust statement and the membership. */
   readonly servers?: readonly ServerAddress[];
   /** Socket options of the link that need the addon. */
-  tune?(socket: TLSSocket): void;
+  tune?(socket: Socket): void;
 }
 
 /** A member program: identity, what it believes, and its link, kept alive. */
