@@ -5,18 +5,10 @@ import { encodeFrame, frameBody } from '../wire/frame.ts';
 import { decodeWindow, encodeCredit, encodeReset, encodeWindow } from '../wire/messages/binary.ts';
 import type { Command } from '../wire/messages/command.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
-import { attachedPair, connectedStreams, parseFrame, record } from './testing/attached-pair.ts';
+import { attachedPair, connectedStreams, record } from './testing/attached-pair.ts';
+import { parseFrame, pattern } from './testing/frames.ts';
 
 const open: Command = { id: 7, verb: 'open', protocol: 'tcp', number: 0, choice: 'any' };
-
-function pattern(length: number, seed = 1): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let at = 0, state = seed; at < length; at++) {
-    state = (state * 1_103_515_245 + 12_345) & 0x7fff_ffff;
-    bytes[at] = state >> 16;
-  }
-  return bytes;
-}
 
 test('P4.4: both ends are open once each has the other RESUME', t => {
   const pair = attachedPair({ unopened: true });

@@ -265,6 +265,11 @@ export class Attachment {
     return this.streams.size;
   }
 
+  /** RESETs of this end whose ECHO has not come (P4.5). */
+  get pendingResets(): number {
+    return this.streams.pendingResets;
+  }
+
   /** Frames that came for streams that are no more (P3.8), or of types of later versions (P1.4). */
   get droppedFrames(): number {
     return this.streams.droppedFrames;

@@ -6,7 +6,7 @@ import { encodeFrame, frameBody } from '../wire/frame.ts';
 import { hello, proof, welcome } from '../wire/messages/link.ts';
 import { frameType } from '../wire/spec.ts';
 import { MemberHandshake, ServerHandshake, type ServerHandshakeOptions } from './handshake.ts';
-import { parseFrame } from './testing/attached-pair.ts';
+import { parseFrame } from './testing/frames.ts';
 
 function parties(changes: Partial<ServerHandshakeOptions> = {}, memberExporter?: Buffer) {
   const signer = generateSigningKey();

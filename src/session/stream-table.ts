@@ -65,6 +65,11 @@ export class StreamTable implements StreamSurroundings {
     return this.streams.size;
   }
 
+  /** RESETs of this end whose ECHO has not come (P4.5). */
+  get pendingResets(): number {
+    return this.resetting.size;
+  }
+
   /** Highest id seen from the peer (P4.4). */
   get peerMark(): number {
     return this.mark;

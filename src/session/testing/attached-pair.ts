@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FakeClock, fakeClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
 import { generateSigningKey } from '../../base/keys.ts';
-import { type Frame, FrameDecoder } from '../../wire/frame.ts';
+import type { Frame } from '../../wire/frame.ts';
 import { attachInner } from '../../wire/messages/attach.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Command, Result } from '../../wire/messages/command.ts';
@@ -10,10 +10,12 @@ import type { PortEvent } from '../../wire/messages/event.ts';
 import { answerAttach, prepareAttach } from '../attach-handshake.ts';
 import { Attachment, type Binding } from '../attachment.ts';
 import { Budget } from '../budget.ts';
+import type { ControlKeys } from '../control-stream.ts';
 import { HopCredit } from '../hop-credit.ts';
 import { type LabelSource, Scheduler } from '../scheduler.ts';
 import { SlabPool } from '../slab.ts';
 import type { Stream, StreamHandlers } from '../stream.ts';
+import { emptyLink, parseFrame } from './frames.ts';
 
 /** One end of {@link attachedPair}: the attachment, what it was told, and the frames that wait to leave. */
 export interface End {
@@ -33,6 +35,8 @@ export interface AttachedPair {
   readonly clock: FakeClock;
   readonly terminal: End;
   readonly mediator: End;
+  /** What the terminal's messages of stream 0 are authenticated with. */
+  readonly terminalKeys: ControlKeys;
   /** Moves frames both ways until nothing is left to go; `tamper` may change or drop (undefined) each. */
   settle(tamper?: (frame: Frame, from: 'terminal' | 'mediator') => Buffer | undefined): void;
   /** Takes one frame of an end, without delivering it. */
@@ -41,15 +45,6 @@ export interface AttachedPair {
   deliverTo(end: 'terminal' | 'mediator', bytes: Buffer): void;
   /** Lets the delay of P3.1 pass, and settles. */
   passDelay(): void;
-}
-
-/** Frame bytes as a {@link Frame}. */
-export function parseFrame(bytes: Buffer): Frame {
-  const frames: Frame[] = [];
-  new FrameDecoder().push(Buffer.from(bytes), frame => frames.push(frame));
-  const [frame] = frames;
-  if (frame === undefined) throw new Error('not a frame');
-  return frame;
 }
 
 function makeEnd(
@@ -74,7 +69,12 @@ function makeEnd(
     onControlRoom: () => {},
   });
   const told = { commands, results, events, datagrams, receiveBudget, replayBudget };
-  return { attachment, scheduler: new Scheduler(() => {}), credit: new HopCredit(creditBytes), ...told };
+  return {
+    attachment,
+    scheduler: new Scheduler(() => {}, emptyLink),
+    credit: new HopCredit(creditBytes),
+    ...told,
+  };
 }
 
 /** What the pair is made of. */
@@ -93,12 +93,13 @@ export function attachedPair(options: PairOptions = {}): AttachedPair {
   const clock = fakeClock();
   const terminal = makeEnd('terminal', clock, budgetBytes, creditBytes);
   const mediator = makeEnd('mediator', clock, budgetBytes, creditBytes);
-  bindBoth(clock, terminal, mediator, options.signature);
+  const terminalKeys = bindBoth(clock, terminal, mediator, options.signature);
   const ends = { terminal, mediator };
   const pair: AttachedPair = {
     clock,
     terminal,
     mediator,
+    terminalKeys,
     takeFrom(end) {
       const bytes = ends[end].scheduler.take();
       return bytes === undefined ? undefined : parseFrame(bytes);
@@ -125,7 +126,12 @@ export function attachedPair(options: PairOptions = {}): AttachedPair {
   return pair;
 }
 
-function bindBoth(clock: FakeClock, terminal: End, mediator: End, signature: Buffer | undefined): void {
+function bindBoth(
+  clock: FakeClock,
+  terminal: End,
+  mediator: End,
+  signature: Buffer | undefined,
+): ControlKeys {
   const terminalKey = generateSigningKey();
   const mediatorKey = generateSigningKey();
   const instance = randomBytes(16);
@@ -165,6 +171,7 @@ function bindBoth(clock: FakeClock, terminal: End, mediator: End, signature: Buf
     keys: agreed.keys,
     signature: signature ?? agreed.signature,
   });
+  return agreed.keys;
 }
 
 /** A stream's owner that keeps what it is told. */

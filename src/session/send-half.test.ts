@@ -1,0 +1,191 @@
+import test from 'ava';
+import { Budget } from './budget.ts';
+import { SendHalf } from './send-half.ts';
+import { SlabPool, slabHeadroom } from './slab.ts';
+import { emptyLink, pattern, streamFrameText } from './testing/frames.ts';
+
+const header = { label: 1, stream: 1 };
+const everything = Number.MAX_SAFE_INTEGER;
+
+function makeHalf({ limit = 1 << 30, share = 64 * 1024, budgetBytes = 1 << 20 } = {}) {
+  const budget = new Budget(budgetBytes);
+  budget.reserve(share);
+  const half = new SendHalf(new SlabPool(), budget, limit, share);
+  const take = (dataRoom = everything) => {
+    const frame = half.take(header, dataRoom, emptyLink);
+    return frame === undefined ? undefined : streamFrameText(frame);
+  };
+  const takeAll = () => {
+    const frames: string[] = [];
+    for (let frame = take(); frame !== undefined; frame = take()) frames.push(frame);
+    return frames;
+  };
+  const window = (received: number, newLimit = limit) =>
+    half.onWindow({ received, limit: newLimit, yields: 0 });
+  return { half, budget, take, takeAll, window };
+}
+
+test('P3.2: what is sent ends at the limit, in the middle of what was handed over, and goes on from there', t => {
+  const { half, takeAll } = makeHalf({ limit: 10 });
+  half.addCopy(pattern(25));
+  t.deepEqual(takeAll(), ['DATA 0+10']);
+  half.raiseLimit(9);
+  t.deepEqual(takeAll(), []);
+  half.raiseLimit(12);
+  t.deepEqual(takeAll(), ['DATA 10+2']);
+  half.raiseLimit(100);
+  t.deepEqual(takeAll(), ['DATA 12+13']);
+});
+
+test('P3.2: nothing is sent beyond received + share, even when more was handed over than there was room for', t => {
+  const { half, takeAll, window } = makeHalf({ share: 4096, budgetBytes: 4096 });
+  half.addCopy(pattern(6000));
+  t.is(half.roomBytes, 0);
+  t.deepEqual(takeAll(), ['DATA 0+4096 NOW']);
+  window(1000);
+  t.deepEqual(takeAll(), ['DATA 4096+1000 NOW']);
+  t.is(half.roomBytes, 0);
+  window(5096);
+  t.deepEqual(takeAll(), ['DATA 5096+904']);
+  t.is(half.roomBytes, 4096 - 904);
+});
+
+test('P3.1: NOW stands only where the sender is blocked on received, and once until that moves', t => {
+  const { half, takeAll, window } = makeHalf({ share: 4096, budgetBytes: 4096 });
+  half.addCopy(pattern(4000));
+  t.deepEqual(takeAll(), ['DATA 0+4000']);
+  half.addCopy(pattern(96));
+  t.deepEqual(takeAll(), ['DATA 4000+96 NOW']);
+  window(50);
+  half.addCopy(pattern(20));
+  t.deepEqual(takeAll(), ['DATA 4096+20']);
+  half.addCopy(pattern(30));
+  t.deepEqual(takeAll(), ['DATA 4116+30 NOW']);
+});
+
+test('P3.1: a sender that has only its FIN left is not blocked, and neither is one that waits for the limit', t => {
+  const ending = makeHalf({ share: 4096, budgetBytes: 4096 });
+  ending.half.addCopy(pattern(4096));
+  ending.half.finish();
+  t.deepEqual(ending.takeAll(), ['DATA 0+4096', 'FIN 4096']);
+  const limited = makeHalf({ share: 4096, limit: 1000, budgetBytes: 4096 });
+  limited.half.addCopy(pattern(4096));
+  t.deepEqual(limited.takeAll(), ['DATA 0+1000']);
+});
+
+test('P2.3: DATA goes when the whole frame fits the credit, and not before', t => {
+  const { half, take } = makeHalf();
+  half.addCopy(pattern(100));
+  t.is(take(slabHeadroom + 99), undefined);
+  t.is(take(slabHeadroom + 100), 'DATA 0+100');
+});
+
+test('P3.6: FIN occupies the offset behind the last byte and needs no window', t => {
+  const { half, takeAll, window } = makeHalf({ limit: 3 });
+  half.addCopy(pattern(3));
+  half.finish();
+  t.deepEqual(takeAll(), ['DATA 0+3', 'FIN 3']);
+  t.false(half.finished);
+  window(3);
+  t.false(half.finished);
+  window(4);
+  t.true(half.finished);
+  t.is(makeAndFinish(), 'FIN 0');
+});
+
+function makeAndFinish(): string | undefined {
+  const { half, take } = makeHalf({ limit: 0 });
+  half.finish();
+  return take();
+}
+
+test('P3.1: WINDOWs are totals: an older or repeated one changes nothing, that of the FIN neither', t => {
+  const { half, takeAll, window } = makeHalf({ limit: 100 });
+  half.addCopy(pattern(50));
+  half.finish();
+  takeAll();
+  window(40, 200);
+  window(20, 100);
+  t.is(half.roomBytes, 0);
+  window(51, 200);
+  t.true(half.finished);
+  window(51, 200);
+  window(30, 50);
+  t.true(half.finished);
+});
+
+test('P3.1: acknowledging what was never sent is protocol-error, the FIN that waits included', t => {
+  const { half, window, take } = makeHalf({ limit: 10 });
+  half.addCopy(pattern(20));
+  take();
+  t.throws(() => window(11), { code: 'protocol-error' });
+  const ending = makeHalf();
+  ending.half.addCopy(pattern(5));
+  ending.half.finish();
+  ending.take();
+  t.throws(() => ending.window(6), { code: 'protocol-error' });
+  ending.take();
+  t.notThrows(() => ending.window(6));
+  t.throws(() => ending.window(7), { code: 'protocol-error' });
+});
+
+test('P3.5: a RESET discards what is unsent, goes once, and needs neither window nor credit', t => {
+  const { half, take } = makeHalf({ limit: 10 });
+  half.addCopy(pattern(20));
+  t.is(take(), 'DATA 0+10');
+  t.true(half.abort(26));
+  t.false(half.abort(25));
+  t.is(take(0), 'RESET 26');
+  t.is(take(), undefined);
+  t.is(half.roomBytes, 0);
+});
+
+test('P3.5: a RESET may go behind all bytes, if any wait', t => {
+  const { half, takeAll } = makeHalf({ limit: 10 });
+  half.addCopy(pattern(20));
+  t.true(half.abortAfterData(25));
+  t.deepEqual(takeAll(), ['DATA 0+10']);
+  t.false(half.reset);
+  half.raiseLimit(20);
+  t.deepEqual(takeAll(), ['DATA 10+10', 'RESET 25']);
+  t.true(half.reset);
+  t.false(makeHalf().half.abortAfterData(25));
+});
+
+test('P3.3: a share doubles while more than half of it is under way and half the budget is free', t => {
+  const share = 16 * 1024;
+  const { half, budget, takeAll, window } = makeHalf({ share });
+  const shares: number[] = [];
+  for (let round = 0; round < 12; round++) {
+    half.addCopy(pattern(half.roomBytes));
+    takeAll();
+    shares.push(budget.totalBytes - budget.freeBytes);
+    window(half.endOffset);
+  }
+  t.deepEqual(shares.slice(0, 4), [share, 2 * share, 4 * share, 8 * share]);
+  t.is(
+    shares.at(-1),
+    budget.totalBytes,
+    'a budget of which more than half is taken gives no more than it has',
+  );
+  half.release();
+  half.release();
+  t.is(budget.freeBytes, budget.totalBytes);
+});
+
+test('P3.3: a share of which little is under way stays as it is', t => {
+  const { half, budget, takeAll, window } = makeHalf({ share: 16 * 1024 });
+  for (let round = 0; round < 20; round++) {
+    half.addCopy(pattern(8000));
+    takeAll();
+    window(half.endOffset);
+  }
+  t.is(budget.totalBytes - budget.freeBytes, 16 * 1024);
+});
+
+test('one byte at a time cannot pin more memory than a share stands for', t => {
+  const { half } = makeHalf({ share: 4096 });
+  let writes = 0;
+  for (; half.roomBytes > 0; writes++) half.addCopy(pattern(1));
+  t.true(writes <= 100, `${writes}`);
+});
