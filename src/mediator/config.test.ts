@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { Budget } from '../session/budget.ts';
 import { parseMediatorConfig } from './config.ts';
 
 function refused(t: ExecutionContext, text: string, message: RegExp): void {
@@ -13,10 +14,20 @@ test('one line is enough', t => {
     logLevel: 'info',
     keepaliveMs: undefined,
     receiveBudgetBytes: 8 * 1024 * 1024,
-    replayBudgetBytes: 4 * 1024 * 1024,
+    replayBudgetBytes: 6 * 1024 * 1024,
     services: [],
     owner: { lan: undefined, hide: [] },
   });
+});
+
+test('P3.3: the default budgets hold a thousand streams', t => {
+  const { receiveBudgetBytes, replayBudgetBytes } = parseMediatorConfig('stateDir = "/x"', 'x');
+  for (const bytes of [receiveBudgetBytes, replayBudgetBytes]) {
+    const budget = new Budget(bytes);
+    let streams = 0;
+    while (budget.reserveInitial() > 0) streams++;
+    t.true(streams >= 1000, `${streams} streams`);
+  }
 });
 
 test('everything that can be said', t => {

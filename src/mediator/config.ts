@@ -18,7 +18,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   keepaliveMs = 25000
  *   [memory]                                   bytes of all streams together
  *   receiveBytes = 8388608
- *   replayBytes = 4194304
+ *   replayBytes = 6291456
  *   [[services]]                               services that this gateway wants to use
  *   name = "voip"
  *   parameters = { account = "x" }
@@ -59,9 +59,10 @@ const parameters = v.pipe(
 
 const filePath = v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'));
 
+/** Both defaults give room to a thousand streams at once, by the first windows of P3.3. */
 const memorySchema = closedObject({
   receiveBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 8 * mebibyte),
-  replayBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 4 * mebibyte),
+  replayBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 6 * mebibyte),
 });
 
 const configSchema = closedObject({
