@@ -171,9 +171,7 @@ test('only src/native/addon.ts loads the addon', t => {
 });
 
 /** Files over 300 lines that are better whole, each with the reason. */
-const mayBeLong: Readonly<Record<string, string>> = {
-  'src/transport/compliance.ts': 'the one suite that every transport passes',
-};
+const mayBeLong: Readonly<Record<string, string>> = {};
 
 /** A table of cases is looked up by title; other files are read in one go. */
 const longestLines = (path: string) => (isTest(path) || path in mayBeLong ? 500 : 300);
