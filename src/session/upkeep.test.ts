@@ -14,6 +14,15 @@ test('P8.1: an idle member pings after its keepalive, and an answered PING leave
   t.is(upkeep.tick(49_999), undefined);
 });
 
+test('P8.1: a PING that the transport does not take yet is not asked for again at once', t => {
+  const upkeep = new Upkeep(25_000, 0);
+  t.is(upkeep.tick(25_000), 'ping');
+  upkeep.ping(25_000);
+  upkeep.onReceived(25_001);
+  t.is(upkeep.tick(25_001), undefined);
+  t.is(upkeep.deadlineMs, 50_000);
+});
+
 test('P8.1: with bytes waiting, 3 s of silence ask for a PING and 6 s are the end', t => {
   const upkeep = new Upkeep(undefined, 0);
   upkeep.onReceived(500);

@@ -58,8 +58,9 @@ export class Upkeep {
     this.promise = { withinMs, byMs: nowMs + withinMs + promiseSlackMs };
   }
 
-  /** The id of a PING that goes now. */
+  /** The id of a PING that goes now, or as soon as the transport takes it: until then no other is asked for. */
   ping(nowMs: number): number {
+    this.lastSentMs = nowMs;
     const id = this.nextId++;
     this.pinged = { id, atMs: nowMs };
     return id;
