@@ -80,9 +80,9 @@ function whatToTry(site: Site): string[] {
   const cli = `${process.execPath} ${cliBundle}`;
   return [
     'It stays up. By hand (as root):',
+    `  ip netns exec ${netns} curl http://127.0.0.1:${forwardPort}/      (the forward is still running)`,
     `  ${inside} ${cli} mediators`,
-    `  ${inside} ${cli} forward ${mediatorName} ${forwardPort}:${homeAddresses.device}:80 &`,
-    `  ip netns exec ${netns} curl http://127.0.0.1:${forwardPort}/`,
+    `  ${inside} ${cli} connect ${mediatorName} ${homeAddresses.device}:80`,
     `  ${inside} ${cli} events ${mediatorName}`,
     `  ${inside} ${cli} doctor`,
     `  audit lines: ${site.directory}/server/audit.jsonl and ${site.directory}/mediator/audit.jsonl`,

@@ -29,6 +29,7 @@ http {
     listen [::]:80;
     root ${directory}/www;
     client_max_body_size 0;
+    location /upload/ { dav_methods PUT; create_full_put_path on; }
   }
 }
 `;
