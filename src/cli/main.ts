@@ -13,6 +13,7 @@ import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
 import { addServerVerb } from './verbs/server.ts';
+import { keepYoungGenerationSmall } from './young-generation.ts';
 
 const exitCodes = `
 Exit codes: 0 done; 1 unexpected; 2 wrong command line or configuration; 3 not permitted; 4 offline;
@@ -71,4 +72,5 @@ export async function main(words: readonly string[]): Promise<number> {
   }
 }
 
+keepYoungGenerationSmall();
 process.exitCode = await main(process.argv.slice(2));
