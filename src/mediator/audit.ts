@@ -1,6 +1,4 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { EntremiseError } from '../base/errors.ts';
+import { AppendFile } from '../base/append-file.ts';
 
 /**
  * The audit file (P6.9): one JSON line for each command and each new datagram destination, written before the act. It
@@ -47,47 +45,20 @@ export interface Audit {
 
 /** See the head of this file. */
 export class AuditFile implements Audit {
-  readonly path: string;
+  private readonly file: AppendFile;
   private readonly wallTimeMs: () => number;
-  private fd: number | undefined;
 
   constructor(path: string, wallTimeMs: () => number) {
-    this.path = path;
+    this.file = new AppendFile(path, 'mediator');
     this.wallTimeMs = wallTimeMs;
   }
 
   write(entry: AuditEntry): void {
-    const line = Buffer.from(
-      `${JSON.stringify({ time: new Date(this.wallTimeMs()).toISOString(), ...entry })}\n`,
-    );
-    try {
-      if (writeSync(this.open(), line) === line.length) return;
-    } catch (cause) {
-      this.reopen();
-      throw this.unavailable(cause);
-    }
-    throw this.unavailable(undefined);
-  }
-
-  private unavailable(cause: unknown): EntremiseError {
-    const reason = cause instanceof Error ? cause.message : 'the disk is full';
-    return new EntremiseError('audit-unavailable', {
-      by: 'mediator',
-      message: `The audit line could not be written to ${this.path} (${reason}), so nothing was done.`,
-      cause,
-    });
-  }
-
-  private open(): number {
-    if (this.fd !== undefined) return this.fd;
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-    this.fd = openSync(this.path, 'a', 0o600);
-    return this.fd;
+    this.file.append({ time: new Date(this.wallTimeMs()).toISOString(), ...entry });
   }
 
   /** Closes the file; the next line opens it anew (after it was rotated). */
   reopen(): void {
-    if (this.fd !== undefined) closeSync(this.fd);
-    this.fd = undefined;
+    this.file.reopen();
   }
 }

@@ -151,7 +151,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => store.close());
   let hub: Switch | undefined;
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });
-  const auditFile = new AppendFile(config.auditFile);
+  const auditFile = new AppendFile(config.auditFile, 'server');
   undo.push(() => auditFile.reopen());
   const audit: Audit = (action, fields) =>
     auditFile.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields });
