@@ -5,19 +5,19 @@ import type { Socket } from 'node:net';
  * many small frames, and a system call a frame costs a third of the throughput.
  */
 export class CorkRound {
-  private readonly held = new Set<Socket>();
+  private held: Socket[] = [];
 
   /** What is written to `socket` goes with the next turn. */
   hold(socket: Socket): void {
-    if (this.held.has(socket)) return;
-    if (this.held.size === 0) setImmediate(() => this.release());
-    this.held.add(socket);
+    if (socket.writableCorked > 0) return;
+    if (this.held.length === 0) setImmediate(this.release);
+    this.held.push(socket);
     socket.cork();
   }
 
-  private release(): void {
-    const sockets = [...this.held];
-    this.held.clear();
+  private readonly release = (): void => {
+    const sockets = this.held;
+    this.held = [];
     for (const socket of sockets) socket.uncork();
-  }
+  };
 }

@@ -4,43 +4,57 @@ const quantumBytes = 16 * 1024;
 interface Entry<T> {
   readonly item: T;
   deficit: number;
+  /** In the round; else kept for the next time, see waiting-line.ts. */
+  inRound: boolean;
 }
 
 /** Deficit round robin (P2.1): everyone who has frames gets the same share of bytes, whatever the size of its frames. */
 export class DeficitRing<T> {
-  private readonly entries: Entry<T>[] = [];
-  private readonly members = new Set<T>();
+  private readonly round: Entry<T>[] = [];
+  private readonly entries = new Map<T, Entry<T>>();
 
   /** Puts `item` at the end of the round, if it is not in it. */
   add(item: T): void {
-    if (this.members.has(item)) return;
-    this.members.add(item);
-    this.entries.push({ item, deficit: quantumBytes });
+    const entry = this.entries.get(item) ?? this.newEntry(item);
+    if (entry.inRound) return;
+    entry.inRound = true;
+    entry.deficit = quantumBytes;
+    this.round.push(entry);
   }
 
-  /** Takes `item` out of the round. */
+  private newEntry(item: T): Entry<T> {
+    const entry = { item, deficit: quantumBytes, inRound: false };
+    this.entries.set(item, entry);
+    return entry;
+  }
+
+  /** Takes `item` out of the round for good. */
   remove(item: T): void {
-    if (!this.members.delete(item)) return;
-    this.entries.splice(
-      this.entries.findIndex(entry => entry.item === item),
-      1,
-    );
+    const entry = this.entries.get(item);
+    if (entry === undefined) return;
+    this.entries.delete(item);
+    if (entry.inRound) this.leave(entry);
+  }
+
+  private leave(entry: Entry<T>): void {
+    entry.inRound = false;
+    if (this.round[0] === entry) this.round.shift();
+    else this.round.splice(this.round.indexOf(entry), 1);
   }
 
   /** True when nobody is in the round. */
   get empty(): boolean {
-    return this.entries.length === 0;
+    return this.round.length === 0;
   }
 
   /** The next frame: whoever's turn it is gives one by `takeFrom`, or leaves the round by giving undefined. */
   take(takeFrom: (item: T) => Buffer | undefined): Buffer | undefined {
     for (;;) {
-      const first = this.entries[0];
+      const first = this.round[0];
       if (first === undefined) return undefined;
       if (first.deficit <= 0) {
-        this.entries.shift();
         first.deficit += quantumBytes;
-        this.entries.push(first);
+        if (this.round.length > 1) this.round.push(this.round.shift() as Entry<T>);
         continue;
       }
       const frame = takeFrom(first.item);
@@ -48,7 +62,7 @@ export class DeficitRing<T> {
         first.deficit -= frame.length;
         return frame;
       }
-      this.remove(first.item);
+      if (first.inRound) this.leave(first);
     }
   }
 }

@@ -14,6 +14,7 @@ import type { HopCredit } from './hop-credit.ts';
 import type { ResumeExchange } from './resume-exchange.ts';
 import type { LabelSource, LinkPosition } from './scheduler.ts';
 import type { Stream } from './stream.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /**
  * What leaves an attachment on its label, in the order of P2.1 and within the hop credit of P2.3. The scheduler pulls;
@@ -33,14 +34,14 @@ export interface OutletBinding {
 /** See the head of this file. */
 export class LabelOutlet implements LabelSource {
   private readonly control: ControlStream;
-  private readonly windowsDue = new Set<Stream>();
+  private readonly windowsDue = new WaitingLine<Stream>();
   private readonly windowsSoon = new Set<Stream>();
   private readonly windowsOverdue = new Set<Stream>();
   private controlWindowOverdue = false;
   private readonly echoes: Buffer[] = [];
   private readonly datagrams = new DatagramQueue();
   private readonly ring = new DeficitRing<Stream | DatagramQueue>();
-  private readonly creditBlocked = new Set<Stream>();
+  private readonly creditBlocked = new WaitingLine<Stream>();
   /** Ready streams whose creating message waits in stream 0. */
   private readonly uncreated = new Set<Stream>();
   private bound: { readonly binding: OutletBinding; readonly exchange: ResumeExchange } | undefined;
@@ -93,14 +94,8 @@ export class LabelOutlet implements LabelSource {
 
   /** `stream` is forgotten. */
   forget(stream: Stream): void {
-    for (const set of [
-      this.windowsDue,
-      this.windowsSoon,
-      this.windowsOverdue,
-      this.creditBlocked,
-      this.uncreated,
-    ])
-      set.delete(stream);
+    for (const line of [this.windowsDue, this.creditBlocked]) line.forget(stream);
+    for (const set of [this.windowsSoon, this.windowsOverdue, this.uncreated]) set.delete(stream);
     this.ring.remove(stream);
   }
 
@@ -131,8 +126,7 @@ export class LabelOutlet implements LabelSource {
   /** The server's CREDIT: whoever waited for it is in the round again. */
   onCredit(frame: Frame): void {
     this.bound?.binding.credit.onCredit(decodeCredit(frameBody(frame)));
-    for (const stream of this.creditBlocked) this.ring.add(stream);
-    this.creditBlocked.clear();
+    this.creditBlocked.leaveAll(stream => this.ring.add(stream));
     this.wake();
   }
 
@@ -157,8 +151,8 @@ export class LabelOutlet implements LabelSource {
   }
 
   private takeStreamWindow(): Buffer | undefined {
-    for (const stream of this.windowsDue) {
-      this.windowsDue.delete(stream);
+    for (let stream = this.windowsDue.first; stream !== undefined; stream = this.windowsDue.first) {
+      this.windowsDue.leave(stream);
       const window = stream.takeWindow(this.windowsOverdue.delete(stream));
       if (window !== undefined) return this.windowFrame(stream.id, encodeWindow(window));
     }

@@ -1,4 +1,5 @@
 import { DeficitRing } from './deficit-ring.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /**
  * The order in which frames leave on one link (P2.1): label 0; then every label's WINDOW and CREDIT; then every
@@ -34,8 +35,8 @@ export interface LabelSource {
 export class Scheduler {
   private readonly linkFrames: Buffer[] = [];
   private linkFramesBytes = 0;
-  private readonly urgent = new Set<LabelSource>();
-  private readonly control = new Set<LabelSource>();
+  private readonly urgent = new WaitingLine<LabelSource>();
+  private readonly control = new WaitingLine<LabelSource>();
   private readonly data = new DeficitRing<LabelSource>();
   private readonly requestPump: () => void;
   private readonly position: LinkPosition;
@@ -68,10 +69,12 @@ export class Scheduler {
 
   /** `source` is gone. */
   remove(source: LabelSource): void {
-    this.urgent.delete(source);
-    this.control.delete(source);
+    this.urgent.forget(source);
+    this.control.forget(source);
     this.data.remove(source);
   }
+
+  private readonly takeData = (source: LabelSource) => source.takeData(this.position);
 
   private takeLinkFrame(): Buffer | undefined {
     const frame = this.linkFrames.shift();
@@ -83,21 +86,24 @@ export class Scheduler {
   take(): Buffer | undefined {
     return (
       this.takeLinkFrame() ??
-      firstOf(this.urgent, source => source.takeUrgent()) ??
-      firstOf(this.control, source => source.takeControl()) ??
-      this.data.take(source => source.takeData(this.position))
+      firstOf(this.urgent, takeUrgent) ??
+      firstOf(this.control, takeControl) ??
+      this.data.take(this.takeData)
     );
   }
 }
 
+const takeUrgent = (source: LabelSource) => source.takeUrgent();
+const takeControl = (source: LabelSource) => source.takeControl();
+
 function firstOf(
-  sources: Set<LabelSource>,
+  sources: WaitingLine<LabelSource>,
   takeFrom: (source: LabelSource) => Buffer | undefined,
 ): Buffer | undefined {
-  for (const source of sources) {
+  for (let source = sources.first; source !== undefined; source = sources.first) {
     const frame = takeFrom(source);
     if (frame !== undefined) return frame;
-    sources.delete(source);
+    sources.leave(source);
   }
   return undefined;
 }

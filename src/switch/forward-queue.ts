@@ -10,6 +10,12 @@ import { FrameKeeper } from './frame-keeper.ts';
 /** RESETs are not counted, "one a stream" (P2.3). This many cannot wait unless that is broken: P4.4 allows 4,096 streams. */
 const maxWaitingResets = 16_384;
 
+/**
+ * Queues of quiet streams that are kept. A new one for every burst is garbage, but nobody says here when a stream is
+ * over, so what is kept must have an end.
+ */
+const keptQueues = 64;
+
 /** The frames of one stream that wait, in order. */
 interface StreamQueue {
   readonly id: number;
@@ -98,13 +104,27 @@ export class ForwardQueue implements LabelSource {
   private addToStream(id: number, bytes: Buffer): void {
     const queue = this.streams.get(id) ?? this.openStream(id);
     queue.frames.push(this.keepers.stream.keep(bytes));
+    this.ring.add(queue);
   }
 
   private openStream(id: number): StreamQueue {
+    this.dropQuiet();
     const queue = { id, frames: new FrameFifo() };
     this.streams.set(id, queue);
-    this.ring.add(queue);
     return queue;
+  }
+
+  /** Makes room for one more, as far as the oldest are quiet. */
+  private dropQuiet(): void {
+    for (const queue of this.streams.values()) {
+      if (this.streams.size < keptQueues || !queue.frames.empty) return;
+      this.drop(queue);
+    }
+  }
+
+  private drop(queue: StreamQueue): void {
+    this.streams.delete(queue.id);
+    this.ring.remove(queue);
   }
 
   private addDatagram({ bytes, flags }: Frame): void {
@@ -134,8 +154,7 @@ export class ForwardQueue implements LabelSource {
   private readonly takeFrom = (queue: StreamQueue | DatagramQueue): Buffer | undefined => {
     if (queue instanceof DatagramQueue) return this.takeDatagram(queue);
     const frame = queue.frames.shift();
-    // A later frame of the same stream opens a queue of its own: nothing is kept for streams that are quiet or over.
-    if (queue.frames.empty && this.streams.get(queue.id) === queue) this.streams.delete(queue.id);
+    if (frame === undefined && this.streams.size > keptQueues) this.drop(queue);
     return this.leave(frame);
   };
 
