@@ -92,6 +92,14 @@ export function errorCodeOf(number: number): ErrorCode | undefined {
   return byNumber.get(number);
 }
 
+/** The first number of the codes that are never on the wire. */
+const firstLocalNumber = 80;
+
+/** What a peer is told of a failure with that code: what concerns this machine alone is `internal` to others. */
+export function codeForPeers(code: ErrorCode): ErrorCode {
+  return catalogue[code][0] < firstLocalNumber ? code : 'internal';
+}
+
 /** The catalogue's sentence for `code`. */
 export function errorSentence(code: ErrorCode): string {
   return catalogue[code][1];

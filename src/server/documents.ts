@@ -1,24 +1,24 @@
 import type { Clock } from '../base/clock.ts';
-import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { asEntremiseError, codeForPeers, EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyFromText, keyThumbprint } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
+import { SparingLog } from '../base/sparing-log.ts';
 import {
   type AcceptedGrant,
   acceptGrant,
   acceptTrust,
-  decideMember,
   grantNamesMediator,
   isKeyRevoked,
   type MemberStatement,
   revocationOf,
   type TrustStatement,
-  verifyEnrolment,
   verifyGrant,
-  verifyInvitation,
-  verifyMemberStatement,
   verifyTrustStatement,
 } from '../policy/documents.ts';
+import { claimedAuthorityKeys, documentType } from '../policy/jws-parts.ts';
 import type { Audit } from '../switch/permit.ts';
+import { GrantShelf } from './grant-shelf.ts';
+import { type EnrollingMember, MemberRegistry } from './member-registry.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -45,54 +45,58 @@ export interface DocumentsOptions {
   readonly audit: Audit;
 }
 
-function headerOf(text: string): { readonly typ?: unknown; readonly kid?: unknown } {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(text.split('.')[0] ?? '', 'base64url').toString('utf8'));
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
-}
-
 /** See the head of this file. */
 export class Documents {
   private readonly options: DocumentsOptions;
+  private readonly refusals: SparingLog;
   private trusted: TrustStatement | undefined;
-  private readonly members = new Map<string, MemberStatement>();
-  private readonly grants = new Map<string, AcceptedGrant>();
+  private readonly registry: MemberRegistry;
+  private readonly grants = new GrantShelf();
 
   private constructor(options: DocumentsOptions) {
     this.options = options;
+    const { log, clock } = options;
+    this.registry = new MemberRegistry({ ...options, trust: () => this.trust() });
+    this.refusals = new SparingLog({ log, clock, lines: 30, withinMs: 60_000 });
   }
 
-  /** Reads and verifies what the store holds; what no longer verifies is left out. */
+  /**
+   * Reads and verifies what the store holds; what no longer verifies is left out.
+   * @throws EntremiseError `state-unreadable`
+   */
   static async load(options: DocumentsOptions): Promise<Documents> {
     const documents = new Documents(options);
-    const { store, clock, authorityKey } = options;
-    const trust = store.trust();
-    // The store is as private as the server's key, so the statement kept there vouches for its own keys.
-    if (trust !== undefined)
-      documents.trusted = await verifyTrustStatement(trust, [authorityKey, ...claimedKeys(trust)]);
-    for (const text of store.members()) await documents.loadOne(text, each => documents.loadMember(each));
+    const { store, clock } = options;
+    await documents.loadTrust(store.trust());
+    for (const text of store.members()) await documents.loadOne(text, each => documents.registry.load(each));
     for (const text of store.grants(clock.wallTimeMs()))
       await documents.loadOne(text, each => documents.loadGrant(each));
     return documents;
   }
 
+  /** The store is as private as the server's key, so the statement kept there vouches for its own keys. */
+  private async loadTrust(text: string | undefined): Promise<void> {
+    if (text === undefined) return;
+    try {
+      this.trusted = await verifyTrustStatement(text, [
+        this.options.authorityKey,
+        ...claimedAuthorityKeys(text),
+      ]);
+    } catch (cause) {
+      const reason = asEntremiseError(cause).message;
+      const message = `The trust statement in the server's store is damaged (${reason}) Put a backup of the state in its place.`;
+      throw new EntremiseError('state-unreadable', { message, cause });
+    }
+  }
+
   private async loadOne(text: string, load: (text: string) => Promise<void>): Promise<void> {
     await load(text).catch(thrown => {
-      this.options.log.info({ reason: asEntremiseError(thrown).message }, 'a stored document counts no more');
+      this.refusals.info({ reason: asEntremiseError(thrown).message }, 'a stored document counts no more');
     });
   }
 
-  private async loadMember(text: string): Promise<void> {
-    const statement = await verifyMemberStatement(text, this.trust());
-    this.members.set(statement.key, statement);
-  }
-
   private async loadGrant(text: string): Promise<void> {
-    const grant = await this.verifyGrant(text);
-    this.grants.set(grant.id, grant);
+    this.grants.add(await this.verifyGrant(text), this.options.clock.now());
   }
 
   /**
@@ -115,39 +119,44 @@ export class Documents {
 
   /** All members, by the operator's word. */
   allMembers(): readonly MemberStatement[] {
-    return [...this.members.values()];
+    return this.registry.roster.all();
   }
 
   /** The member with that key. */
   member(key: string): MemberStatement | undefined {
-    return this.members.get(key);
+    return this.registry.roster.get(key);
   }
 
-  /** Why links of that key must end, or undefined. */
-  refusalOf(key: string): ErrorCode | undefined {
+  /** Why a member with that key, in that role, may have no link, or undefined. */
+  refusalOf(key: string, role: 'mediator' | 'terminal'): ErrorCode | undefined {
     if (this.trusted === undefined) return 'not-enrolled';
     if (isKeyRevoked(this.trusted, key)) return 'key-revoked';
-    return this.members.has(key) ? undefined : 'not-enrolled';
+    return this.registry.roster.get(key)?.role === role ? undefined : 'not-enrolled';
   }
 
   /** The valid grants of a terminal. */
   grantsOf(terminalKey: string): AcceptedGrant[] {
-    const thumbprint = keyThumbprint(keyFromText(terminalKey));
-    const nowMs = this.options.clock.now();
-    return [...this.grants.values()].filter(
-      grant =>
-        grant.terminalThumbprint === thumbprint &&
-        grant.deadlineMs > nowMs &&
-        this.trusted !== undefined &&
-        revocationOf(grant, this.trusted) === undefined,
-    );
+    const { trusted } = this;
+    if (trusted === undefined) return [];
+    const own = this.grants.of(keyThumbprint(keyFromText(terminalKey)), this.options.clock.now());
+    return own.filter(grant => revocationOf(grant, trusted) === undefined);
+  }
+
+  /** The mediators that valid grants of the terminal name (P1.8). */
+  mediatorsKnownTo(terminalKey: string): MemberStatement[] {
+    const grants = this.grantsOf(terminalKey);
+    return grants.length === 0 ? [] : this.allMembers().filter(member => this.isNamed(member, grants));
   }
 
   /** True when a valid grant of the terminal names the mediator (P1.8). */
   mayKnow(terminalKey: string, mediator: MemberStatement): boolean {
+    return this.isNamed(mediator, this.grantsOf(terminalKey));
+  }
+
+  private isNamed(member: MemberStatement, grants: readonly AcceptedGrant[]): boolean {
     const { trusted } = this;
-    if (trusted === undefined || mediator.role !== 'mediator') return false;
-    return this.grantsOf(terminalKey).some(grant => grantNamesMediator(grant, trusted, mediator));
+    if (trusted === undefined || member.role !== 'mediator') return false;
+    return grants.some(grant => grantNamesMediator(grant, trusted, member));
   }
 
   /**
@@ -156,11 +165,8 @@ export class Documents {
    */
   async verifyGrant(text: string): Promise<AcceptedGrant> {
     const { clock } = this.options;
-    return acceptGrant(
-      await verifyGrant(text, this.trust(), clock.wallTimeMs()),
-      clock.wallTimeMs(),
-      clock.now(),
-    );
+    const grant = await verifyGrant(text, this.trust(), clock.wallTimeMs());
+    return acceptGrant(grant, clock.wallTimeMs(), clock.now());
   }
 
   /** Takes a document of any kind; undefined when it counts (or was known), else why not. */
@@ -171,13 +177,13 @@ export class Documents {
       return undefined;
     } catch (thrown) {
       const { code, message } = asEntremiseError(thrown);
-      this.options.log.info({ code, reason: message }, 'document not accepted');
-      return code;
+      this.refusals.info({ code, reason: message }, 'document not accepted');
+      return codeForPeers(code);
     }
   }
 
   private take(text: string): Promise<DocumentChange | undefined> {
-    const { typ } = headerOf(text);
+    const typ = documentType(text);
     if (typ === 'entremise-trust+jwt') return this.takeTrust(text);
     if (typ === 'entremise-grant+jwt') return this.takeGrant(text);
     if (typ === 'entremise-invitation+jwt' && !text.includes('~')) return this.takeInvitation(text);
@@ -192,7 +198,10 @@ export class Documents {
     if (accepted === this.trusted) return undefined;
     this.auditTrust(accepted);
     this.options.store.saveTrust(accepted.text);
+    const keysBefore = this.trusted?.authorityKeys ?? [];
     this.trusted = accepted;
+    this.registry.removeRevoked();
+    if (keysBefore.some(key => !accepted.authorityKeys.includes(key))) await this.registry.removeUnsigned();
     return { kind: 'trust', text };
   }
 
@@ -214,76 +223,22 @@ export class Documents {
     const { id, terminalThumbprint: jkt, signer, expiresAtMs } = grant;
     this.options.audit('grant', { grant: id, jkt, signer, expiresAtMs });
     this.options.store.saveGrant(grant.id, grant.text, grant.expiresAtMs);
-    this.grants.set(grant.id, grant);
-    const holder = this.allMembers().find(
-      ({ key }) => keyThumbprint(keyFromText(key)) === grant.terminalThumbprint,
-    );
-    return { kind: 'grant', terminal: holder?.key, text };
+    this.grants.add(grant, this.options.clock.now());
+    return { kind: 'grant', terminal: this.registry.roster.keyOf(jkt), text };
   }
 
   private async takeInvitation(text: string): Promise<DocumentChange> {
-    const invitation = await verifyInvitation(text, this.trust());
-    const { key, role, name, labels, notAfterMs } = invitation;
-    this.options.audit('invitation', { invitation: key, role, name, labels, notAfterMs });
-    this.options.store.saveInvitation(invitation.key, invitation.text);
+    await this.registry.takeInvitation(text);
     return { kind: 'invitation' };
   }
 
   private async takeMember(text: string): Promise<DocumentChange | undefined> {
-    const statement = await verifyMemberStatement(text, this.trust());
-    if (!this.decide(statement)) return undefined;
-    const { key, role, name, labels, seq } = statement;
-    this.options.audit('member', { key, role, name, labels, seq });
-    this.options.store.saveMember(statement.key, statement.text);
-    this.members.set(statement.key, statement);
-    return { kind: 'member', key: statement.key, text };
+    const statement = await this.registry.take(text);
+    return statement && { kind: 'member', key: statement.key, text };
   }
 
-  /** @throws EntremiseError `name-taken` */
-  private decide(candidate: MemberStatement): boolean {
-    const trust = this.trust();
-    const valid = this.allMembers().filter(({ key }) => !isKeyRevoked(trust, key));
-    const sameName = valid.find(({ name, key }) => name === candidate.name && key !== candidate.key);
-    const decision = decideMember(this.members.get(candidate.key), sameName, candidate);
-    if (decision === 'name-taken')
-      throw new EntremiseError('name-taken', { message: `Another member is called ${candidate.name}.` });
-    return decision === 'accept';
-  }
-
-  /**
-   * Enrols the key that a PROOF has proved (P6.5): the code's invitation is known, in time and not used by another key.
-   * @throws EntremiseError `code-invalid`, `code-used`, `code-expired`, `name-taken`, `document-invalid`, `key-revoked`
-   */
-  async enrol(enrolment: string, provenKey: string): Promise<MemberStatement> {
-    const { store, clock } = this.options;
-    const invitationKey = String(headerOf(enrolment).kid);
-    const stored = store.invitation(invitationKey);
-    if (stored === undefined) throw new EntremiseError('code-invalid');
-    if (stored.usedBy !== undefined && stored.usedBy !== provenKey) throw new EntremiseError('code-used');
-    const invitation = await verifyInvitation(stored.text, this.trust());
-    const statement = await verifyEnrolment(
-      invitation,
-      enrolment,
-      provenKey,
-      this.trust(),
-      clock.wallTimeMs(),
-    );
-    if (this.decide(statement)) {
-      const { role, name, labels } = statement;
-      this.options.audit('enrol', { key: provenKey, invitation: invitationKey, role, name, labels });
-      store.enrol(invitationKey, provenKey, statement.text, clock.wallTimeMs());
-      this.members.set(statement.key, statement);
-    }
-    return this.members.get(provenKey) ?? statement;
-  }
-}
-
-function claimedKeys(trust: string): string[] {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(trust.split('.')[1] ?? '', 'base64url').toString('utf8'));
-    const keys = (claims as { authorityKeys?: unknown }).authorityKeys;
-    return Array.isArray(keys) ? keys.map(String) : [];
-  } catch {
-    return [];
+  /** See {@link MemberRegistry.enrol}. */
+  enrol(member: EnrollingMember): Promise<MemberStatement> {
+    return this.registry.enrol(member);
   }
 }

@@ -97,7 +97,7 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
     authorityKey: () => keyFromText(config.authorityKey),
     admit: (member, remote) => admission.admit(member, remote),
     authoriseAttach: question => decideAttach(documents, clock, question),
-    recheckMember: key => documents.refusalOf(key),
+    recheckMember: (key, role) => documents.refusalOf(key, role),
     acceptDocuments: async texts => {
       const outcomes: (ErrorCode | undefined)[] = [];
       for (const text of texts) outcomes.push(await documents.accept(text));
@@ -108,11 +108,7 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
       if (role === 'mediator') store.saveSeen(key, clock.wallTimeMs());
     },
     directory: {
-      visibleTo: terminal =>
-        documents
-          .allMembers()
-          .filter(member => documents.mayKnow(terminal, member))
-          .map(({ key }) => key),
+      visibleTo: terminal => documents.mediatorsKnownTo(terminal).map(({ key }) => key),
       isVisible(terminal, mediator) {
         const member = documents.member(mediator);
         return member !== undefined && documents.mayKnow(terminal, member);

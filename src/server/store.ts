@@ -1,3 +1,4 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { EntremiseError } from '../base/errors.ts';
@@ -32,10 +33,11 @@ export interface StoredMediator {
   readonly lastSeenMs: number;
 }
 
-async function openDatabase(path: string): Promise<DatabaseSyncInstance> {
-  let sqlite: typeof import('@photostructure/sqlite');
+type Sqlite = typeof import('@photostructure/sqlite');
+
+async function loadSqlite(): Promise<Sqlite> {
   try {
-    sqlite = await import('@photostructure/sqlite');
+    return await import('@photostructure/sqlite');
   } catch (cause) {
     throw new EntremiseError('environment-unfit', {
       message:
@@ -43,23 +45,44 @@ async function openDatabase(path: string): Promise<DatabaseSyncInstance> {
       cause,
     });
   }
+}
+
+/**
+ * The file is made before SQLite would make it with whatever the umask says. What stands in it is believed, so nobody
+ * else may write there.
+ */
+function ensurePrivateDatabase(path: string): void {
+  const fd = openSync(path, 'a', 0o600);
   try {
-    return new sqlite.DatabaseSync(path);
+    if ((fstatSync(fd).mode & 0o022) === 0) return;
+  } finally {
+    closeSync(fd);
+  }
+  throw new EntremiseError('state-unreadable', {
+    message: `${path} can be written by others, who could so make themselves the operator. Run: chmod 600 ${path}, after you have made sure that nobody did.`,
+  });
+}
+
+/** What SQLite or the file system says becomes an error that says which file and what to do. */
+function guarded<T>(path: string, act: () => T): T {
+  try {
+    return act();
   } catch (cause) {
-    throw new EntremiseError('state-unreadable', {
-      message: `Cannot open ${path}; check its owner and the disk.`,
-      cause,
-    });
+    if (cause instanceof EntremiseError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${path} cannot be used (${reason}): check its owner and the disk, or put a backup in its place.`;
+    throw new EntremiseError('state-unreadable', { message, cause });
   }
 }
 
 /** See the head of this file. */
 export class Store {
+  private readonly path: string;
   private readonly database: DatabaseSyncInstance;
 
-  private constructor(database: DatabaseSyncInstance) {
+  private constructor(path: string, database: DatabaseSyncInstance) {
+    this.path = path;
     this.database = database;
-    database.exec(schema);
   }
 
   /**
@@ -67,15 +90,51 @@ export class Store {
    * @throws EntremiseError `environment-unfit` without SQLite, `state-unreadable`
    */
   static async open(stateDir: string): Promise<Store> {
+    const sqlite = await loadSqlite();
     ensurePrivateDirectory(stateDir);
-    return new Store(await openDatabase(join(stateDir, 'server.sqlite')));
+    const path = join(stateDir, 'server.sqlite');
+    return guarded(path, () => {
+      ensurePrivateDatabase(path);
+      const store = new Store(path, new sqlite.DatabaseSync(path));
+      try {
+        store.database.exec(schema);
+        return store;
+      } catch (thrown) {
+        store.close();
+        throw thrown;
+      }
+    });
   }
 
   private texts(sql: string): string[] {
-    return this.database
-      .prepare(sql)
-      .all()
-      .map(row => String((row as { text: unknown }).text));
+    return guarded(this.path, () =>
+      this.database
+        .prepare(sql)
+        .all()
+        .map(row => String((row as { text: unknown }).text)),
+    );
+  }
+
+  private row(sql: string, key: string): unknown {
+    return guarded(this.path, () => this.database.prepare(sql).get(key));
+  }
+
+  /** Gives how many rows it was about. */
+  private run(sql: string, ...values: (string | number | Uint8Array)[]): number {
+    return guarded(this.path, () => Number(this.database.prepare(sql).run(...values).changes));
+  }
+
+  /** All of it happens or nothing. */
+  private together<T>(change: () => T): T {
+    guarded(this.path, () => this.database.exec('BEGIN IMMEDIATE'));
+    try {
+      const result = change();
+      guarded(this.path, () => this.database.exec('COMMIT'));
+      return result;
+    } catch (thrown) {
+      if (this.database.isTransaction) this.database.exec('ROLLBACK');
+      throw thrown;
+    }
   }
 
   /** The trust statement, if one was accepted. */
@@ -84,7 +143,7 @@ export class Store {
   }
 
   saveTrust(text: string): void {
-    this.database.prepare('INSERT OR REPLACE INTO trust (id, text) VALUES (1, ?)').run(text);
+    this.run('INSERT OR REPLACE INTO trust (id, text) VALUES (1, ?)', text);
   }
 
   /** All member statements. */
@@ -92,50 +151,54 @@ export class Store {
     return this.texts('SELECT text FROM members');
   }
 
-  saveMember(key: string, text: string): void {
-    this.database.prepare('INSERT OR REPLACE INTO members (key, text) VALUES (?, ?)').run(key, text);
+  /** Keeps a statement, and forgets that of the key whose name it takes over. */
+  saveMember(key: string, text: string, displacedKey?: string): void {
+    this.together(() => this.putMember(key, text, displacedKey));
+  }
+
+  private putMember(key: string, text: string, displacedKey: string | undefined): void {
+    if (displacedKey !== undefined) this.run('DELETE FROM members WHERE key = ?', displacedKey);
+    this.run('INSERT OR REPLACE INTO members (key, text) VALUES (?, ?)', key, text);
   }
 
   invitation(key: string): StoredInvitation | undefined {
-    const row = this.database.prepare('SELECT text, usedBy FROM invitations WHERE key = ?').get(key);
+    const row = this.row('SELECT text, usedBy FROM invitations WHERE key = ?', key);
     if (row === undefined) return undefined;
     const { text, usedBy } = row as { text: string; usedBy: string | null };
     return { text, usedBy: usedBy ?? undefined };
   }
 
   saveInvitation(key: string, text: string): void {
-    this.database.prepare('INSERT OR IGNORE INTO invitations (key, text) VALUES (?, ?)').run(key, text);
+    this.run('INSERT OR IGNORE INTO invitations (key, text) VALUES (?, ?)', key, text);
   }
 
-  /** In one transaction, so that a code is never used up without its member, nor used twice. */
-  enrol(invitationKey: string, memberKey: string, text: string, nowMs: number): void {
-    this.database.exec('BEGIN IMMEDIATE');
-    try {
-      const use = this.database.prepare('UPDATE invitations SET usedBy = ?, usedAtMs = ? WHERE key = ?');
-      use.run(memberKey, nowMs, invitationKey);
-      this.saveMember(memberKey, text);
-      this.database.exec('COMMIT');
-    } catch (thrown) {
-      this.database.exec('ROLLBACK');
-      throw thrown;
-    }
+  /**
+   * In one transaction, so that a code is never used up without its member, nor used twice.
+   * @throws EntremiseError `code-used`
+   */
+  enrol(invitationKey: string, memberKey: string, text: string, nowMs: number, displacedKey?: string): void {
+    const use = `UPDATE invitations SET usedBy = ?, usedAtMs = ?
+      WHERE key = ? AND (usedBy IS NULL OR usedBy = ?)`;
+    this.together(() => {
+      if (this.run(use, memberKey, nowMs, invitationKey, memberKey) !== 1)
+        throw new EntremiseError('code-used');
+      this.putMember(memberKey, text, displacedKey);
+    });
   }
 
-  /** Grants that have not expired at `nowMs`; the others are forgotten. */
+  /** Grants; those that expired more than a day before `nowMs` are forgotten. */
   grants(nowMs: number): string[] {
-    this.database.prepare('DELETE FROM grants WHERE expiresAtMs < ?').run(nowMs - 24 * 3_600_000);
+    this.run('DELETE FROM grants WHERE expiresAtMs < ?', nowMs - 24 * 3_600_000);
     return this.texts('SELECT text FROM grants');
   }
 
   saveGrant(id: string, text: string, expiresAtMs: number): void {
-    const insert = this.database.prepare(
-      'INSERT OR REPLACE INTO grants (id, text, expiresAtMs) VALUES (?, ?, ?)',
-    );
-    insert.run(id, text, expiresAtMs);
+    const sql = 'INSERT OR REPLACE INTO grants (id, text, expiresAtMs) VALUES (?, ?, ?)';
+    this.run(sql, id, text, expiresAtMs);
   }
 
   mediator(key: string): StoredMediator | undefined {
-    const row = this.database.prepare('SELECT report, lastSeenMs FROM mediators WHERE key = ?').get(key);
+    const row = this.row('SELECT report, lastSeenMs FROM mediators WHERE key = ?', key);
     if (row === undefined) return undefined;
     const { report, lastSeenMs } = row as { report: Uint8Array | null; lastSeenMs: number };
     return { report: report ?? undefined, lastSeenMs };
@@ -144,13 +207,13 @@ export class Store {
   saveReport(key: string, report: Uint8Array, nowMs: number): void {
     const sql = `INSERT INTO mediators (key, report, lastSeenMs) VALUES (?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET report = excluded.report, lastSeenMs = excluded.lastSeenMs`;
-    this.database.prepare(sql).run(key, report, nowMs);
+    this.run(sql, key, report, nowMs);
   }
 
   saveSeen(key: string, nowMs: number): void {
     const sql = `INSERT INTO mediators (key, lastSeenMs) VALUES (?, ?)
       ON CONFLICT (key) DO UPDATE SET lastSeenMs = excluded.lastSeenMs`;
-    this.database.prepare(sql).run(key, nowMs);
+    this.run(sql, key, nowMs);
   }
 
   close(): void {

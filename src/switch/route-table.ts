@@ -52,6 +52,9 @@ export class RouteTable implements RouteHost {
     const { clock } = this.options;
     const leftMs = route.permit.deadlineMs - clock.now();
     route.setDeadline(clock.after(leftMs, () => this.end(route, 'grant-expired')));
+    // What was revoked while the mediator thought about it.
+    const code = route.permit.recheck();
+    if (code !== undefined) this.end(route, code);
   }
 
   /** Ends what is no longer allowed, after keys or grants were revoked or documents changed (P6.2). */

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { ProvenMember } from '../session/handshake.ts';
+import type { Role } from '../wire/messages/link.ts';
 import type { Report } from '../wire/messages/report.ts';
 import type { LinkIdentity } from './members.ts';
 import type { AttachDecision, AttachQuestion, Audit } from './permit.ts';
@@ -48,8 +49,8 @@ export interface SwitchOptions {
   /** Member statement, enrolment and revocation of a member that has proved its key (P6.1, P6.5). */
   admit(member: ProvenMember, remote: string): Promise<Admission>;
   authoriseAttach(question: AttachQuestion): Promise<AttachDecision>;
-  /** Why the links of that key must end, or undefined. */
-  recheckMember(key: string): ErrorCode | undefined;
+  /** Why a member with that key may have no link in that role any more, or undefined. */
+  recheckMember(key: string, role: Role): ErrorCode | undefined;
   /** Takes documents that a member pushed; one entry each, undefined when accepted (P6.2). */
   acceptDocuments(
     documents: readonly string[],

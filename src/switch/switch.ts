@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { asEntremiseError, type EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
+import {
+  asEntremiseError,
+  codeForPeers,
+  type EntremiseError,
+  type ErrorCode,
+  errorNumber,
+} from '../base/errors.ts';
 import { keyToText } from '../base/keys.ts';
+import { SparingLog } from '../base/sparing-log.ts';
 import type { ProvenMember } from '../session/handshake.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
@@ -36,12 +43,15 @@ export class Switch {
   private readonly routes: RouteTable;
   private readonly attachDesk: AttachDesk;
   private readonly presence: PresenceDesk;
+  /** Of links that never became a member's. */
+  private readonly strangers: SparingLog;
   private stopped = false;
 
   constructor(options: SwitchOptions) {
     this.options = options;
     const limits = { ...defaultSwitchLimits, ...options.limits };
     const { clock, log, audit, directory } = options;
+    this.strangers = new SparingLog({ log, clock, lines: 60, withinMs: 60_000 });
     this.routes = new RouteTable({ clock, log, audit, limits });
     this.attachDesk = new AttachDesk({
       clock,
@@ -86,18 +96,27 @@ export class Switch {
   }
 
   private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
-    const { log } = this.options;
+    const { options } = this;
+    const key = keyToText(member.key);
     try {
-      const admission = await this.options.admit(member, link.remote);
+      const admission = await options.admit(member, link.remote);
       if (!link.open) return;
-      if (admission.admitted) return this.arrive(link, member, admission, authenticated);
-      const { code, message } = admission;
-      log.info({ remote: link.remote, key: keyToText(member.key), code }, 'member not admitted');
-      link.close(code, message);
+      // Documents may have changed since it was answered, and this link is not among those that are looked at then.
+      const code = admission.admitted ? options.recheckMember(key, member.role) : admission.code;
+      if (admission.admitted && code === undefined)
+        return this.arrive(link, member, admission, authenticated);
+      this.refuse(link, key, code ?? 'internal', admission.admitted ? undefined : admission.message);
     } catch (thrown) {
-      log.error({ err: thrown, remote: link.remote }, 'a member could not be admitted');
-      link.close(asEntremiseError(thrown).code);
+      options.log.error({ err: thrown, remote: link.remote, key }, 'a member could not be admitted');
+      this.links.delete(link);
+      link.close(codeForPeers(asEntremiseError(thrown).code));
     }
+  }
+
+  private refuse(link: ServerLink, key: string, code: ErrorCode, message: string | undefined): void {
+    this.strangers.info({ remote: link.remote, key, code, reason: message }, 'member not admitted');
+    this.links.delete(link);
+    link.close(code, message);
   }
 
   private arrive(
@@ -146,18 +165,15 @@ export class Switch {
   }
 
   private onEnded(link: ServerLink, error: EntremiseError): void {
-    this.links.delete(link);
+    const untold = this.links.delete(link);
     this.presence.forget(link);
-    const { log } = this.options;
+    const ended = { remote: link.remote, code: error.code, reason: error.message };
     if (!link.isMember) {
-      log.info(
-        { remote: link.remote, code: error.code, reason: error.message },
-        'link ended unauthenticated',
-      );
+      if (untold) this.strangers.info(ended, 'link ended unauthenticated');
       return;
     }
     const { identity } = link;
-    log.info({ ...identity, remote: link.remote, code: error.code }, 'link ended');
+    this.options.log.info({ ...identity, ...ended }, 'link ended');
     if (this.members.remove(link) && this.members.linksOf(identity.key).length === 0)
       this.onMemberChange(identity, false);
   }
@@ -191,7 +207,8 @@ export class Switch {
   /** Documents have changed: links and attachments that are no longer allowed end, and PRESENCE is put right (P6.2). */
   revalidate(): void {
     for (const link of this.members.all()) {
-      const code = this.options.recheckMember(link.identity.key);
+      const { key, role } = link.identity;
+      const code = this.options.recheckMember(key, role);
       if (code !== undefined) link.close(code);
     }
     this.routes.revalidate();

@@ -15,6 +15,10 @@ export interface TrustWish {
   readonly revokedGrants?: readonly string[];
   /** Instead of the next one. */
   readonly seq?: number;
+  /** Instead of its name. */
+  readonly operator?: string;
+  /** The successor's key counts too. */
+  readonly withSuccessor?: boolean;
 }
 
 /** Who a member is to be. */
@@ -32,6 +36,7 @@ const seconds = (ms: number) => Math.floor(ms / 1000);
  */
 export class TestAuthority {
   readonly key = generateSigningKey();
+  readonly successor = generateSigningKey();
   private seq = 0;
   private memberSeq = 0;
   private serverPins: readonly string[] = [];
@@ -45,10 +50,10 @@ export class TestAuthority {
     this.revokedKeys = [...this.revokedKeys, ...(wish.revokedKeys ?? [])];
     this.revokedGrants = [...this.revokedGrants, ...(wish.revokedGrants ?? [])];
     const claims = {
-      operator: 'Test Operator',
+      operator: wish.operator ?? 'Test Operator',
       seq: wish.seq ?? this.seq,
       iat: seconds(nowMs),
-      authorityKeys: [this.key.text],
+      authorityKeys: [this.key.text, ...(wish.withSuccessor === true ? [this.successor.text] : [])],
       serverPins: this.serverPins,
       revokedKeys: this.revokedKeys,
       revokedGrants: this.revokedGrants.map(jti => ({ jti, exp: seconds(nowMs) + 24 * 3600 })),
@@ -72,10 +77,10 @@ export class TestAuthority {
   }
 
   /** The authority's own word on who a key is. */
-  member(key: string, identity: TestIdentity, nowMs: number): Promise<string> {
+  member(key: string, identity: TestIdentity, nowMs: number, signer = this.key): Promise<string> {
     this.memberSeq++;
     const claims = { key, ...identity, seq: this.memberSeq, iat: seconds(nowMs) };
-    return signJws(memberStatementRules.typ, claims, this.key);
+    return signJws(memberStatementRules.typ, claims, signer);
   }
 
   /** An enrolment code and the invitation that the server must have before it is used. */
