@@ -356,6 +356,16 @@ test('without the addon FIN, a noticed RST, half-close and the own RST work as f
   await closed(own);
 });
 
+test('without the addon a reset right behind end() still closes the connection', async t => {
+  const it = await diary('connected', 'no addon');
+  it.watched.end();
+  it.watched.reset();
+  await until('it is closed', () => it.told.includes('close'));
+  t.deepEqual(it.told, ['close']);
+  t.is(fdOf(it.watched.socket), undefined);
+  it.device.destroy();
+});
+
 test('when fds run out the socket works without its watch', async t => {
   const { near, device } = await pair('accepted');
   const told: string[] = [];

@@ -129,7 +129,15 @@ export class WatchedSocket {
     // Node's own way is refused by libuv while an end() waits for its bytes to be sent.
     if (fd !== undefined && this.#native !== undefined && this.#native.setLingerZero(fd) === undefined)
       this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    else this.#resetAfterShutdown();
+  }
+
+  /** While its FIN is on the way to the kernel, libuv answers EINVAL and Node then never closes the fd. */
+  #resetAfterShutdown(): void {
+    const { socket } = this;
+    if (!socket.writableEnded || socket.writableFinished || socket.writableLength > 0)
+      socket.resetAndDestroy();
+    else socket.once('finish', () => socket.resetAndDestroy());
   }
 
   #startWatch(): void {
