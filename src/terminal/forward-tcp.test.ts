@@ -3,6 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { loadAddon } from '../native/addon.ts';
+import { WatchedSocket } from '../native/watched-socket.ts';
 import { type Endpoint, forwardTcp, type TcpForward } from './forward-tcp.ts';
 import { device, eventsUntilClose, freePort, pattern, readAll } from './testing/devices.ts';
 import { eventually } from './testing/eventually.ts';
@@ -10,6 +11,7 @@ import { type KeptLab, keptLab } from './testing/keeper.ts';
 import { mediatorEntry } from './testing/lab.ts';
 
 const host = '127.0.0.1';
+const native = loadAddon();
 
 async function forwarding(t: ExecutionContext, kept: KeptLab, target: Endpoint): Promise<TcpForward> {
   const forward = await forwardTcp({ source: kept.keeper, listen: {}, target });
@@ -106,26 +108,37 @@ test('a RST of the local client is a RST at the device', async t => {
   t.like((await atDevice)?.[0]?.args[0], { code: 'ECONNRESET' });
 });
 
-(loadAddon() === undefined ? test.skip : test)(
-  'with the addon a RST behind bytes is a RST at the device, whatever Node makes of it',
+(native === undefined ? test.skip : test)(
+  'with the addon a RST behind bytes is all the bytes and a RST at the device, whatever Node makes of it',
   async t => {
     const kept = await keptLab(t);
     let ends: string[] = [];
+    let got = 0;
     const { port } = await device(t, socket => {
-      socket.on('end', () => ends.push('end'));
-      socket.on('error', () => ends.push('error'));
-      socket.on('close', () => ends.push('close'));
-      socket.resume();
-      socket.write('welcome');
+      const watched = new WatchedSocket(
+        socket,
+        {
+          onData: chunk => {
+            got += chunk.length;
+          },
+          onFin: () => ends.push('fin'),
+          onReset: () => ends.push('reset'),
+          onClose: () => ends.push('close'),
+        },
+        { native },
+      );
+      watched.resume();
+      watched.write(Buffer.from('welcome'));
     });
     const forward = await forwarding(t, kept, { host, port });
     for (let round = 0; round < 20; round++) {
       ends = [];
+      got = 0;
       const client = dial(forward);
       await once(client, 'data');
       client.write(pattern(20_000), () => client.resetAndDestroy());
       await eventually('the device has seen the end', () => ends.includes('close'));
-      t.deepEqual(ends, ['error', 'close']);
+      t.deepEqual([got, ...ends], [20_000, 'reset', 'close']);
     }
   },
 );
@@ -199,6 +212,17 @@ test('closing leaves nothing open', async t => {
   t.like((await failed)[0], { code: 'ECONNRESET' });
   t.like((await once(net.connect(address), 'error'))[0], { code: 'ECONNREFUSED' });
   await eventually('the stream is gone', () => kept.server.mediator.session.streamCount === 0);
+});
+
+test('detaching resets the local clients: nothing is left hanging', async t => {
+  const kept = await keptLab(t);
+  const { port } = await device(t, socket => socket.pipe(socket));
+  const client = dial(await forwarding(t, kept, { host, port }));
+  client.write('x');
+  await once(client, 'data');
+  const failed = once(client, 'error');
+  kept.keeper.close();
+  t.like((await failed)[0], { code: 'ECONNRESET' });
 });
 
 test('a local number that is taken is Node’s own error', async t => {

@@ -44,7 +44,8 @@ const loopback = '127.0.0.1';
 export class TcpForward extends EventEmitter<ForwardEvents> {
   private readonly server: Server;
   private readonly options: ForwardOptions;
-  private readonly locals = new Set<Socket>();
+  private readonly waiting = new Set<Socket>();
+  private readonly joined = new Set<TunnelSocket>();
   private readonly closing = new AbortController();
 
   /** Use {@link forwardTcp}. `server` listens already, with pauseOnConnect and allowHalfOpen. */
@@ -63,8 +64,7 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
 
   private async serve(socket: Socket): Promise<void> {
     const client = { host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
-    this.locals.add(socket);
-    socket.once('close', () => this.locals.delete(socket));
+    this.waiting.add(socket);
     socket.on('error', () => {});
     try {
       const patience = AbortSignal.any([this.closing.signal, AbortSignal.timeout(attachPatienceMs)]);
@@ -73,6 +73,8 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
     } catch (thrown) {
       socket.resetAndDestroy();
       this.emit('refused', { client, error: this.refusalOf(thrown) });
+    } finally {
+      this.waiting.delete(socket);
     }
   }
 
@@ -93,6 +95,8 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
     remote.on('error', error => {
       if (remote.pending) this.emit('refused', { client, error });
     });
+    this.joined.add(remote);
+    remote.once('close', () => this.joined.delete(remote));
     joinSockets(socket, remote);
   }
 
@@ -100,7 +104,8 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
   async close(): Promise<void> {
     this.closing.abort();
     this.server.close();
-    for (const socket of this.locals) socket.resetAndDestroy();
+    for (const socket of this.waiting) socket.resetAndDestroy();
+    for (const remote of this.joined) remote.resetAndDestroy();
     await once(this.server, 'close');
     this.emit('close');
   }

@@ -6,8 +6,8 @@ import type { TunnelSocket } from './tunnel-socket.ts';
 /**
  * A local TCP connection and one of a mediator, joined: bytes, half-close and aborts both ways.
  *
- *   local FIN  → FIN      local RST  → RESET
- *   FIN → local FIN       RESET, or any other unclean end → local RST, behind the bytes that came before it
+ *   local FIN  → FIN      local RST  → RESET, behind the bytes that came before it
+ *   FIN → local FIN       RESET, detach and all else → local RST, likewise
  *
  * Local aborts are seen as well as the machine allows: without the addon Node 20 and 22 show a RST behind unread data
  * as a clean end, and a socket that is not read shows none (docs/security.md names it).
@@ -21,6 +21,7 @@ const localBacklogBytes = 256 * 1024;
 
 /** Joins the two; both are used up. `remote` must have been made with allowHalfOpen. */
 export function joinSockets(socket: Socket, remote: TunnelSocket): void {
+  let wasReset = false;
   const local = new WatchedSocket(
     socket,
     {
@@ -29,8 +30,12 @@ export function joinSockets(socket: Socket, remote: TunnelSocket): void {
       },
       onDrain: () => remote.resume(),
       onFin: () => void remote.end(),
-      onReset: () => void remote.resetAndDestroy(),
+      onReset() {
+        wasReset = true;
+        remote.resetBehindWritten();
+      },
       onClose() {
+        if (wasReset) return;
         // After both ends it is closed already, or closes when the peer has everything.
         if (!remote.writableEnded || !remote.readableEnded) remote.resetAndDestroy();
       },
@@ -44,7 +49,10 @@ export function joinSockets(socket: Socket, remote: TunnelSocket): void {
     if (socket.writableLength > localBacklogBytes) remote.pause();
   });
   remote.on('end', () => local.end());
-  remote.on('error', () => resetBehindData(socket, local));
+  remote.on('error', () => {});
+  remote.once('close', () => {
+    if (!remote.readableEnded || !remote.writableFinished) resetBehindData(socket, local);
+  });
   local.resume();
 }
 

@@ -34,3 +34,19 @@ export function linger(stream: Stream, options: LingerOptions): void {
     onFinished: cancel,
   });
 }
+
+/**
+ * RESET behind what the stream was given, as far as the peer takes it within {@link lingerMs} (P3.5). What the peer still
+ * sends is dropped.
+ */
+export function resetBehindData(stream: Stream, clock: Clock): void {
+  const cancel = clock.after(lingerMs, () => stream.abort('aborted'));
+  stream.setHandlers({
+    onData: () => {},
+    onFin: () => {},
+    onReset: cancel,
+    onRoom: () => {},
+    onFinished: cancel,
+  });
+  stream.abortAfterData('aborted');
+}

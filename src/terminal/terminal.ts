@@ -71,7 +71,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   private readonly list: MediatorList;
   private readonly attachments = new Set<MediatorAttachment>();
   private readonly connection: ServerConnection;
-  private readonly alive = setInterval(() => {}, 2 ** 30);
+  private alive: NodeJS.Timeout | undefined;
   private running: { readonly member: TerminalMember; readonly desk: AttachDesk } | undefined;
   private closing = false;
 
@@ -103,6 +103,8 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   /** The member is there. */
   begin(member: TerminalMember): void {
     const identity = { signer: member.key, instance: member.instance };
+    // Between two tries nothing else would keep the process.
+    this.alive = setInterval(() => {}, 2 ** 30);
     this.running = { member, desk: new AttachDesk(identity, this.resources, this.clock) };
     member.trust.onChange(() => {
       this.list.onTrustChanged();

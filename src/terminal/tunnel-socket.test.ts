@@ -5,6 +5,7 @@ import { finished, PassThrough, Readable } from 'node:stream';
 import { finished as finishedPromise, pipeline } from 'node:stream/promises';
 import test from 'ava';
 import { device, eventsUntilClose, freePort, pattern, readAll } from './testing/devices.ts';
+import { eventually } from './testing/eventually.ts';
 import { attachedLab } from './testing/lab.ts';
 import { TunnelError } from './tunnel-error.ts';
 
@@ -45,6 +46,25 @@ test('P3.4: OPEN, CONNECT and the first bytes go without waiting for an answer',
   socket.write('early');
   t.is(String((await once(socket, 'data'))[0]), 'early');
   socket.destroy();
+});
+
+test('P3.5: resetBehindWritten is a reset behind all that was written, before and after there is a connection', async t => {
+  const { attachment } = await attachedLab(t);
+  const bytes = pattern(40_000);
+  for (const connectFirst of [false, true]) {
+    let got = 0;
+    const { port } = await device(t, socket => {
+      socket.on('data', piece => {
+        got += piece.length;
+      });
+    });
+    const socket = attachment.connect({ host, port });
+    if (connectFirst) await once(socket, 'connect');
+    socket.write(bytes);
+    const [wasFailure] = await once(socket.resetBehindWritten(), 'close');
+    t.false(wasFailure);
+    await eventually('all of it is at the device', () => got === bytes.length);
+  }
 });
 
 test('megabytes cross whole both ways', async t => {

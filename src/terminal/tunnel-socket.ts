@@ -4,7 +4,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { SlabPool } from '../session/slab.ts';
 import type { Stream } from '../session/stream.ts';
 import { callOut } from './call-out.ts';
-import { linger } from './linger.ts';
+import { linger, lingerMs, resetBehindData } from './linger.ts';
 import { type ConnectionEnds, SocketManners } from './socket-manners.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { failure } from './tunnel-error.ts';
@@ -62,6 +62,7 @@ export class TunnelSocket extends SocketManners {
   /** The stream is over; told when everything before it has been read. */
   private ending: Error | undefined;
   private abortive = false;
+  private behindData = false;
 
   /** Sockets come from an attachment, a port or a listener; `plugIn` is called once, at once. */
   constructor(resources: SocketResources, options: TunnelSocketOptions, plugIn: (plug: SocketPlug) => void) {
@@ -243,7 +244,8 @@ export class TunnelSocket extends SocketManners {
     if (stream === undefined || stream.ended) return;
     const unread = this.readableLength > 0 && !this.writableFinished;
     const unwritten = this.writableLength > 0;
-    if (this.abortive || this.pending || unread || unwritten) stream.abort('aborted');
+    if (this.behindData) resetBehindData(stream, this.resources.clock);
+    else if (this.abortive || this.pending || unread || unwritten) stream.abort('aborted');
     else {
       const { clock } = this.resources;
       linger(stream, { clock, takenBytes: this.takenBytes, wasEnded: this.writableFinished });
@@ -254,6 +256,29 @@ export class TunnelSocket extends SocketManners {
   resetAndDestroy(): this {
     this.abortive = true;
     return this.destroy();
+  }
+
+  /**
+   * As {@link resetAndDestroy}, behind what was written, as far as the peer takes it: for a source that died behind bytes
+   * which it had still sent (P3.5). A connection that is not there yet is waited for.
+   */
+  resetBehindWritten(): this {
+    if (this.destroyed) return this;
+    const cancel = this.resources.clock.after(lingerMs, () => this.resetAndDestroy());
+    this.once('close', cancel);
+    if (this.pending) this.once('connect', () => this.resetWhenWritten());
+    else this.resetWhenWritten();
+    return this;
+  }
+
+  private resetWhenWritten(): void {
+    const reset = () => {
+      this.behindData = true;
+      this.resetAndDestroy();
+    };
+    if (this.writableFinished) reset();
+    else if (this.writableEnded) this.once('finish', reset);
+    else this.write(Buffer.alloc(0), error => error ?? reset());
   }
 
   /** Ends, and destroys when everything written has been taken. Of net.Socket; http.Server uses it. */

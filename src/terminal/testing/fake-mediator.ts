@@ -239,7 +239,7 @@ export class FakeMediator {
     stream.setHandlers({
       onData: bytes => void local.write(bytes, () => stream.taken(bytes.length)),
       onFin: () => local.end(),
-      onReset: () => local.reset(),
+      onReset: () => void local.write(Buffer.alloc(0), () => local.reset()),
       onRoom: () => local.resume(),
       onFinished: () => {},
     });
