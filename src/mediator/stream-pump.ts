@@ -42,6 +42,9 @@ type End = Omit<EventOf<'fin' | 'rst'>, 'port' | 'stream' | 'timeMs'>;
 /** A stream that is over for these reasons has nobody left to tell of it. */
 const withoutAudience: ReadonlySet<ErrorCode> = new Set(['link-lost', 'terminal-gone', 'detached']);
 
+/** How long a device that reads slowly may hold up its RST. */
+const resetPatienceMs = 1000;
+
 /** See the head of this file. */
 export class StreamPump implements StreamHandlers {
   readonly stream: Stream;
@@ -163,7 +166,23 @@ export class StreamPump implements StreamHandlers {
   onReset(code: ErrorCode): void {
     if (this.phase === 'over') return;
     this.end();
-    this.resetDevice(code);
+    this.resetDeviceBehindWritten(code);
+  }
+
+  /** The bytes before a RESET are the device's (P3.5): they go to the kernel first, unless it does not take them. */
+  private resetDeviceBehindWritten(code: ErrorCode): void {
+    const connection = this.socket?.socket;
+    if (connection === undefined || connection.writableLength === 0) return this.resetDevice(code);
+    this.socket?.pause();
+    let done = false;
+    const reset = () => {
+      cancel();
+      if (!done) this.resetDevice(code);
+      done = true;
+    };
+    const cancel = this.surroundings.clock.after(resetPatienceMs, reset);
+    if (connection.writableEnded) connection.once('finish', reset);
+    else this.socket?.write(Buffer.alloc(0), reset);
   }
 
   /** Of {@link StreamHandlers}. */

@@ -78,6 +78,27 @@ test('P3.5: a RESET is a real RST for the device', async t => {
   await until('budgets are whole', () => budgetsAreWhole(rig));
 });
 
+test('P3.5: the bytes before a RESET reach the device', async t => {
+  const { terminal } = await attached(t);
+  const played = await playing(t);
+  const { stream } = await terminal.connected(played.number);
+  const bytes = pattern(30_000);
+  const end = readToEnd(await played.next());
+  stream.stream.send(bytes);
+  stream.stream.abortAfterData('aborted');
+  // Node up to 22 may take the RST for a FIN, which is its affair.
+  t.is((await end).text, bytes.toString('latin1'));
+});
+
+test('P3.5: a device that does not read holds up its RST for a second only', async t => {
+  const { terminal } = await attached(t);
+  const played = await playing(t, socket => socket.pause());
+  const { stream } = await terminal.connected(played.number);
+  while (stream.stream.roomBytes > 0) stream.stream.send(Buffer.alloc(stream.stream.roomBytes));
+  stream.stream.abort('aborted');
+  t.like(await terminal.event('rst'), { direction: 'to-device' });
+});
+
 test('P3.5: a RST is a RESET, behind all bytes that came before it', async t => {
   const { terminal } = await attached(t);
   const bytes = pattern(300_000);
