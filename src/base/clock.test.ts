@@ -13,15 +13,25 @@ test('what is farther away than a timer of Node can wait does not run at once', 
   cancel();
 });
 
-test('what is cancelled does not run, and nothing runs before its time', async t => {
-  const startMs = systemClock.now();
+test('what is cancelled does not run', async t => {
   const ran: string[] = [];
   const cancel = systemClock.after(1, () => ran.push('cancelled'));
   systemClock.after(5, () => ran.push('later'));
   cancel();
   while (ran.length === 0) await turn();
   t.deepEqual(ran, ['later']);
-  t.true(systemClock.now() - startMs >= 4.9);
+});
+
+test('nothing runs before its time, though the turn in which it was asked for had already taken long', async t => {
+  const busyUntilMs = systemClock.now() + 20;
+  while (systemClock.now() < busyUntilMs);
+  const dueMs = systemClock.now() + 5;
+  let ranMs: number | undefined;
+  systemClock.after(5, () => {
+    ranMs = systemClock.now();
+  });
+  while (ranMs === undefined) await turn();
+  t.true(ranMs >= dueMs, `${dueMs - ranMs} ms early`);
 });
 
 test('a fake clock runs what falls due in the order of its time, what is added on the way too', t => {

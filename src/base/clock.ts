@@ -18,10 +18,11 @@ export const systemClock: Clock = {
   after(delayMs, run) {
     const endMs = performance.now() + delayMs;
     let timer: NodeJS.Timeout | undefined;
+    // Node counts from the start of its loop's turn, so its timers come early after a long one.
+    const fire = () => (performance.now() < endMs ? arm() : run());
     const arm = () => {
       const leftMs = Math.max(0, Math.ceil(endMs - performance.now()));
-      timer = leftMs > longestTimerMs ? setTimeout(arm, longestTimerMs) : setTimeout(run, leftMs);
-      timer.unref();
+      timer = setTimeout(fire, Math.min(leftMs, longestTimerMs)).unref();
     };
     arm();
     return () => clearTimeout(timer);
