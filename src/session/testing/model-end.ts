@@ -16,6 +16,8 @@ export class ModelEnd implements StreamHandlers {
   finishing = false;
   /** Why this end has aborted, if it has. */
   aborted: ErrorCode | undefined;
+  /** The abort stands behind all bytes that were handed over. */
+  abortedBehindData = false;
   finSeen = false;
   /** There was no room, and nobody has said that there is again. */
   waitsForRoom = false;
@@ -73,6 +75,7 @@ export class ModelEnd implements StreamHandlers {
   abort(code: ErrorCode, afterData: boolean): void {
     if (this.over) return;
     this.aborted = code;
+    this.abortedBehindData = afterData;
     if (afterData) this.stream.abortAfterData(code);
     else this.stream.abort(code);
   }

@@ -88,6 +88,8 @@ function checkOver(stream: ModelStream): void {
       must(end.resetSeen === reason, `a RESET ${end.resetSeen} that was not sent`);
     // Who has finished is over before a RESET that comes later; its own abort is the other case.
     if (far?.aborted !== undefined) must(end.over, 'a RESET was not seen');
+    if (end.abortedBehindData && far !== undefined && far.aborted === undefined)
+      must(end.pendingBytes === 0, `${end.pendingBytes} bytes before a RESET never arrived`);
     if (end.finished && end.clean) must(end.pendingBytes === 0, 'finished with bytes that never arrived');
   }
 }
