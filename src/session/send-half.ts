@@ -25,8 +25,13 @@ interface Chunk {
   readonly slab: Buffer;
   readonly offset: number;
   readonly length: number;
-  /** Where it was written: until that link has sent `endBytes`, its transport refers to the slab. */
-  written: { readonly link: LinkPosition; readonly endBytes: number } | undefined;
+  /** Where it was written, if it was: until that link has sent `writtenEnd` bytes, its transport refers to the slab. */
+  writtenTo: LinkPosition | undefined;
+  writtenEnd: number;
+}
+
+function unwritten(slab: Buffer, offset: number, length: number): Chunk {
+  return { slab, offset, length, writtenTo: undefined, writtenEnd: 0 };
 }
 
 /** How far the end of the stream has got. */
@@ -88,7 +93,7 @@ export class SendHalf {
   /** Takes a slab whose `length` bytes stand behind its headroom. The caller must not touch it again. */
   add(slab: Buffer, length: number): void {
     if (this.ending.is !== 'open' || length === 0) return;
-    this.chunks.push({ slab: this.pool.fit(slab, length), offset: this.end, length, written: undefined });
+    this.chunks.push(unwritten(this.pool.fit(slab, length), this.end, length));
     this.end += length;
   }
 
@@ -183,7 +188,8 @@ export class SendHalf {
   private takeData(header: FrameTarget, chunk: Chunk, link: LinkPosition): Buffer {
     const { slab, offset, length } = chunk;
     const frame = slab.subarray(0, slabHeadroom + length);
-    chunk.written = { link, endBytes: link.writtenBytes + frame.length };
+    chunk.writtenTo = link;
+    chunk.writtenEnd = link.writtenBytes + frame.length;
     this.nextChunk++;
     this.sent = Math.max(this.sent, offset + length);
     const flags = this.blockedOnReceived && !this.askedNow ? frameFlag.now : 0;
@@ -204,12 +210,8 @@ export class SendHalf {
     const sendable = this.sendableOf(chunk);
     if (sendable === chunk.length) return chunk;
     const bytes = chunk.slab.subarray(slabHeadroom, slabHeadroom + chunk.length);
-    const piece = (from: number, to: number): Chunk => ({
-      slab: this.pool.copyOf(bytes.subarray(from, to)),
-      offset: chunk.offset + from,
-      length: to - from,
-      written: undefined,
-    });
+    const piece = (from: number, to: number) =>
+      unwritten(this.pool.copyOf(bytes.subarray(from, to)), chunk.offset + from, to - from);
     const first = piece(0, sendable);
     this.chunks.splice(this.nextChunk, 1, first, piece(sendable, chunk.length));
     this.recycle(chunk);
@@ -217,8 +219,8 @@ export class SendHalf {
   }
 
   /** Gives a slab back, unless the transport still refers to it: the peer's word that it has the bytes proves nothing. */
-  private recycle({ slab, written }: Chunk): void {
-    if (written === undefined || written.endBytes <= written.link.leftBytes) this.pool.give(slab);
+  private recycle({ slab, writtenTo, writtenEnd }: Chunk): void {
+    if (writtenTo === undefined || writtenEnd <= writtenTo.leftBytes) this.pool.give(slab);
   }
 
   /** The peer allows bytes up to `limit`. */
