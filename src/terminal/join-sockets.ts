@@ -10,7 +10,7 @@ import type { TunnelSocket } from './tunnel-socket.ts';
  *   FIN → local FIN       RESET, detach and all else → local RST, likewise
  *
  * Local aborts are seen as well as the machine allows: without the addon Node 20 and 22 show a RST behind unread data
- * as a clean end, and a socket that is not read shows none (docs/security.md names it).
+ * as a clean end, and a socket that is not read shows none (docs/sdk.md).
  */
 
 /** Told apart once: the addon is looked for on disk. */
