@@ -36,6 +36,8 @@ export interface SiteOptions {
   readonly onCommand?: (where: string, command: string, printed: string) => void;
   /** Lines appended to mediator.toml. */
   readonly mediatorConfig?: string;
+  /** Words before the mediator's own, which end in running what follows them: a name service of its own, say. */
+  readonly mediatorWrapper?: readonly string[];
   /** Options of `grant create` beyond --terminal and --mediator. */
   readonly grant?: readonly string[];
   /** Programs must be able to outlive this process. */
@@ -137,7 +139,9 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const enrolWords = ['mediator', 'enroll', '--server', serverAddress, '--state', mediatorState];
   await run(home.gateway, enrolWords, { ENTREMISE_CODE: String(invited.code) });
   const config = writeMediatorConfig(directory, options.mediatorConfig ?? '');
-  const mediatorArgv = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
+  const wrapper = options.mediatorWrapper ?? [];
+  const program = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
+  const mediatorArgv = [...wrapper, ...program];
   const startMediator = () => home.gateway.spawn(mediatorArgv, spawnOptions('mediator'));
   const mediator = startMediator();
 

@@ -1,5 +1,6 @@
 import process from 'node:process';
-import { connectTerminal, type MediatorAttachment, type Terminal } from '../terminal/index.ts';
+import { EntremiseError } from '../base/errors.ts';
+import { connectTerminal, type MediatorAttachment, type Terminal, TunnelError } from '../terminal/index.ts';
 import type { Context } from './context.ts';
 import { formatDuration } from './duration.ts';
 
@@ -19,21 +20,38 @@ function stopSignal(): { readonly signal: AbortSignal; readonly done: () => void
   return { signal: controller.signal, done };
 }
 
+/** The SDK's errors as the catalogue's, which exit codes go by. */
+function catalogued(thrown: unknown): unknown {
+  if (!(thrown instanceof TunnelError)) return thrown;
+  const { reason, message, by, cause } = thrown;
+  return new EntremiseError(reason, { message, cause, ...(by === undefined ? {} : { by }) });
+}
+
+/** The profile's terminal. @throws EntremiseError as connectTerminal */
+async function terminalOf({ profile, log }: Context): Promise<Terminal> {
+  try {
+    return await connectTerminal({ directory: profile.path, log });
+  } catch (thrown) {
+    throw catalogued(thrown);
+  }
+}
+
 /**
  * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
  * raised and an ending by it is no failure.
+ * @throws EntremiseError in the place of every TunnelError
  */
 export async function withTerminal(
   context: Context,
   work: (terminal: Terminal, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const { signal, done } = stopSignal();
-  const terminal = await connectTerminal({ directory: context.profile.path, log: context.log });
+  const terminal = await terminalOf(context);
   try {
     await terminal.ready();
     await work(terminal, signal);
   } catch (thrown) {
-    if (!signal.aborted) throw thrown;
+    if (!signal.aborted) throw catalogued(thrown);
   } finally {
     await terminal.close();
     done();

@@ -3,6 +3,7 @@ import { type AttachmentKeeper, exposeTcp, exposeUdp, forwardTcp, forwardUdp } f
 import { type Context, contextOf } from '../context.ts';
 import { type ForwardSpec, parseEndpoint, parseForward, parseLanPort } from '../forward-spec.ts';
 import { keepAttached } from '../keeper.ts';
+import { badUsage } from '../output.ts';
 import { withTerminal } from '../with-terminal.ts';
 
 const forwardExamples = `
@@ -56,15 +57,37 @@ interface Closable {
   close(): unknown;
 }
 
+const localFailures: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'that number is taken; choose another, or 0 for any that is free',
+  EACCES: 'this user may not have that number; choose one from 1024 up',
+  EADDRNOTAVAIL: 'this computer does not have that address',
+};
+
+/** What a local port that cannot be had is told as. */
+function localFailure(thrown: unknown, { listen }: ForwardSpec): unknown {
+  const { code = '' } = thrown as NodeJS.ErrnoException;
+  const reason = localFailures[code];
+  if (reason === undefined) return thrown;
+  return badUsage(`Cannot listen on ${text({ host: '127.0.0.1', ...listen })} of this computer: ${reason}.`);
+}
+
 async function startForward(
   context: Context,
   source: AttachmentKeeper,
   spec: ForwardSpec,
 ): Promise<Closable> {
   const { protocol, listen, target } = spec;
-  const opened = await (protocol === 'tcp' ? forwardTcp : forwardUdp)({ source, listen, target });
+  const opening = (protocol === 'tcp' ? forwardTcp : forwardUdp)({ source, listen, target });
+  const opened = await opening.catch(thrown => {
+    throw localFailure(thrown, spec);
+  });
   opened.on('refused', ({ client, error }) => {
-    context.output.status(`${text(client)} not served: ${error.message}`, { client, refused: error.message });
+    const refused = error.message;
+    context.output.status(`${text(client)} -> ${text(target)} not served: ${refused}`, {
+      client,
+      target,
+      refused,
+    });
   });
   const at = opened.address();
   context.output.result({ forward: protocol, listen: at, target }, [
