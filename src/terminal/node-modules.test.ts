@@ -1,6 +1,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
+import net, { type AddressInfo } from 'node:net';
+import tls from 'node:tls';
 import test from 'ava';
+import { createKeyAndCertificate } from '../transport/certificate.ts';
 import { freePort, pattern, readAll } from './testing/devices.ts';
 import { attachedLab } from './testing/lab.ts';
 
@@ -108,8 +112,25 @@ test('the header time-out of a fed http.Server works', async t => {
   listener.on('connection', socket => web.emit('connection', socket));
   web.emit('listening');
   t.teardown(() => web.emit('close'));
-  const { connect } = await import('node:net');
-  const slow = connect({ host, port });
+  const slow = net.connect({ host, port });
   slow.write('GET / HTTP/1.1\r\nhost: ');
   t.regex((await readAll(slow)).toString(), /^HTTP\/1.1 408 /);
+});
+
+test('TLS runs over a tunnel socket, as https to a device needs it', async t => {
+  const { attachment } = await attachedLab(t);
+  const page = pattern(200_000);
+  const web = https
+    .createServer(await createKeyAndCertificate([host]), (_request, response) => response.end(page))
+    .listen(0, host);
+  await once(web, 'listening');
+  t.teardown(() => {
+    web.close();
+    web.closeAllConnections();
+  });
+  const { port } = web.address() as AddressInfo;
+  const createConnection = () =>
+    tls.connect({ socket: attachment.connect({ host, port }), rejectUnauthorized: false });
+  const [response] = await once(https.get({ host, port, createConnection }), 'response');
+  t.true((await readAll(response)).equals(page));
 });
