@@ -1,4 +1,5 @@
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { accessCommand } from '../policy/access-command.ts';
 import {
   type Command as AccessCommand,
   type AccessRequest,
@@ -9,6 +10,7 @@ import { commonPortNumbers } from '../policy/check-port.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
 import type { NumberRange } from '../policy/number-range.ts';
 import type { Denial } from '../policy/verdict.ts';
+import type { Command } from '../wire/messages/command.ts';
 import type { Audit, AuditDetails, AuditWho } from './audit.ts';
 import type { Door } from './ports/surroundings.ts';
 
@@ -59,9 +61,24 @@ export class AccessDoor implements Door {
     throw denialError(denial);
   }
 
-  /** The line of a command that the server refused and that is therefore not run. */
-  refusedByServer(verb: string, code: ErrorCode): void {
-    this.leaveLine({ verb, decision: 'denied', by: 'server', code });
+  /**
+   * The line of a command that the server refused and that is therefore not run. The server's one byte says little, so
+   * this side is asked what it would have said: a sentence, or undefined when it would have allowed it.
+   */
+  refusedByServer(command: Command, code: ErrorCode): string | undefined {
+    const denial = this.explanation(command);
+    const field = denial === undefined ? {} : { field: denial.field };
+    this.leaveLine({ verb: command.verb, decision: 'denied', by: 'server', code, ...field });
+    return denial?.message;
+  }
+
+  private explanation(command: Command): Denial | undefined {
+    try {
+      return this.ask(accessCommand(command));
+    } catch {
+      // Not even well-formed: the server has said so.
+      return undefined;
+    }
   }
 
   /** A refusal stands whether or not its line can be written: nothing is done. */

@@ -147,7 +147,7 @@ export class AttachedTerminal implements LabelEndpoint {
           },
         }),
       permitClose: ({ streams }, port) => door.permit({ verb: 'close' }, { verb: 'close', port, streams }),
-      auditDenied: (verb, code) => door.refusedByServer(verb, code),
+      auditDenied: (command, code) => door.refusedByServer(command, code),
       sendResult: result => {
         if (this.phase === 'open') attachment.sendResult(result);
       },

@@ -28,8 +28,8 @@ export interface CommandSurroundings {
   query(command: CommandOf<'query'>): ResultFields | Promise<ResultFields>;
   /** @throws EntremiseError the refusal, or `audit-unavailable` */
   permitClose(command: CommandOf<'close'>, port: number): void;
-  /** Leaves a line of what the server refused. */
-  auditDenied(verb: string, reason: ErrorCode): void;
+  /** Leaves a line of what the server refused. Why it did, if this mediator sees that too: a sentence (P6.8). */
+  auditDenied(command: Command, reason: ErrorCode): string | undefined;
   sendResult(result: Result): void;
 }
 
@@ -44,13 +44,6 @@ function targetOf({ address, zone, name, number }: CommandOf<'connect'>): Target
   if (name !== undefined) return parseTargetHost(name);
   const text = zone === undefined ? (address ?? '') : `${address}%${zone}`;
   return { kind: 'address', address: canonicalAddress(text) };
-}
-
-function deniedByServer(reason: ErrorCode): EntremiseError {
-  return new EntremiseError('not-permitted', {
-    by: 'server',
-    message: `The server does not let this through (${reason}).`,
-  });
 }
 
 /** See the head of this file. */
@@ -90,8 +83,9 @@ export class CommandRunner {
   }
 
   private refusedByServer(command: Command, reason: ErrorCode): EntremiseError {
-    this.surroundings.auditDenied(command.verb, reason);
-    return deniedByServer(reason);
+    const why = this.surroundings.auditDenied(command, reason);
+    const message = why ?? `The server does not let this through (${reason}).`;
+    return new EntremiseError('not-permitted', { by: 'server', message });
   }
 
   private failed(command: Command, made: NewStream | undefined, thrown: unknown): void {

@@ -1,58 +1,17 @@
 import type { Clock } from '../base/clock.ts';
 import { asEntremiseError } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
+import { accessCommand } from '../policy/access-command.ts';
 import { type Command as AccessCommand, authorise } from '../policy/authorise.ts';
-import type { PortAddress } from '../policy/check-port.ts';
 import { type AcceptedGrant, isKeyRevoked, type MemberStatement } from '../policy/documents.ts';
-import { canonicalAddress } from '../policy/target.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { AttachDecision, AttachQuestion, Permit } from '../switch/permit.ts';
-import type { Command } from '../wire/messages/command.ts';
 import type { Documents } from './documents.ts';
 
 /**
  * The server's door (P5.8): what a COMMAND says itself, held against the grant. The mediator asks the same function again
  * about the real port and every resolved address.
  */
-
-function portAddress(command: { readonly address?: string; readonly zone?: string }): PortAddress {
-  if (command.address === undefined) return 'wildcard';
-  return canonicalAddress(
-    command.zone === undefined ? command.address : `${command.address}%${command.zone}`,
-  );
-}
-
-function numberWish(choice: 'preferred' | 'mandatory' | 'any', number: number) {
-  return choice === 'any' ? ({ choice } as const) : ({ choice, number } as const);
-}
-
-/** A COMMAND as {@link authorise} is asked about it, as far as the message says. */
-export function accessCommand(command: Command): AccessCommand {
-  switch (command.verb) {
-    case 'open': {
-      const { verb, protocol, choice, number } = command;
-      return { verb, protocol, address: portAddress(command), number: numberWish(choice, number) };
-    }
-    case 'redirect': {
-      const { verb, number = 0, choice = 'any' } = command;
-      // Of a port that is there already the server sees only the id; any other REDIRECT opens one.
-      if (command.port !== undefined || command.portOf !== undefined) return { verb, port: undefined };
-      return { verb, port: { address: portAddress(command), number: numberWish(choice, number) } };
-    }
-    case 'connect': {
-      const { verb, name, number } = command;
-      if (name !== undefined) return { verb, target: { name }, number };
-      const target = portAddress(command);
-      return { verb, target: target === 'wildcard' ? { name: '' } : target, number };
-    }
-    case 'listen':
-      return { verb: 'listen', port: undefined };
-    case 'close':
-      return { verb: 'close' };
-    case 'query':
-      return command.what === 'resolve' ? { verb: 'resolve', name: command.name ?? '' } : { verb: 'query' };
-  }
-}
 
 /** Everything that decides about one attachment. */
 interface Parties {

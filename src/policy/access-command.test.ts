@@ -1,5 +1,5 @@
 import test from 'ava';
-import { accessCommand } from './permit.ts';
+import { accessCommand } from './access-command.ts';
 
 test('P5.5: a REDIRECT that opens a port is asked about as one, whether or not it says a number', t => {
   for (const number of [undefined, 0, 5000]) {
