@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
-import { type EntremiseError, type ErrorCode, errorCodeOf } from '../../base/errors.ts';
+import { asEntremiseError, type EntremiseError, type ErrorCode, errorCodeOf } from '../../base/errors.ts';
 import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
 import { silentLog } from '../../base/log.ts';
 import { answerAttach, prepareAttach } from '../../session/attach-handshake.ts';
@@ -215,8 +215,13 @@ export class LabMember<T extends Transport = MemoryTransport> {
         end.refused = { code: errorCodeOf(message.error), by: message.by };
         return;
       }
-      const { keys, signature } = prepared.complete(message);
-      this.bind(end, message.credit ?? 0, keys, { signature });
+      try {
+        const { keys, signature } = prepared.complete(message);
+        this.bind(end, message.credit ?? 0, keys, { signature });
+      } catch (thrown) {
+        // A mediator's answer that is worth nothing is no reason to lose the link.
+        end.refused = { code: asEntremiseError(thrown).code, by: 'terminal' };
+      }
     });
     const body = { label, mediator: mediatorKey, inner: prepared.inner };
     this.link.driver.send(frameType.attach, attach.toBytes(body));
