@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
@@ -10,8 +10,8 @@ import { parseServerAddress, type ServerAddress } from '../policy/server-address
  * server.toml. `entremise server init` writes one into the state directory:
  *
  *   authorityKey = "..."               the authority whose documents count
- *   listen = "[::]:8443"               the one service port; [::] takes IPv4 too
- *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory
+ *   listen = "[::]:8443"               the one service port; [::] takes IPv4 too; 0 is any free number, for tests
+ *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory; from this file's directory on
  *   logLevel = "info"
  *   [limits]
  *   creditMiB = 256                    what all labels together may have in flight towards the server
@@ -33,9 +33,16 @@ const mebibytes = v.pipe(
   v.transform(count => count * 1024 * 1024),
 );
 
+/** As a server's address, but the number may be 0. */
+function parseListen(text: string): ServerAddress {
+  const anyNumber = text.endsWith(':0');
+  const { host, number } = parseServerAddress(anyNumber ? text.replace(/0$/, '1') : text);
+  return { host, number: anyNumber ? 0 : number };
+}
+
 const schema = closedObject({
   authorityKey: key32,
-  listen: parsedText(parseServerAddress),
+  listen: parsedText(parseListen),
   auditFile: v.optional(v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'))),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
@@ -71,7 +78,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
     stateDir,
     authorityKey,
     listen,
-    auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
+    auditFile: auditFile === undefined ? join(stateDir, 'audit.jsonl') : resolve(dirname(path), auditFile),
     logLevel,
     creditBytes: limits?.creditMiB ?? defaultBudgetBytes,
     queuedBytes: limits?.queuedMiB ?? defaultBudgetBytes,

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
@@ -115,25 +115,4 @@ test('REPORTs that come as fast as they may do not hold up the server', async t 
   other.link.driver.send(frameType.presence, presence.toBytes({ subscribe: true }));
   await until(() => other.presence.some(({ complete }) => complete === true), 'the other member is answered');
   t.true(performance.now() - before < 2_000, `${Math.round(performance.now() - before)} ms`);
-});
-
-test('server.toml that is wrong is refused with file, key and what is allowed', async t => {
-  const made = await operator(t);
-  const path = join(made.directory, 'server.toml');
-  const authorityKey = `authorityKey = "${made.authority.key.text}"`;
-  const wrong: readonly (readonly [string, RegExp])[] = [
-    [`${authorityKey}\nlisten = "nowhere"`, /server\.toml: listen is wrong: .*server\.example:443/],
-    [`${authorityKey}\nlisten = "[::]:8443"\nlogLevel = "loud"`, /logLevel must be one of: trace, debug/],
-    [`${authorityKey}\nlisten = "[::]:8443"\nlisten2 = 1`, /listen2 is not known here/],
-    [
-      `${authorityKey}\nlisten = "[::]:8443"\n[limits]\ncreditMiB = 1`,
-      /limits\.creditMiB must be a whole number from 16/,
-    ],
-    ['listen = "[::]:8443"', /authorityKey is missing/],
-    ['authorityKey = ', /not TOML: line 1/],
-  ];
-  for (const [text, message] of wrong) {
-    writeFileSync(path, text);
-    t.throws(() => readServerConfig(made.stateDir, path), { code: 'bad-config', message });
-  }
 });

@@ -6,6 +6,7 @@ import {
   readPrivateFile,
   readStateFile,
   readStateFileIfPresent,
+  writePrivateFile,
 } from '../base/state-file.ts';
 import { type ServerAddress, serverAddressText } from '../policy/server-address.ts';
 import { createKeyAndCertificate, type KeyAndCertificate } from '../transport/certificate.ts';
@@ -29,7 +30,7 @@ const certificateFile = (stateDir: string) => join(stateDir, 'server.crt');
 /**
  * Makes the state directory of a server: TLS key and certificate, server.toml, an empty store. Gives the pin that members
  * compare (P6.1), as base64url.
- * @throws EntremiseError `bad-usage` when there is one already, `state-unreadable`
+ * @throws EntremiseError `bad-usage` when there is one already, `environment-unfit` without SQLite, `state-unreadable`
  */
 export async function initServer(options: ServerInitOptions): Promise<{ readonly pin: string }> {
   const { stateDir, authorityKey, listen, addresses } = options;
@@ -44,11 +45,22 @@ export async function initServer(options: ServerInitOptions): Promise<{ readonly
     });
   }
   const made = await createKeyAndCertificate(addresses.map(({ host }) => host));
-  createPrivateFile(keyFile(stateDir), made.key);
-  createPrivateFile(certificateFile(stateDir), made.cert);
-  createPrivateFile(serverConfigPath(stateDir), configText(authorityKey, listen));
+  writePrivateFile(certificateFile(stateDir), made.cert);
+  writeConfig(serverConfigPath(stateDir), configText(authorityKey, listen));
   (await Store.open(stateDir)).close();
+  // Last, since with it this is a server: whatever was interrupted before can be begun again.
+  createPrivateFile(keyFile(stateDir), made.key);
   return { pin: pinOf(made.cert).toString('base64url') };
+}
+
+/** @throws EntremiseError `bad-usage` when there is one that says something else */
+function writeConfig(path: string, text: string): void {
+  const there = readStateFileIfPresent(path)?.toString('utf8');
+  if (there === undefined) return createPrivateFile(path, text);
+  if (there === text) return;
+  throw new EntremiseError('bad-usage', {
+    message: `${path} is there already and says something else; move it away first.`,
+  });
 }
 
 function configText(authorityKey: string, listen: ServerAddress): string {
@@ -57,13 +69,25 @@ function configText(authorityKey: string, listen: ServerAddress): string {
 
 /**
  * Key and certificate of a server.
- * @throws EntremiseError `state-unreadable`
+ * @throws EntremiseError `state-unreadable`, also when they are damaged or do not belong together
  */
 export function readKeyAndCertificate(stateDir: string): KeyAndCertificate {
-  return {
+  const pair = {
     key: readPrivateFile(keyFile(stateDir)).toString('utf8'),
     cert: readStateFile(certificateFile(stateDir)).toString('utf8'),
   };
+  if (pinIfAny(pair.key)?.equals(pinIfAny(pair.cert) ?? Buffer.of())) return pair;
+  throw new EntremiseError('state-unreadable', {
+    message: `${keyFile(stateDir)} and ${certificateFile(stateDir)} are damaged, or not of the same server; put a backup in their place.`,
+  });
+}
+
+function pinIfAny(pem: string): Buffer | undefined {
+  try {
+    return pinOf(pem);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The pin of a server's certificate, base64url. */

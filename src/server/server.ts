@@ -18,6 +18,7 @@ import { watchInbox } from './inbox.ts';
 import { pinText, readKeyAndCertificate } from './init.ts';
 import { decideAttach } from './permit.ts';
 import { Reports } from './reports.ts';
+import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
@@ -33,6 +34,8 @@ export interface Server {
   readonly pin: string;
   readonly switch: Switch;
   readonly documents: Documents;
+  /** Closes the audit file; the next line opens it anew (after it was rotated). */
+  reopenAudit(): void;
   /** Ends every link with GOAWAY and stops. */
   close(): Promise<void>;
 }
@@ -129,7 +132,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   /** What to undo, the last first: when the server ends, or cannot begin. */
   const undo: (() => unknown)[] = [];
   const close = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    for (const step of undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (thrown) {
+        options.log.error({ err: thrown }, 'a part of the server did not end cleanly');
+      }
+    }
   };
   try {
     return { ...(await start(options, undo)), close };
@@ -143,6 +152,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const { config, clock, log } = options;
   const { stateDir, authorityKey, listen } = config;
   const pair = readKeyAndCertificate(stateDir);
+  undo.push(await lockState(stateDir));
   const store = await Store.open(stateDir);
   undo.push(() => store.close());
   let hub: Switch | undefined;
@@ -172,5 +182,6 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => listener.close());
   const number = listener.address.port;
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
-  return { number, pin: pinText(pair), switch: running, documents };
+  const reopenAudit = () => auditFile.reopen();
+  return { number, pin: pinText(pair), switch: running, documents, reopenAudit };
 }

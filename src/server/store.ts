@@ -1,8 +1,7 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { EntremiseError } from '../base/errors.ts';
-import { ensurePrivateDirectory } from '../base/state-file.ts';
+import { guarded, openPrivateDatabase } from './sqlite.ts';
 
 /**
  * What the server keeps (P6.9): documents as texts, which invitations were used, last REPORT and last seen. Never a
@@ -33,48 +32,6 @@ export interface StoredMediator {
   readonly lastSeenMs: number;
 }
 
-type Sqlite = typeof import('@photostructure/sqlite');
-
-async function loadSqlite(): Promise<Sqlite> {
-  try {
-    return await import('@photostructure/sqlite');
-  } catch (cause) {
-    throw new EntremiseError('environment-unfit', {
-      message:
-        'The server keeps its state in SQLite, whose package is not installed: npm install @photostructure/sqlite.',
-      cause,
-    });
-  }
-}
-
-/**
- * The file is made before SQLite would make it with whatever the umask says. What stands in it is believed, so nobody
- * else may write there.
- */
-function ensurePrivateDatabase(path: string): void {
-  const fd = openSync(path, 'a', 0o600);
-  try {
-    if ((fstatSync(fd).mode & 0o022) === 0) return;
-  } finally {
-    closeSync(fd);
-  }
-  throw new EntremiseError('state-unreadable', {
-    message: `${path} can be written by others, who could so make themselves the operator. Run: chmod 600 ${path}, after you have made sure that nobody did.`,
-  });
-}
-
-/** What SQLite or the file system says becomes an error that says which file and what to do. */
-function guarded<T>(path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    if (cause instanceof EntremiseError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `${path} cannot be used (${reason}): check its owner and the disk, or put a backup in its place.`;
-    throw new EntremiseError('state-unreadable', { message, cause });
-  }
-}
-
 /** See the head of this file. */
 export class Store {
   private readonly path: string;
@@ -90,20 +47,8 @@ export class Store {
    * @throws EntremiseError `environment-unfit` without SQLite, `state-unreadable`
    */
   static async open(stateDir: string): Promise<Store> {
-    const sqlite = await loadSqlite();
-    ensurePrivateDirectory(stateDir);
     const path = join(stateDir, 'server.sqlite');
-    return guarded(path, () => {
-      ensurePrivateDatabase(path);
-      const store = new Store(path, new sqlite.DatabaseSync(path));
-      try {
-        store.database.exec(schema);
-        return store;
-      } catch (thrown) {
-        store.close();
-        throw thrown;
-      }
-    });
+    return new Store(path, await openPrivateDatabase(path, schema));
   }
 
   private texts(sql: string): string[] {
