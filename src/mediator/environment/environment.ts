@@ -30,8 +30,11 @@ function flagsOf(read: ReadText, name: string): number {
   return Number.parseInt(read(`/sys/class/net/${name}/flags`) ?? '0', 16);
 }
 
-function hardwareAddressOf(read: ReadText, name: string): string | undefined {
-  const text = read(`/sys/class/net/${name}/address`)?.trim();
+type Known = ReturnType<typeof networkInterfaces>;
+
+/** Of interfaces without a carrier only /sys tells, and it may be another network namespace's than this process's. */
+function hardwareAddressOf(read: ReadText, known: Known, name: string): string | undefined {
+  const text = known[name]?.[0]?.mac ?? read(`/sys/class/net/${name}/address`)?.trim();
   return text === undefined || text === '' || /^[0:]+$/.test(text) ? undefined : clipText(text, 64);
 }
 
@@ -49,7 +52,7 @@ export function readEnvironment(read: ReadText, machine: Machine): Environment {
     localIpv4: parseLocalIpv4(read('/proc/net/fib_trie') ?? ''),
     routes,
     isUp: name => name in known || (flagsOf(read, name) & interfaceIsUp) !== 0,
-    hardwareAddress: name => hardwareAddressOf(read, name),
+    hardwareAddress: name => hardwareAddressOf(read, known, name),
   });
   return { ...machine, hostname: hostname(), interfaces, routes, strayAddresses };
 }
