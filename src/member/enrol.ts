@@ -4,15 +4,20 @@ import { deferred } from '../base/deferred.ts';
 import { EntremiseError } from '../base/errors.ts';
 import type { SigningKey } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
-import { signEnrolment, verifyMemberStatement, verifyTrustStatement } from '../policy/documents.ts';
+import {
+  signEnrolment,
+  type TrustStatement,
+  verifyMemberStatement,
+  verifyTrustStatement,
+} from '../policy/documents.ts';
 import { codeIsFor, type EnrolmentCode, invitationKeyOf } from '../policy/enrolment-code.ts';
+import { documentType } from '../policy/jws-parts.ts';
 import { type ServerAddress, serverAddressText } from '../policy/server-address.ts';
 import type { Enrolment } from '../session/handshake.ts';
 import { MemberLink } from '../session/member-link.ts';
 import { connectTls } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import type { MemberDirectory, Membership } from './directory.ts';
-import { documentType } from './trust-keeper.ts';
 
 /** How long the whole enrolment may take. */
 const enrolTimeoutMs = 20_000;
@@ -36,7 +41,7 @@ interface Received {
  * Enrols a member by its code (P6.5): makes its key, proves it to a server whose pin and authority the code vouches for,
  * and keeps what the authority says of it.
  * @throws EntremiseError `code-invalid`, `code-used`, `code-expired`, `name-taken`, `server-unreachable`, `tls-failed`,
- * `document-invalid`, `state-unreadable`
+ * `pin-mismatch`, `document-invalid`, `idle-timeout`, `state-unreadable`
  */
 export async function enrolMember(options: EnrolOptions): Promise<Membership> {
   const { directory, code, role, server } = options;
@@ -55,6 +60,7 @@ export async function enrolMember(options: EnrolOptions): Promise<Membership> {
   };
   const received = await receiveDocuments(options, key, enrolment);
   const trust = await verifyTrustStatement(received.trust, [vouched.authorityKey]);
+  refuseUnlistedPin(trust, vouched.pin, server);
   const self = await verifyMemberStatement(received.statement, trust);
   if (self.key !== key.text || self.role !== role) {
     throw new EntremiseError('document-invalid', {
@@ -71,6 +77,14 @@ export async function enrolMember(options: EnrolOptions): Promise<Membership> {
   };
   directory.saveMembership(membership);
   return membership;
+}
+
+/** A member that believed this statement would never again talk to the server that gave it. */
+function refuseUnlistedPin(trust: TrustStatement, pin: string, server: ServerAddress): void {
+  if (trust.serverPins.includes(pin)) return;
+  throw new EntremiseError('pin-mismatch', {
+    message: `The operator's trust statement does not name the key of ${serverAddressText(server)}: ask the operator to run "entremise authority trust --pin ${pin}", then use the same code again.`,
+  });
 }
 
 /** One link, for as long as it takes the server to welcome the member and send both documents. */
@@ -109,7 +123,7 @@ async function receiveDocuments(
     },
     enrolment,
   );
-  const cancel = systemClock.after(enrolTimeoutMs, () => link.driver.close('timed-out'));
+  const cancel = systemClock.after(enrolTimeoutMs, () => link.driver.close('idle-timeout'));
   try {
     link.start();
     return await done.promise;

@@ -22,6 +22,9 @@ export const defaultKeepaliveMs = 25_000;
 /** How long one try to reach the server may take, TLS included. */
 const connectTimeoutMs = 10_000;
 
+/** How long a server may take to look at documents that were handed to it. */
+const answerTimeoutMs = 15_000;
+
 /** What a member program tells its link's owner; STATEMENT is dealt with here. */
 export type RunningMemberHandlers = Omit<MemberHandlers, 'onStatement'>;
 
@@ -50,7 +53,8 @@ export interface RunningMember {
   readonly member: Member;
   /**
    * Hands documents to the server (P6.2); one entry each: undefined when accepted.
-   * @throws EntremiseError `link-lost` when the link goes before the answer
+   * @throws EntremiseError `link-lost` when the link goes before the answer, `idle-timeout` when none comes,
+   * `frame-too-large`
    */
   pushDocuments(documents: readonly string[]): Promise<(ErrorCode | undefined)[]>;
   /** Ends the link; nothing goes on. */
@@ -87,16 +91,31 @@ function connector(options: RunningMemberOptions, trust: TrustKeeper): () => Pro
 
 /** Answers to STATEMENTs of ours, by their id. */
 class DocumentPushes {
+  private readonly clock: Clock;
   private readonly waiting = new Map<number, Deferred<(ErrorCode | undefined)[]>>();
   private nextId = 1;
 
-  push(link: MemberLink | undefined, documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
-    if (link === undefined) return Promise.reject(new EntremiseError('link-lost'));
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  async push(link: MemberLink | undefined, documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
+    if (link === undefined) throw new EntremiseError('link-lost');
     const id = this.nextId++;
+    link.driver.send(frameType.statement, statement.toBytes({ id, documents }));
     const answer = deferred<(ErrorCode | undefined)[]>();
     this.waiting.set(id, answer);
-    link.driver.send(frameType.statement, statement.toBytes({ id, documents }));
-    return answer.promise;
+    const message = 'The server did not say whether it takes the documents.';
+    const tooLate = () => answer.reject(new EntremiseError('idle-timeout', { message, by: 'server' }));
+    const cancel = this.clock.after(answerTimeoutMs, tooLate);
+    try {
+      const outcomes = await answer.promise;
+      if (outcomes.length === documents.length) return outcomes;
+      throw new EntremiseError('protocol-error', { message: 'The server answered about other documents.' });
+    } finally {
+      cancel();
+      this.waiting.delete(id);
+    }
   }
 
   onAnswer(message: Statement): void {
@@ -104,12 +123,10 @@ class DocumentPushes {
     this.waiting
       .get(id)
       ?.resolve(results.map(number => (number === 0 ? undefined : (errorCodeOf(number) ?? 'internal'))));
-    this.waiting.delete(id);
   }
 
   onOffline(): void {
     for (const answer of this.waiting.values()) answer.reject(new EntremiseError('link-lost'));
-    this.waiting.clear();
   }
 }
 
@@ -131,7 +148,7 @@ export async function startMember(options: RunningMemberOptions): Promise<Runnin
   const key = directory.key();
   const instance = randomBytes(16);
   const trust = await TrustKeeper.load({ directory, clock, log });
-  const pushes = new DocumentPushes();
+  const pushes = new DocumentPushes(clock);
   const identity = { role, signer: key, instance, software, capabilities };
   const member = new Member(
     { connect: connector(options, trust), identity, clock, log, keepaliveMs, random: Math.random },

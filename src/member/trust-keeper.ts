@@ -1,16 +1,20 @@
 import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { keyFromText, keyThumbprint } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
+import { SparingLog } from '../base/sparing-log.ts';
 import {
   type AcceptedGrant,
   acceptGrant,
   acceptTrust,
   type MemberStatement,
+  revocationOf,
   type TrustStatement,
   verifyGrant,
   verifyMemberStatement,
   verifyTrustStatement,
 } from '../policy/documents.ts';
+import { claimedAuthorityKeys, documentType } from '../policy/jws-parts.ts';
 import {
   raiseTrustedTime,
   startTrustedTime,
@@ -33,12 +37,15 @@ export class TrustKeeper {
   private readonly directory: MemberDirectory;
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly refusals: SparingLog;
   private readonly listeners = new Set<() => void>();
   private membership: Membership;
   private trust: TrustStatement;
   private self: MemberStatement;
   private time: TrustedTime;
   private readonly ownGrants = new Map<string, AcceptedGrant>();
+  /** One batch after the other: the grants of the second may need the keys of the first. */
+  private working: Promise<unknown> = Promise.resolve();
 
   private constructor(
     options: TrustKeeperOptions,
@@ -49,6 +56,7 @@ export class TrustKeeper {
     this.directory = options.directory;
     this.clock = options.clock;
     this.log = options.log;
+    this.refusals = new SparingLog({ log: options.log, clock: options.clock, lines: 30, withinMs: 60_000 });
     this.membership = membership;
     this.trust = trust;
     this.self = self;
@@ -81,7 +89,8 @@ export class TrustKeeper {
 
   /** The grants of this member that are in time and not revoked. */
   get grants(): readonly AcceptedGrant[] {
-    return [...this.ownGrants.values()];
+    const nowMs = this.clock.now();
+    return [...this.ownGrants.values()].filter(({ deadlineMs }) => deadlineMs > nowMs);
   }
 
   /** Trusted time (P6.7), milliseconds since 1970. */
@@ -118,11 +127,27 @@ export class TrustKeeper {
   }
 
   /** Verifies documents one by one and keeps what counts; one entry each: undefined, or why it was refused. */
-  async accept(documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
+  accept(documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
+    const accepted = this.working.then(() => this.acceptAll(documents));
+    this.working = accepted;
+    return accepted;
+  }
+
+  private async acceptAll(documents: readonly string[]): Promise<(ErrorCode | undefined)[]> {
     const outcomes: (ErrorCode | undefined)[] = [];
     for (const text of documents) outcomes.push(await this.acceptOne(text));
-    if (outcomes.includes(undefined)) for (const run of this.listeners) run();
+    if (outcomes.includes(undefined)) this.tellListeners();
     return outcomes;
+  }
+
+  private tellListeners(): void {
+    for (const run of [...this.listeners]) {
+      try {
+        run();
+      } catch (thrown) {
+        this.log.error({ err: thrown }, 'what was to happen after a change of trust has failed');
+      }
+    }
   }
 
   private async acceptOne(text: string): Promise<ErrorCode | undefined> {
@@ -134,7 +159,7 @@ export class TrustKeeper {
       return undefined;
     } catch (thrown) {
       const { code, message } = asEntremiseError(thrown);
-      this.log.info({ code, reason: message }, 'document not accepted');
+      this.refusals.info({ code, reason: message }, 'document not accepted');
       return code;
     }
   }
@@ -145,17 +170,29 @@ export class TrustKeeper {
     if (accepted === this.trust) return;
     this.trust = accepted;
     this.time = raiseTrustedTime(this.time, accepted.issuedAtMs, this.clock.now());
-    this.keep({ ...this.membership, trust: accepted.text });
     for (const [id, grant] of this.ownGrants) {
-      if (accepted.revokedGrants.has(grant.id)) this.ownGrants.delete(id);
+      if (revocationOf(grant, accepted) !== undefined) this.ownGrants.delete(id);
     }
+    this.keep({ ...this.membership, trust: accepted.text });
   }
 
   private async acceptOwnGrant(text: string): Promise<void> {
     const grant = await this.verifyGrant(text);
     if (this.ownGrants.has(grant.id)) return;
+    this.refuseForeign(grant);
     this.ownGrants.set(grant.id, grant);
-    if (!this.directory.grants().includes(text)) this.directory.saveGrant(grant.id, text);
+    this.trySaving('grant', () => {
+      if (!this.directory.grants().includes(text)) this.directory.saveGrant(grant.id, text);
+    });
+  }
+
+  /**
+   * Others' grants are of no use here, and a server that hands them out fills the disk.
+   * @throws EntremiseError `grant-invalid`
+   */
+  refuseForeign(grant: AcceptedGrant): void {
+    if (grant.terminalThumbprint === keyThumbprint(keyFromText(this.self.key))) return;
+    throw new EntremiseError('grant-invalid', { message: `The grant ${grant.id} is for another key.` });
   }
 
   private async acceptOwnStatement(text: string): Promise<void> {
@@ -167,7 +204,16 @@ export class TrustKeeper {
 
   private keep(membership: Membership): void {
     this.membership = membership;
-    this.directory.saveMembership(membership);
+    this.trySaving('membership', () => this.directory.saveMembership(membership));
+  }
+
+  /** What is believed counts now, whether or not the disk takes it: a full one must not undo a revocation. */
+  private trySaving(what: string, save: () => void): void {
+    try {
+      save();
+    } catch (thrown) {
+      this.log.error({ err: thrown, what }, 'not kept on disk; it counts until this process ends');
+    }
   }
 }
 
@@ -178,27 +224,14 @@ export interface TrustKeeperOptions {
   readonly log: Log;
 }
 
-function jsonPart(text: string, index: number): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(
-      Buffer.from(text.split('.')[index] ?? '', 'base64url').toString('utf8'),
-    );
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-/** The `typ` that a document claims, unverified: decides which verifier it is handed to. */
-export function documentType(text: string): string {
-  return String(jsonPart(text, 0).typ);
-}
-
 /** Verifies a trust statement by the keys in itself: for one whose place vouches for it. */
 async function verifyKeptTrust(text: string): Promise<TrustStatement> {
-  const keys = jsonPart(text, 1).authorityKeys;
-  if (Array.isArray(keys)) return verifyTrustStatement(text, keys.map(String));
-  throw new EntremiseError('state-unreadable', {
-    message: 'The trust statement kept on disk is damaged; enrol again.',
-  });
+  try {
+    return await verifyTrustStatement(text, claimedAuthorityKeys(text));
+  } catch (cause) {
+    throw new EntremiseError('state-unreadable', {
+      message: 'The trust statement kept on disk is damaged; enrol again.',
+      cause,
+    });
+  }
 }

@@ -99,7 +99,7 @@ test('P6.5: of two keys that use a code at the same moment one is enrolled', asy
 test('P6.5: a code that is too old, or that nobody issued, enrols nobody', async t => {
   const made = await operator(t);
   const code = await made.invite({ role: 'terminal', name: 'laptop' }, 60_000);
-  made.aheadMs = 61_000;
+  made.clock.wallAheadMs = 61_000;
   await t.throwsAsync(made.enrol({ role: 'terminal', name: 'laptop', code }), { code: 'code-expired' });
   const other = await operator(t);
   const foreign = await other.invite({ role: 'terminal', name: 'laptop' });

@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, systemClock } from '../../base/clock.ts';
+import { pino } from 'pino';
+import { systemClock } from '../../base/clock.ts';
 import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
-import { silentLog } from '../../base/log.ts';
 import { signEnrolment } from '../../policy/documents.ts';
 import { invitationKeyOf, parseEnrolmentCode } from '../../policy/enrolment-code.ts';
 import type { GrantClaims } from '../../policy/grant.ts';
@@ -16,6 +16,7 @@ import { alpnProtocol } from '../../wire/spec.ts';
 import { readServerConfig } from '../config.ts';
 import { initServer } from '../init.ts';
 import { type Server, startServer } from '../server.ts';
+import { LeapClock } from './leap-clock.ts';
 import { TestAuthority, type TrustWish } from './test-authority.ts';
 
 /** A member over real TLS. */
@@ -39,9 +40,11 @@ export class TestOperator {
   readonly directory = mkdtempSync(join(tmpdir(), 'entremise-server-'));
   readonly stateDir = join(this.directory, 'server');
   readonly authority = new TestAuthority();
-  /** What the server's wall clock says beyond the machine's. */
-  aheadMs = 0;
-  readonly clock: Clock = { ...systemClock, wallTimeMs: () => Date.now() + this.aheadMs };
+  /** The server's clock. */
+  readonly clock = new LeapClock();
+  /** What the server has logged. */
+  readonly logged: Record<string, unknown>[] = [];
+  private readonly log = pino({ base: null }, { write: line => this.logged.push(JSON.parse(line)) });
   private running: Server | undefined;
   private pin = '';
   private readonly members: TestMember[] = [];
@@ -62,7 +65,7 @@ export class TestOperator {
   async startServer(): Promise<void> {
     const config = readServerConfig(this.stateDir);
     const listen = { ...config.listen, number: 0 };
-    this.running = await startServer({ config: { ...config, listen }, clock: this.clock, log: silentLog() });
+    this.running = await startServer({ config: { ...config, listen }, clock: this.clock, log: this.log });
   }
 
   /** The server that runs. */

@@ -1,0 +1,188 @@
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { generateSigningKey, keyThumbprint } from '../base/keys.ts';
+import { silentLog } from '../base/log.ts';
+import { MemberLab } from './testing/operator.ts';
+import { TrustKeeper } from './trust-keeper.ts';
+
+function keeperOf({ directory, clock }: MemberLab): Promise<TrustKeeper> {
+  return TrustKeeper.load({ directory, clock, log: silentLog() });
+}
+
+const revokedGrant = (jti: string) => ({ revokedGrants: [{ jti, exp: 4_000_000_000 }] });
+
+test('P6.2: the highest seq is kept, on disk too, whatever order and however often statements come', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  const [second, third] = [await lab.trust(2), await lab.trust(3)];
+  const outcomes = await Promise.all([
+    keeper.accept([third]),
+    keeper.accept([second]),
+    keeper.accept([third]),
+  ]);
+  t.deepEqual(outcomes.flat(), [undefined, undefined, undefined]);
+  t.is(keeper.current.seq, 3);
+  t.is((await keeperOf(lab)).current.seq, 3);
+});
+
+test('P6.2: another operator, a foreign key and a wrong signature change nothing', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  let changes = 0;
+  keeper.onChange(() => changes++);
+  const foreign = generateSigningKey();
+  const good = await lab.trust(9);
+  const wrong = [
+    await lab.trust(9, { operator: 'Somebody Else' }),
+    await lab.trust(9, { authorityKeys: [foreign.text] }, foreign),
+    `${good.slice(0, -10)}AAAAAAAAAA`,
+    await lab.statement(9, {}, foreign),
+    'nonsense',
+    '',
+  ];
+  const outcomes = await keeper.accept(wrong);
+  t.deepEqual([...new Set(outcomes)], ['document-invalid']);
+  t.deepEqual([keeper.current.seq, keeper.own.seq, changes], [1, 1, 0]);
+});
+
+test('P6.2: statements and grants that come one behind the other see the keys of those before them', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  const both = { authorityKeys: [lab.authority.text, lab.successor.text] };
+  const outcomes = await Promise.all([
+    keeper.accept([await lab.trust(2, both)]),
+    keeper.accept([await lab.grant('by-successor', {}, lab.successor)]),
+  ]);
+  t.deepEqual(outcomes, [[undefined], [undefined]]);
+});
+
+test('P6.2: a revocation counts and is told although the disk does not take it', async t => {
+  const lab = await MemberLab.make(t);
+  await lab.directory.saveGrant('grant-one', await lab.grant('grant-one'));
+  const keeper = await keeperOf(lab);
+  t.is(keeper.grants.length, 1);
+  lab.directory.saveMembership = () => {
+    throw new Error('no space left on device');
+  };
+  let told = 0;
+  keeper.onChange(() => told++);
+  t.deepEqual(await keeper.accept([await lab.trust(2, revokedGrant('grant-one'))]), [undefined]);
+  t.deepEqual([keeper.current.seq, keeper.grants.length, told], [2, 0, 1]);
+});
+
+test('P6.2: what goes wrong in one listener keeps no other from being told', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  let told = 0;
+  keeper.onChange(() => {
+    throw new Error('a fault');
+  });
+  const stop = keeper.onChange(() => told++);
+  await keeper.accept([await lab.trust(2)]);
+  stop();
+  await keeper.accept([await lab.trust(3)]);
+  t.is(told, 1);
+});
+
+test('P6.3: a member keeps its own grants and nobody else’s, in memory and on disk', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  const jkt = keyThumbprint(generateSigningKey().publicKey);
+  const own = await lab.grant('grant-own');
+  const outcomes = await keeper.accept([own, await lab.grant('grant-other', { cnf: { jkt } }), own]);
+  t.deepEqual(outcomes, [undefined, 'grant-invalid', undefined]);
+  t.deepEqual(
+    keeper.grants.map(({ id }) => id),
+    ['grant-own'],
+  );
+  t.deepEqual(readdirSync(join(lab.directory.path, 'grants')), ['grant-own.jwt']);
+});
+
+test('P6.3: a grant that is over is no grant any more, although nobody said so', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  await keeper.accept([await lab.grant('grant-one')]);
+  lab.clock.advance(3_599_000);
+  t.is(keeper.grants.length, 1);
+  lab.clock.advance(1_000);
+  t.is(keeper.grants.length, 0);
+  t.is((await keeperOf(lab)).grants.length, 0);
+});
+
+test('P6.2: grants go with the key of the authority that signed them', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  await keeper.accept([
+    await lab.trust(2, { authorityKeys: [lab.authority.text, lab.successor.text] }),
+    await lab.grant('by-successor', {}, lab.successor),
+    await lab.grant('by-authority'),
+  ]);
+  t.is(keeper.grants.length, 2);
+  await keeper.accept([await lab.trust(3)]);
+  t.deepEqual(
+    keeper.grants.map(({ id }) => id),
+    ['by-authority'],
+  );
+});
+
+test('P6.2: of its own statements the newest is believed; those of others are not taken for its own', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  const other = generateSigningKey().text;
+  await keeper.accept([
+    await lab.statement(3, { name: 'renamed', labels: ['new'] }),
+    await lab.statement(2, { name: 'older' }),
+    await lab.statement(9, { name: 'other', key: other }),
+  ]);
+  t.is(keeper.own.name, 'renamed');
+  t.like((await keeperOf(lab)).own, { name: 'renamed', labels: ['new'] });
+  t.is(lab.directory.membership()?.name, 'renamed');
+});
+
+test('P6.7: time goes forward with what was verified and with the server’s, and never back', async t => {
+  const lab = await MemberLab.make(t);
+  const keeper = await keeperOf(lab);
+  const startMs = lab.clock.wallTimeMs();
+  t.is(keeper.timeMs(), startMs);
+  keeper.learnTime(startMs + 60_000);
+  keeper.learnTime(startMs - 60_000);
+  keeper.learnTime(Number.NaN);
+  t.is(keeper.timeMs(), startMs + 60_000);
+  await keeper.accept([await lab.trust(2, { iat: startMs / 1000 + 7200 })]);
+  t.is(keeper.timeMs(), startMs + 7_200_000);
+  t.deepEqual(await keeper.accept([await lab.grant('much-too-old')]), ['grant-expired']);
+});
+
+test('P6.7: a box whose clock stands still in 1970 believes the newest document it has kept', async t => {
+  const lab = await MemberLab.make(t);
+  const issuedMs = lab.clock.wallTimeMs();
+  const asleep = { ...lab.clock, wallTimeMs: () => 0 };
+  const keeper = await TrustKeeper.load({ directory: lab.directory, clock: asleep, log: silentLog() });
+  t.is(keeper.timeMs(), issuedMs);
+});
+
+test('a directory that is not enrolled, damaged or revoked says so', async t => {
+  const lab = await MemberLab.make(t);
+  const { directory } = lab;
+  const membership = directory.requireMembership();
+  const load = () => keeperOf(lab);
+  directory.saveMembership({ ...membership, trust: 'nonsense' });
+  await t.throwsAsync(load(), { code: 'state-unreadable', message: /enrol again/ });
+  const foreign = generateSigningKey();
+  directory.saveMembership({ ...membership, statement: await lab.statement(1, {}, foreign) });
+  await t.throwsAsync(load(), { code: 'document-invalid' });
+  directory.saveMembership({ ...membership, trust: await lab.trust(2, { revokedKeys: [lab.key.text] }) });
+  await t.throwsAsync(load(), { code: 'key-revoked' });
+  for (const text of ['{', '[]', '{"role":"king"}', '']) {
+    writeFileSync(join(directory.path, 'membership.json'), text);
+    await t.throwsAsync(load(), { code: 'state-unreadable', message: /membership\.json is damaged/ });
+  }
+});
+
+test('a damaged grant on disk hides no other', async t => {
+  const lab = await MemberLab.make(t);
+  lab.directory.saveGrant('grant-one', await lab.grant('grant-one'));
+  lab.directory.saveGrant('grant-two', 'nonsense');
+  t.is((await keeperOf(lab)).grants.length, 1);
+});
