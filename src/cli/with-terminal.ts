@@ -20,6 +20,13 @@ function stopSignal(): { readonly signal: AbortSignal; readonly done: () => void
   return { signal: controller.signal, done };
 }
 
+/** Rejects when the signal is raised. */
+function raised(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) =>
+    signal.addEventListener('abort', () => reject(new EntremiseError('aborted')), { once: true }),
+  );
+}
+
 /** The SDK's errors as the catalogue's, which exit codes go by. */
 function catalogued(thrown: unknown): unknown {
   if (!(thrown instanceof TunnelError)) return thrown;
@@ -48,7 +55,7 @@ export async function withTerminal(
   const { signal, done } = stopSignal();
   const terminal = await terminalOf(context);
   try {
-    await terminal.ready();
+    await Promise.race([terminal.ready(), raised(signal)]);
     await work(terminal, signal);
   } catch (thrown) {
     if (!signal.aborted) throw catalogued(thrown);

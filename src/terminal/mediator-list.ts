@@ -37,6 +37,8 @@ export interface MediatorChange {
 export interface MediatorListOptions {
   /** @throws EntremiseError `document-invalid`, `key-revoked` */
   verifyMember(text: string): Promise<MemberStatement>;
+  /** Resolves when every document that came before has been looked at. */
+  documentsTaken(): Promise<unknown>;
   onChange(change: MediatorChange): void;
   /** The list is complete since the link is up. */
   onComplete(): void;
@@ -108,6 +110,8 @@ export class MediatorList {
   }
 
   private async take({ entries = [], complete }: Presence, round: number): Promise<void> {
+    // What the server sent first may be the grant by which the list is meant, and verifying takes its time.
+    await this.options.documentsTaken();
     for (const entry of entries) {
       const verified = await this.verify(entry);
       if (round !== this.round) return;

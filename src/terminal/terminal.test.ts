@@ -31,6 +31,17 @@ test('P1.8: the list has names and labels from member statements that hold, and 
   }
 });
 
+test('a grant that the server sends before the list counts when the list is complete', async t => {
+  const { terminal, trust } = await lab(t, { grants: [] });
+  const others = Array.from({ length: 50 }, (_, index) =>
+    currentGrant({ jti: `other-${index}`, mediators: [{ name: 'gw-2' }] }),
+  );
+  void trust.accept([...(await Promise.all(others)), await currentGrant()]);
+  await terminal.ready();
+  const attachment = await terminal.attach('gw-1');
+  t.is(attachment.peer.mediator, 'gw-1');
+});
+
 test('changes come as typed events: offline, online, gone', async t => {
   const { terminal, server } = await lab(t);
   await terminal.ready();

@@ -44,7 +44,10 @@ export interface AttachOptions {
 
 /** The member that a terminal is: what connectTerminal starts from a directory, or a feature of the server in its process. */
 export interface TerminalMember extends GrantSources, Pick<RunningMember, 'instance' | 'member' | 'stop'> {
-  readonly trust: Pick<TrustKeeper, 'current' | 'grants' | 'verifyMember' | 'verifyGrant' | 'onChange'>;
+  readonly trust: Pick<
+    TrustKeeper,
+    'current' | 'grants' | 'verifyMember' | 'verifyGrant' | 'accept' | 'onChange'
+  >;
 }
 
 /** What a terminal needs beside its member. */
@@ -89,6 +92,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     };
     this.list = new MediatorList({
       verifyMember: text => this.parts.member.trust.verifyMember(text),
+      documentsTaken: () => this.parts.member.trust.accept([]),
       onChange: change => this.onMediator(change),
       onComplete: () => this.onComplete(),
       wallTimeMs: () => clock.wallTimeMs(),
