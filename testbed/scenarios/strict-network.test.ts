@@ -30,7 +30,7 @@ const claim = setStage({
 });
 
 claim(
-  'with random NATs and only TCP to the service port let out, forwards work, UDP too',
+  'S3, S14: with random NATs and only TCP to the service port let out, forwards work, UDP too',
   async (t, stage) => {
     const { home } = stage;
     const { ports } = await startForward(t, stage, `${device}:80`, `${device}:7/udp`);
@@ -41,10 +41,13 @@ claim(
   },
 );
 
-claim('with random NATs and only TCP to the service port let out, expose works', async (t, stage) => {
-  await startExpose(t, stage, '8000', '127.0.0.1:80');
-  t.is((await curl(stage.home.device, `http://${gatewayLan}:8000/`)).body, devicePage);
-});
+claim(
+  'S3, S10: with random NATs and only TCP to the service port let out, expose works',
+  async (t, stage) => {
+    await startExpose(t, stage, '8000', '127.0.0.1:80');
+    t.is((await curl(stage.home.device, `http://${gatewayLan}:8000/`)).body, devicePage);
+  },
+);
 
 claim('the NATs choose other ports than the mediator did: this network is what it says', async (t, stage) => {
   const entries = await stage.home.carrier.conntrackTable();
