@@ -137,6 +137,8 @@ export class TunnelSocket extends SocketManners {
 
   private onReset(stream: Stream, code: ErrorCode): void {
     if (stream !== this.stream) return;
+    // The answer to CONNECT, on its way to fail(), says more.
+    if (this.pending && code !== 'detached') return;
     // Who detaches closes his sockets himself.
     if (code === 'detached') return void callOut(() => this.destroy());
     this.ending = failure(code);

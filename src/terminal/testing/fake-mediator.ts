@@ -138,8 +138,8 @@ export class FakeMediator {
     const family = port?.address.includes(':') ? 6 : 4;
     const address = command.address ?? known?.find(each => net.isIP(each) === family);
     const give = (code: ErrorCode) => {
-      accepted?.stream.end(code);
       this.refuse(command.id, code);
+      accepted?.stream.abort(code);
     };
     if (port === undefined) return give('no-such-port');
     if (accepted === undefined) return this.refuse(command.id, 'limit');
