@@ -171,7 +171,8 @@ export class LinkDriver {
   }
 
   private fail(error: EntremiseError): void {
-    this.options.log.warn(
+    // The owner is told the same and logs it once; where it came from is for who looks for a fault.
+    this.options.log.debug(
       { code: error.code, err: error, remote: this.options.transport.remote },
       'link ended by an error',
     );

@@ -37,9 +37,29 @@ export function checkMore(frame: Frame): void {
   throw new EntremiseError('protocol-error', { message: `MORE may not stand on ${name}.` });
 }
 
-interface Held {
-  readonly parts: Buffer[];
-  bytes: number;
+/** What has come of a body. One piece that grows: a buffer a part would cost a hundred bytes for each that came. */
+class Held {
+  private space: Buffer = Buffer.allocUnsafeSlow(maxBodyBytes);
+  private bytes = 0;
+
+  /** @throws EntremiseError `frame-too-large` past 256 KiB (P1.6) */
+  add(part: Uint8Array): void {
+    const total = this.bytes + part.length;
+    if (total > maxSpanningBytes) throw new EntremiseError('frame-too-large');
+    if (total > this.space.length) {
+      const larger = Buffer.allocUnsafeSlow(
+        Math.min(maxSpanningBytes, Math.max(total, 2 * this.space.length)),
+      );
+      this.space.copy(larger, 0, 0, this.bytes);
+      this.space = larger;
+    }
+    this.space.set(part, this.bytes);
+    this.bytes = total;
+  }
+
+  get whole(): Buffer {
+    return this.space.subarray(0, this.bytes);
+  }
 }
 
 /** Puts spanning messages of label 0 together; parts of one may not be mixed with another of the same type. */
@@ -56,12 +76,10 @@ export class LinkAssembler {
     const more = hasMore(frame, body);
     const held = this.held.get(frame.type);
     if (!more && held === undefined) return body;
-    const all = held ?? { parts: [], bytes: 0 };
-    all.bytes += body.length;
-    if (all.bytes > maxSpanningBytes) throw new EntremiseError('frame-too-large');
-    all.parts.push(Buffer.from(body));
+    const all = held ?? new Held();
+    all.add(body);
     if (more) this.held.set(frame.type, all);
     else this.held.delete(frame.type);
-    return more ? undefined : Buffer.concat(all.parts);
+    return more ? undefined : all.whole;
   }
 }

@@ -61,25 +61,38 @@ interface Subscriber {
   readonly due: Set<string>;
   /** The first answer is not complete. */
   opening: boolean;
+  /** It has subscribed and is to be told everything. */
+  again: boolean;
   cancelTimer: (() => void) | undefined;
+}
+
+function newSubscriber(link: ServerLink): Subscriber {
+  const nothing = { told: new Set<string>(), due: new Set<string>() };
+  return { link, ...nothing, opening: false, again: false, cancelTimer: undefined };
 }
 
 /** See the head of this file. */
 export class PresenceDesk {
   private readonly options: PresenceDeskOptions;
   private readonly subscribers = new Map<ServerLink, Subscriber>();
+  /** When a link was last told everything from the beginning, also when it has unsubscribed since. */
+  private readonly begunMs = new WeakMap<ServerLink, number>();
 
   constructor(options: PresenceDeskOptions) {
     this.options = options;
   }
 
-  /** A terminal wants to be told from now on, beginning with everything. */
+  /**
+   * A terminal wants to be told from now on, beginning with everything. Who says so again is told everything once more,
+   * but not more often than of changes: to find out who sees whom is work.
+   */
   subscribe(link: ServerLink): void {
-    this.forget(link);
-    const due = new Set(this.options.directory.visibleTo(link.identity.key));
-    const subscriber = { link, told: new Set<string>(), due, opening: true, cancelTimer: undefined };
+    const subscriber = this.subscribers.get(link) ?? newSubscriber(link);
+    subscriber.again = true;
     this.subscribers.set(link, subscriber);
-    this.flush(subscriber);
+    const sinceMs = this.options.clock.now() - (this.begunMs.get(link) ?? Number.NEGATIVE_INFINITY);
+    if (sinceMs < gatherMs) this.flushSoon(subscriber);
+    else this.flush(subscriber);
   }
 
   /** A terminal is gone, or wants to be told no more. */
@@ -121,8 +134,18 @@ export class PresenceDesk {
     });
   }
 
+  private begin(subscriber: Subscriber): void {
+    const { link, told, due } = subscriber;
+    this.begunMs.set(link, this.options.clock.now());
+    subscriber.again = false;
+    subscriber.opening = true;
+    for (const mediator of [...told, ...this.options.directory.visibleTo(link.identity.key)])
+      due.add(mediator);
+  }
+
   private flush(subscriber: Subscriber): void {
     const { link, due } = subscriber;
+    if (subscriber.again) this.begin(subscriber);
     while (due.size > 0 || subscriber.opening) {
       if (!link.open) return;
       if (link.linkBacklogBytes > maxBacklogBytes) return this.flushSoon(subscriber);
