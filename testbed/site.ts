@@ -58,6 +58,8 @@ export interface Site {
   readonly terminalEnv: Readonly<Record<string, string>>;
   /** Runs a verb of the authority (with the server's state at hand), and gives its --json result. */
   authority(...words: string[]): Promise<Record<string, unknown>>;
+  /** Runs any verb where the operator signs, the server's state at hand, and gives its --json result. */
+  operator(...words: string[]): Promise<Record<string, unknown>>;
   /** Runs a verb at the terminal, whatever its exit code. */
   terminal(...words: string[]): Promise<CommandResult>;
   /** Starts a verb at the terminal. */
@@ -90,7 +92,8 @@ function runner(options: SiteOptions) {
   };
 }
 
-const serverAddress = `${homeAddresses.server}:${servicePort}`;
+/** Where members reach the server, as `host:number`. */
+export const serverAddress = `${homeAddresses.server}:${servicePort}`;
 
 function writeMediatorConfig(directory: string, extra: string): string {
   const path = join(directory, 'mediator.toml');
@@ -107,7 +110,8 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const authorityPath = join(directory, 'authority');
   const signing = ['--authority', authorityPath, '--server-state', serverState];
   const terminalEnv = { XDG_CONFIG_HOME: join(directory, 'terminal') };
-  const authority = (...words: string[]) => run(home.server, ['authority', ...words, ...signing]);
+  const operator = (...words: string[]) => run(home.server, [...words, ...signing]);
+  const authority = (...words: string[]) => operator('authority', ...words);
   const spawnOptions = (name: string): SpawnOptions =>
     options.detachable === true ? { outputFile: join(directory, `${name}.log`) } : {};
 
@@ -160,7 +164,7 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
     mediatorName,
     ...(options.grant ?? []),
   ];
-  const grant = await run(home.server, [...grantWords, ...signing]);
+  const grant = await operator(...grantWords);
   const site: Site = {
     home,
     directory,
@@ -170,6 +174,7 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
     grantId: String(grant.id),
     terminalEnv,
     authority,
+    operator,
     terminal: (...words) => home.terminal.exec(cliCommand(...words), { env: terminalEnv }),
     startTerminal: (words, extra = {}) =>
       home.terminal.spawn(cliCommand(...words), {
