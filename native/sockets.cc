@@ -201,6 +201,11 @@ int SetLingerZero(int fd) {
   return setsockopt(fd, SOL_SOCKET, SO_LINGER, &zero, sizeof(zero)) == 0 ? 0 : errno;
 }
 
+int ClearLinger(int fd) {
+  const linger none = {0, 0};
+  return setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) == 0 ? 0 : errno;
+}
+
 int SetNotSentLowat(int fd, uint32_t bytes) { return SetClamped(fd, TCP_NOTSENT_LOWAT, bytes); }
 
 int SetUserTimeout(int fd, uint32_t milliseconds) { return SetClamped(fd, TCP_USER_TIMEOUT, milliseconds); }

@@ -43,6 +43,7 @@ int Disconnect(int fd);
 
 int SetReuseAddress(int fd, bool on);
 int SetLingerZero(int fd);
+int ClearLinger(int fd);
 int SetNotSentLowat(int fd, uint32_t bytes);
 int SetUserTimeout(int fd, uint32_t milliseconds);
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count);

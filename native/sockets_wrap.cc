@@ -178,6 +178,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("disconnect", OnFd<Disconnect>);
   put("setReuseAddress", ReuseAddress);
   put("setLingerZero", OnFd<SetLingerZero>);
+  put("clearLinger", OnFd<ClearLinger>);
   put("setNotSentLowat", OnFdWithNumber<SetNotSentLowat>);
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
   put("setKeepAlive", KeepAlive);

@@ -36,6 +36,7 @@ const calls: Record<Exclude<keyof typeof native, 'interfaceVersion'>, readonly u
   disconnect: [0],
   setReuseAddress: [0, true],
   setLingerZero: [0],
+  clearLinger: [0],
   setNotSentLowat: [0, 1],
   setUserTimeout: [0, 1],
   setKeepAlive: [0, 1, 1, 1],

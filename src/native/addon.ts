@@ -61,6 +61,8 @@ export interface NativeSockets {
   setReuseAddress(fd: number, on: boolean): ErrnoName | undefined;
   /** From now on closing the socket sends a RST and drops what is unsent. */
   setLingerZero(fd: number): ErrnoName | undefined;
+  /** Takes {@link setLingerZero} back: closing the socket sends what is unsent and a FIN. */
+  clearLinger(fd: number): ErrnoName | undefined;
   /** TCP_NOTSENT_LOWAT: the socket is writable only while less than `bytes` are unsent. */
   setNotSentLowat(fd: number, bytes: number): ErrnoName | undefined;
   /** TCP_USER_TIMEOUT: unacknowledged data this old kills the connection. */

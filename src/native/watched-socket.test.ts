@@ -74,6 +74,13 @@ function pattern(lengthBytes: number): Buffer {
 }
 
 for (const mode of modes) {
+  test(`${mode}: a connection that is closed before its own end, as by a killed process, is a RST for the peer`, async t => {
+    const it = await diary(mode);
+    const answer = readAll(it.device);
+    it.watched.socket.destroy();
+    t.deepEqual(await answer, { text: '', end: 'ECONNRESET' });
+  });
+
   test(`${mode}: FIN behind data is told after all of it, and the own direction stays open`, async t => {
     const it = await diary(mode);
     const bytes = pattern(300_000);

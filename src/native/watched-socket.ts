@@ -11,7 +11,8 @@
  *  - the watch tells of FIN and RST while reading stands. If nothing is left to read, Node is made to read once,
  *    and its 'end' comes; else it comes in its place, when the owner reads on;
  *  - when Node has closed the connection because of an error, the rest is read from the second fd;
- *  - that fd is closed before a reset, or the RST would wait for it.
+ *  - that fd is closed before a reset, or the RST would wait for it;
+ *  - until the own FIN has gone, closing the connection is a RST: a process that is killed ends nothing cleanly.
  *
  *   reading ──FIN──► read-out ──own end──► closed        Told in this order, after all data:
  *      │                │                                onFin at most once, then onReset at most once,
@@ -80,6 +81,8 @@ export class WatchedSocket {
       this.#failure ??= errnoOf(error);
     });
     socket.on('close', () => this.#onSocketClose());
+    socket.on('finish', () => this.#onFd(fd => this.#native?.clearLinger(fd)));
+    this.#onFd(fd => this.#native?.setLingerZero(fd));
     this.#startWatch();
   }
 
@@ -161,8 +164,12 @@ export class WatchedSocket {
 
   /** Our FIN may lead to TIME_WAIT, which must not block the number (native/sockets.cc). Not earlier: it would be shared. */
   #allowReuse(): void {
+    this.#onFd(fd => this.#native?.setReuseAddress(fd, true));
+  }
+
+  #onFd(act: (fd: number) => unknown): void {
     const fd = fdOf(this.socket);
-    if (fd !== undefined) this.#native?.setReuseAddress(fd, true);
+    if (fd !== undefined) act(fd);
   }
 
   #onData(chunk: Uint8Array): void {
