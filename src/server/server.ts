@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
+import { SparingLog } from '../base/sparing-log.ts';
 import { loadAddon } from '../native/addon.ts';
 import { fdOf } from '../native/fd-of.ts';
 import type { Audit } from '../switch/permit.ts';
@@ -169,13 +170,14 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => running.close());
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
   const tune = tuner(log);
+  const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
     host: listen.host,
     port: listen.number,
     ...pair,
     alpn: alpnProtocol,
     onTransport: (transport, authenticated) => running.accept(transport, authenticated),
-    onRefused: (remote, reason) => log.debug({ remote, reason }, 'connection refused'),
+    onRefused: (remote, reason) => refused.info({ remote, reason }, 'connection refused'),
     ...(tune === undefined ? {} : { tune }),
     clock,
   });
