@@ -8,6 +8,7 @@ import { frameFlag, frameNameOf, frameType } from '../wire/spec.ts';
 import { type ControlKeys, ControlStream, type Incoming } from './control-stream.ts';
 import { DatagramAssembler } from './datagram-queue.ts';
 import { LabelOutlet, type OutletBinding } from './label-outlet.ts';
+import type { PendingAttempt } from './pending-attempt.ts';
 import { readCommand } from './read-command.ts';
 import { windowDelayMs } from './receive-half.ts';
 import { type ExchangeBinding, ResumeExchange } from './resume-exchange.ts';
@@ -92,20 +93,30 @@ export class Attachment {
 
   /**
    * Binds the attachment to a label of a link: its first, or after {@link suspend} the next. The terminal's RESUME goes at
-   * once. A mediator that must not leave its label before the terminal has proved itself on the next (P4.2) receives the
-   * RESUME of the next with an `opening` of its own, and then suspends and binds with that.
-   * @throws EntremiseError `cannot-resume` and `terminal-gone` for what stands in `opening`, as {@link receive}; `limit`
-   * when more RESETs are unanswered than RESUME can list
+   * once.
+   * @throws EntremiseError `limit` when more RESETs are unanswered than RESUME can list
    */
-  bind(binding: Binding, opening?: ResumeExchange): void {
-    const exchange = opening ?? new ResumeExchange(this.side, binding, this.onFirstLabel);
+  bind(binding: Binding): void {
+    this.bindWith(binding, new ResumeExchange(this.side, binding, this.onFirstLabel));
+  }
+
+  /**
+   * Mediator only: leaves the label it has, if any, for one on which the terminal has proved itself (P4.2).
+   * @throws EntremiseError as {@link receive}
+   */
+  moveTo({ binding, exchange }: PendingAttempt): void {
+    this.suspend();
+    this.bindWith(binding, exchange);
+    if (exchange.peerResume !== undefined) this.onPeerResume(exchange, exchange.peerResume);
+  }
+
+  private bindWith(binding: Binding, exchange: ResumeExchange): void {
     this.phase = 'bound';
     this.binding = binding;
     this.control.setKeys(binding.keys);
     this.exchange = exchange;
     if (this.side === 'terminal') this.queueResume(exchange);
     this.outlet.bind(binding, exchange);
-    if (exchange.peerResume !== undefined) this.onPeerResume(exchange, exchange.peerResume);
   }
 
   private queueResume(exchange: ResumeExchange): void {

@@ -83,10 +83,6 @@ export class LabelOutlet {
     this.datagrams.lose();
     this.leaveLabel();
     this.suspended = true;
-    // RESUME tells windows anew, and every stream is woken when the next label is open.
-    for (const set of [this.windowsDue, this.windowsSoon, this.windowsOverdue]) set.clear();
-    for (const set of [this.creditBlocked, this.uncreated]) set.clear();
-    this.controlWindowOverdue = false;
   }
 
   private leaveLabel(): void {
