@@ -9,7 +9,7 @@ import { Budget } from '../budget.ts';
 import type { ControlKeys } from '../control-stream.ts';
 import { HopCredit } from '../hop-credit.ts';
 import { PendingAttempt } from '../pending-attempt.ts';
-import { type LabelSource, Scheduler } from '../scheduler.ts';
+import { type LabelSource, type LinkPosition, Scheduler } from '../scheduler.ts';
 import { SlabPool } from '../slab.ts';
 import type { Stream, StreamHandlers } from '../stream.ts';
 import { attachAttempts } from './attach-attempts.ts';
@@ -44,6 +44,12 @@ export interface AttachedPair {
   rebind(to?: Attachment): void;
   /** Moves frames both ways until nothing is left to go; `tamper` may change or drop (undefined) each. */
   settle(tamper?: (frame: Frame, from: 'terminal' | 'mediator') => Buffer | undefined): void;
+  /** The next frame of an end as it is written to the link: memory that is still the end's. */
+  takeBytes(end: 'terminal' | 'mediator'): Buffer | undefined;
+  /** Labels of the newest attempt. */
+  readonly labels: Readonly<Record<'terminal' | 'mediator', number>>;
+  /** True while the terminal has yet to prove itself on the newest labels. */
+  readonly moving: boolean;
   /** Takes one frame of an end, without delivering it. */
   takeFrom(end: 'terminal' | 'mediator'): Frame | undefined;
   /** Delivers bytes of one frame to an end. */
@@ -57,6 +63,7 @@ function makeEnd(
   clock: FakeClock,
   budgetBytes: number,
   creditBytes: number,
+  position: LinkPosition,
 ): End {
   const commands: End['commands'] = [];
   const results: Result[] = [];
@@ -76,7 +83,7 @@ function makeEnd(
   const told = { commands, results, events, datagrams, receiveBudget, replayBudget };
   return {
     attachment,
-    scheduler: new Scheduler(() => {}, emptyLink),
+    scheduler: new Scheduler(() => {}, position),
     credit: new HopCredit(creditBytes),
     ...told,
   };
@@ -88,6 +95,8 @@ export interface PairOptions {
   readonly creditBytes?: number;
   /** Replaces the terminal's signature over T. */
   readonly signature?: Buffer;
+  /** How far the links of the ends have got; as soon as a frame is written it has left, if not said. */
+  readonly positions?: Readonly<Record<'terminal' | 'mediator', LinkPosition>>;
   /** Leaves the opening frames undelivered. */
   readonly unopened?: boolean;
 }
@@ -95,9 +104,10 @@ export interface PairOptions {
 /** Two ends of one attachment, opened by the real handshake of P6.4 and P4.4. */
 export function attachedPair(options: PairOptions = {}): AttachedPair {
   const { budgetBytes = 8 * 1024 * 1024, creditBytes = Number.MAX_SAFE_INTEGER } = options;
+  const { positions = { terminal: emptyLink, mediator: emptyLink } } = options;
   const clock = fakeClock();
-  const terminal = makeEnd('terminal', clock, budgetBytes, creditBytes);
-  const mediator = makeEnd('mediator', clock, budgetBytes, creditBytes);
+  const terminal = makeEnd('terminal', clock, budgetBytes, creditBytes, positions.terminal);
+  const mediator = makeEnd('mediator', clock, budgetBytes, creditBytes, positions.mediator);
   const ends = { terminal, mediator };
   const nextAttempt = attachAttempts();
   const first = nextAttempt();
@@ -125,8 +135,15 @@ export function attachedPair(options: PairOptions = {}): AttachedPair {
       const { keys, signature } = attempt.agreed;
       terminal.attachment.bind({ ...linkOf(clock, terminal, labels), keys, signature });
     },
+    takeBytes: end => ends[end].scheduler.take(),
+    get labels() {
+      return { terminal: labels, mediator: labels + 1 };
+    },
+    get moving() {
+      return pending !== undefined;
+    },
     takeFrom(end) {
-      const bytes = ends[end].scheduler.take();
+      const bytes = pair.takeBytes(end);
       return bytes === undefined ? undefined : parseFrame(bytes);
     },
     deliverTo(end, bytes) {
