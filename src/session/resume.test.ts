@@ -1,12 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { encodeFrame } from '../wire/frame.ts';
 import { encodeReset } from '../wire/messages/binary.ts';
 import type { Command } from '../wire/messages/command.ts';
 import { frameNameOf, frameType } from '../wire/spec.ts';
 import { Attachment } from './attachment.ts';
+import { ControlStream } from './control-stream.ts';
+import { HopCredit } from './hop-credit.ts';
+import { LabelOutlet } from './label-outlet.ts';
+import { ResumeExchange } from './resume-exchange.ts';
+import { type LabelSource, Scheduler } from './scheduler.ts';
 import { SlabPool } from './slab.ts';
 import { type AttachedPair, attachedPair, connectedStreams, record } from './testing/attached-pair.ts';
-import { pattern } from './testing/frames.ts';
+import { parseFrame, pattern } from './testing/frames.ts';
 
 const open: Command = { id: 7, verb: 'open', protocol: 'tcp', number: 0, choice: 'any' };
 
@@ -293,12 +299,63 @@ test('P4.6: the end of the hold resets every stream and gives everything back', 
   assertAllFree(t, pair);
 });
 
-test('P2.1: what pulled for an earlier label gets nothing of the next', t => {
+test('P2.1: the link of an earlier label gets nothing of the next', t => {
+  const outlet = new LabelOutlet(new ControlStream('terminal'));
+  const keys = { send: randomBytes(32), receive: randomBytes(32) };
+  const bind = (label: number) => {
+    const link = new Scheduler(() => {});
+    const binding = {
+      label,
+      keys,
+      credit: new HopCredit(1 << 20),
+      wake: (source: LabelSource) => link.wake(source),
+    };
+    const exchange = new ResumeExchange('terminal', binding);
+    exchange.queueOwn({ streams: [], control: 0, mark: 0, resets: [], controlLimit: 256 });
+    outlet.bind(binding, exchange);
+    return link;
+  };
+  const [first, second] = [bind(1), bind(3)];
+  t.is(first.take(), undefined);
+  t.is(parseFrame(second.take() ?? Buffer.alloc(0)).label, 3);
+});
+
+test('P4.5: RESUME is the acknowledgement that a finished stream waits for to be forgotten', t => {
   const pair = attachedPair();
   const { terminal, mediator } = connectedStreams(pair);
-  record(terminal);
-  record(mediator);
-  terminal.send(pattern(10));
-  pair.terminal.attachment.suspend();
-  t.is(pair.takeFrom('terminal'), undefined);
+  const [atTerminal, atMediator] = [record(terminal), record(mediator)];
+  mediator.finish();
+  pair.settle();
+  pair.passDelay();
+  terminal.finish();
+  // The FIN comes, and its acknowledgement is lost.
+  pair.settle((frame, from) => (from === 'mediator' ? undefined : frame.bytes));
+  suspendBoth(pair);
+  pair.rebind();
+  pair.settle();
+  t.deepEqual(atMediator.told, ['fin', 'finished']);
+  t.deepEqual(atTerminal.told, ['fin', 'finished']);
+  assertAllFree(t, pair);
+});
+
+test('P4.5: what was acknowledged in a RESUME that was lost stays so', t => {
+  const pair = attachedPair();
+  const { terminal, mediator } = connectedStreams(pair);
+  const [atTerminal, atMediator] = [record(terminal, true), record(mediator)];
+  terminal.finish();
+  pair.settle();
+  mediator.send(pattern(10));
+  mediator.finish();
+  const lastWindow = (frame: { type: number }, from: string) =>
+    from === 'terminal' && frame.type === frameType.window;
+  pair.settle((frame, from) => (lastWindow(frame, from) ? undefined : frame.bytes));
+  suspendBoth(pair);
+  terminal.taken(10);
+  pair.rebind();
+  loseAll(pair, 'terminal');
+  pair.rebind();
+  pair.settle();
+  t.deepEqual(atTerminal.told, ['fin', 'finished']);
+  t.deepEqual(atMediator.told, ['fin', 'finished']);
+  assertAllFree(t, pair);
 });

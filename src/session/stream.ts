@@ -274,7 +274,6 @@ export class Stream {
     if (this.over) return;
     if (!consistent) return this.fail('cannot-resume');
     this.surroundings.wake(this);
-    this.announceWindow();
     this.tellRoom();
     this.forgetWhenDone();
   }
