@@ -77,7 +77,33 @@ test('P4: without aborts every stream finishes at both ends with all its bytes, 
 });
 
 /** Histories that once failed. */
-const regressions: readonly { readonly name: string; readonly steps: readonly Step[] }[] = [];
+const regressions: readonly { readonly name: string; readonly steps: readonly Step[] }[] = [
+  {
+    name: 'bytes before a RESET are not lost with the label that carried both',
+    steps: [
+      { what: 'write', side: 'mediator', pick: 0, amount: 1 },
+      { what: 'abortAfterData', side: 'mediator', pick: 0, amount: 0 },
+      { what: 'send', side: 'mediator', pick: 2, amount: 0 },
+      { what: 'loseBoth', side: 'terminal', pick: 0, amount: 0 },
+    ],
+  },
+  {
+    name: 'the share of a stream that was aborted behind its bytes is given back',
+    steps: [
+      { what: 'write', side: 'terminal', pick: 0, amount: 1 },
+      { what: 'abortAfterData', side: 'terminal', pick: 0, amount: 0 },
+    ],
+  },
+  {
+    name: 'no WINDOW goes before the message that creates an aborted stream anew',
+    steps: [
+      { what: 'lose', side: 'terminal', pick: 0, amount: 0 },
+      { what: 'connect', side: 'mediator', pick: 0, amount: 0 },
+      { what: 'abort', side: 'mediator', pick: 2, amount: 0 },
+      { what: 'send', side: 'mediator', pick: 2, amount: 0 },
+    ],
+  },
+];
 
 for (const { name, steps } of regressions) {
   test(`P4: ${name}`, t => {

@@ -61,6 +61,7 @@ export class SendHalf {
   private share: number;
   private ending: Ending = { is: 'open' };
   private askedNow = false;
+  private finGone = false;
   /** Bytes that went, or will go, more than once because a label was lost. */
   resentBytes = 0;
 
@@ -121,10 +122,13 @@ export class SendHalf {
     return true;
   }
 
-  /** RESET behind all bytes taken so far. False when none of them waits to be sent: then abort does the same. */
+  /**
+   * RESET behind all bytes taken so far, which are kept until the RESET has its ECHO: a label may yet be lost with them.
+   * False when the peer has them all: then abort does the same.
+   */
   abortAfterData(reason: number): boolean {
-    const mayStillSend = this.ending.is === 'open' || this.ending.is === 'finishing';
-    if (!mayStillSend || this.chunks[this.nextChunk] === undefined) return false;
+    const isDecided = this.reset || this.ending.is === 'failing';
+    if (isDecided || this.chunks.length === 0) return false;
     this.ending = { is: 'failing', reason };
     return true;
   }
@@ -178,13 +182,13 @@ export class SendHalf {
   }
 
   private takeReset(header: FrameTarget, reason: number): Buffer {
-    this.dropAll();
     this.ending = { is: 'aborted', reason };
     return frameOf(headerOf(frameType.reset, 0, header), encodeReset(reason));
   }
 
   private takeFin(header: FrameTarget): Buffer {
     this.ending = { is: 'finSent' };
+    this.finGone = true;
     return frameOf(headerOf(frameType.fin, 0, header), encodeFin(this.end));
   }
 
@@ -267,10 +271,10 @@ export class SendHalf {
    * limit is told anew. False, and nothing changed, when that cannot be: it has been forgotten here, or was never sent.
    */
   rewind({ received, limit }: Pick<Window, 'received' | 'limit'>): boolean {
-    const finSent = this.finSent;
-    const sent = this.sent + (finSent ? 1 : 0);
+    const sent = this.sent + (this.finGone ? 1 : 0);
     if (received < this.received || received > sent) return false;
-    if (finSent) this.ending = { is: received > this.end ? 'finAcknowledged' : 'finishing' };
+    this.finGone = received > this.end;
+    this.ending = this.endingOnNewLabel();
     this.raiseLimit(limit);
     this.received = received;
     this.dropAcknowledged();
@@ -281,19 +285,38 @@ export class SendHalf {
     return true;
   }
 
-  /** The label is a new one: the RESET whose ECHO has not come goes again (P4.5). */
+  private endingOnNewLabel(): Ending {
+    switch (this.ending.is) {
+      case 'finSent':
+      case 'finAcknowledged':
+        return { is: this.finGone ? 'finAcknowledged' : 'finishing' };
+      case 'aborted':
+        return { is: 'failing', reason: this.ending.reason };
+      default:
+        return this.ending;
+    }
+  }
+
+  /** The label is a new one, and the RESET whose ECHO has not come goes again, with no bytes before it (P4.5). */
   repeatReset(): void {
-    if (this.ending.is === 'aborted') this.ending = { is: 'aborting', reason: this.ending.reason };
+    this.dropAll();
+    const reason = this.resetReason;
+    if (reason !== undefined) this.ending = { is: 'aborting', reason };
   }
 
   /** The reason of the RESET that was asked for, sent or not. */
   get resetReason(): number | undefined {
-    return this.ending.is === 'aborting' || this.ending.is === 'aborted' ? this.ending.reason : undefined;
+    return 'reason' in this.ending ? this.ending.reason : undefined;
+  }
+
+  /** True while a RESET was asked for behind bytes that the peer may lack. */
+  get keepsBytesForReset(): boolean {
+    return this.resetReason !== undefined && this.chunks.length > 0;
   }
 
   /** True when FIN has been written to a label, and the peer has not said since that it lacks it. */
   get finSent(): boolean {
-    return this.ending.is === 'finSent' || this.ending.is === 'finAcknowledged';
+    return this.finGone;
   }
 
   private dropAcknowledged(): void {

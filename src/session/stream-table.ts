@@ -146,11 +146,12 @@ export class StreamTable implements StreamSurroundings {
    */
   takeState(): Pick<Resume, 'streams' | 'resets' | 'mark'> {
     if (this.resetting.size > maxStreams) throw unansweredResets();
-    const streams: LiveStream[] = [...this.streams.values()].map(stream => stream.takeState());
-    const resets = [...this.resetting.values()].map(({ id, resetReason = 0 }) => ({
-      id,
-      reason: resetReason,
-    }));
+    const resetting = [...this.resetting.values()];
+    const withBytes = resetting.filter(stream => stream.keepsBytesForReset);
+    const streams: LiveStream[] = [...this.streams.values(), ...withBytes].map(stream => stream.takeState());
+    const resets = resetting
+      .filter(stream => !stream.keepsBytesForReset)
+      .map(({ id, resetReason = 0 }) => ({ id, reason: resetReason }));
     return { streams, resets, mark: this.mark };
   }
 
@@ -171,7 +172,10 @@ export class StreamTable implements StreamSurroundings {
       this.resumeOne(stream, live.get(stream.id), resets.get(stream.id), peer.mark);
       this.resentBytes += stream.resentBytes - before;
     }
-    for (const stream of this.resetting.values()) stream.repeatReset();
+    for (const stream of this.resetting.values()) {
+      const isUnseen = this.isOwn(stream.id) && stream.id > peer.mark;
+      stream.repeatReset(isUnseen ? 0 : live.get(stream.id)?.received);
+    }
   }
 
   private resumeOne(
@@ -188,6 +192,7 @@ export class StreamTable implements StreamSurroundings {
 
   /** Ends every stream at this end, with nothing sent. */
   endAll(code: ErrorCode): void {
+    for (const stream of this.resetting.values()) stream.release();
     this.resetting.clear();
     for (const stream of [...this.streams.values()]) stream.end(code);
   }
@@ -224,6 +229,7 @@ export class StreamTable implements StreamSurroundings {
     if (stream === undefined) return;
     this.resetting.delete(id);
     this.surroundings.outlet.forget(stream);
+    stream.release();
   }
 
   /** Of {@link StreamSurroundings}. */
@@ -234,7 +240,7 @@ export class StreamTable implements StreamSurroundings {
   /** Of {@link StreamSurroundings}: the RESET is kept until its ECHO comes (P4.5). */
   aborted(stream: Stream): void {
     this.streams.delete(stream.id);
-    if (!this.surroundings.isAlive()) return;
+    if (!this.surroundings.isAlive()) return stream.release();
     this.resetting.set(stream.id, stream);
     this.surroundings.outlet.wakeStream(stream);
   }

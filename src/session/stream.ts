@@ -147,7 +147,7 @@ export class Stream {
 
   /** The WINDOW that is due, or undefined. `overdue`: the delay of P3.1 has passed. */
   takeWindow(overdue: boolean): Window | undefined {
-    if (this.sending.reset) return undefined;
+    if (this.over) return undefined;
     const due = this.receiving.windowDue || (overdue && this.receiving.windowPending);
     if (!due) return undefined;
     const window = this.receiving.takeWindow();
@@ -170,7 +170,8 @@ export class Stream {
   /** The stream is over by a RESET of this end. */
   private leave(): void {
     this.over = true;
-    this.release();
+    this.receiving.release();
+    if (!this.keepsBytesForReset) this.sending.release();
     this.surroundings.aborted(this);
   }
 
@@ -278,10 +279,19 @@ export class Stream {
     this.forgetWhenDone();
   }
 
-  /** The label is a new one: the RESET of this end goes again. */
-  repeatReset(): void {
-    this.sending.repeatReset();
+  /**
+   * The label is a new one, and the stream is over by a RESET of this end, which goes again. `received`: what the peer has of
+   * the bytes before it; absent when it has ended the stream already.
+   */
+  repeatReset(received?: number): void {
+    const bytesGoToo = received !== undefined && this.sending.rewind({ received, limit: 0 });
+    if (!bytesGoToo) this.sending.repeatReset();
     this.surroundings.wake(this);
+  }
+
+  /** True while a RESET of this end stands behind bytes that the peer may lack: RESUME says that the stream lives. */
+  get keepsBytesForReset(): boolean {
+    return this.sending.keepsBytesForReset;
   }
 
   /** The reason of the RESET of this end, if there is one. */
@@ -303,8 +313,9 @@ export class Stream {
     this.tell(handlers => handlers.onReset(code));
   }
 
-  /** Gives window and share back to the budgets. */
+  /** Gives window and share back to the budgets. The stream is forgotten. */
   release(): void {
+    this.sending.dropAll();
     this.sending.release();
     this.receiving.release();
   }
