@@ -95,6 +95,16 @@ const regressions: readonly { readonly name: string; readonly steps: readonly St
     ],
   },
   {
+    name: 'a stream that was made, filled and aborted behind its bytes on a lost label comes whole on the next',
+    steps: [
+      { what: 'connect', side: 'mediator', pick: 0, amount: 0 },
+      { what: 'write', side: 'mediator', pick: 2, amount: 50 },
+      { what: 'abortAfterData', side: 'mediator', pick: 2, amount: 0 },
+      { what: 'send', side: 'mediator', pick: 9, amount: 0 },
+      { what: 'loseBoth', side: 'mediator', pick: 0, amount: 0 },
+    ],
+  },
+  {
     name: 'no WINDOW goes before the message that creates an aborted stream anew',
     steps: [
       { what: 'lose', side: 'terminal', pick: 0, amount: 0 },

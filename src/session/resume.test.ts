@@ -359,3 +359,18 @@ test('P4.5: what was acknowledged in a RESUME that was lost stays so', t => {
   t.deepEqual(atMediator.told, ['fin', 'finished']);
   assertAllFree(t, pair);
 });
+
+test('P4.6: what is kept for a RESET behind its bytes is given back at the end of the hold', t => {
+  const pair = attachedPair();
+  const { terminal, mediator } = connectedStreams(pair);
+  record(terminal);
+  const atMediator = record(mediator);
+  mediator.send(pattern(100));
+  mediator.abortAfterData('peer-reset');
+  loseAll(pair, 'mediator');
+  suspendBoth(pair);
+  t.true(pair.mediator.replayBudget.freeBytes < pair.mediator.replayBudget.totalBytes);
+  for (const end of [pair.terminal, pair.mediator]) end.attachment.unbind('terminal-gone');
+  t.deepEqual(atMediator.told, []);
+  assertAllFree(t, pair);
+});
