@@ -1,12 +1,14 @@
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { type Frame, frameBody } from '../wire/frame.ts';
-import { type Datagram, decodeWindow } from '../wire/messages/binary.ts';
+import { type Datagram, decodeWindow, type Window } from '../wire/messages/binary.ts';
 import { type Command, command, type Result, result } from '../wire/messages/command.ts';
 import { event, type PortEvent } from '../wire/messages/event.ts';
+import type { Resume } from '../wire/messages/resume.ts';
 import { frameFlag, frameNameOf, frameType } from '../wire/spec.ts';
 import { type ControlKeys, ControlStream, type Incoming } from './control-stream.ts';
 import { DatagramAssembler } from './datagram-queue.ts';
 import { LabelOutlet, type OutletBinding } from './label-outlet.ts';
+import type { PendingAttempt } from './pending-attempt.ts';
 import { readCommand } from './read-command.ts';
 import { windowDelayMs } from './receive-half.ts';
 import { type ExchangeBinding, ResumeExchange } from './resume-exchange.ts';
@@ -18,7 +20,14 @@ export type { AttachmentResources, NewStream, Side } from './stream-table.ts';
 /**
  * One end of an attachment (P3, P4): stream 0, streams and datagrams over whatever label it is bound to at the moment.
  *
- *   unbound --bind()--> opening --peer's last RESUME--> open --unbind()--> unbound
+ *   fresh --bind()--> opening --peer's last RESUME--> open --unbind()--> ended
+ *                      ^  |                             |
+ *             bind()   |  +--suspend()--> suspended <---+--suspend()
+ *                      +---------------------+
+ *
+ * Suspended it keeps streams, RESETs and stream 0: owners go on handing over bytes as far as there is room, and nothing
+ * moves. The next label carries on from what the two ends say that they have, so each byte and each message comes exactly
+ * once. Which of the two manners a lost label takes is for the owner to know: the hold that ATTACHED gave (P4.6).
  *
  * While opening, nothing goes but RESUME, and from a terminal whose attachment is fresh, COMMANDs (P4.4). The terminal
  * speaks first; the mediator is silent until the terminal's signature over T has been verified (P4.2). What leaves is
@@ -64,6 +73,9 @@ export class Attachment {
   private binding: Binding | undefined;
   private exchange: ResumeExchange | undefined;
   private tickAtMs: number | undefined;
+  private phase: 'fresh' | 'bound' | 'suspended' | 'ended' = 'fresh';
+  /** True until the first label is gone: the peer can have nothing of ours but what goes to that label. */
+  private onFirstLabel = true;
 
   constructor(side: Side, resources: AttachmentResources, handlers: AttachmentHandlers) {
     this.side = side;
@@ -73,40 +85,75 @@ export class Attachment {
     this.outlet = new LabelOutlet(this.control);
     this.streams = new StreamTable(side, resources, {
       outlet: this.outlet,
-      isBound: () => this.binding !== undefined,
+      isAlive: () => this.phase === 'bound' || this.phase === 'suspended',
       requestWindowTick: () => this.requestWindowTick(),
       roundTripMs: () => this.binding?.roundTripMs() ?? 0,
     });
   }
 
-  /** Binds the attachment to a label of a link. The terminal's RESUME goes at once. */
+  /**
+   * Binds the attachment to a label of a link: its first, or after {@link suspend} the next. The terminal's RESUME goes at
+   * once.
+   * @throws EntremiseError `limit` when more RESETs are unanswered than RESUME can list
+   */
   bind(binding: Binding): void {
+    this.bindWith(binding, new ResumeExchange(this.side, binding, this.onFirstLabel));
+  }
+
+  /**
+   * Mediator only: leaves the label it has, if any, for one on which the terminal has proved itself (P4.2).
+   * @throws EntremiseError as {@link receive}
+   */
+  moveTo({ binding, exchange }: PendingAttempt): void {
+    this.suspend();
+    this.bindWith(binding, exchange);
+    if (exchange.peerResume !== undefined) this.onPeerResume(exchange, exchange.peerResume);
+  }
+
+  private bindWith(binding: Binding, exchange: ResumeExchange): void {
+    this.phase = 'bound';
     this.binding = binding;
     this.control.setKeys(binding.keys);
-    this.exchange = new ResumeExchange(this.side, binding);
-    if (this.side === 'terminal') this.queueResume(this.exchange);
-    this.outlet.bind(binding, this.exchange);
+    this.exchange = exchange;
+    if (this.side === 'terminal') this.queueResume(exchange);
+    this.outlet.bind(binding, exchange);
   }
 
   private queueResume(exchange: ResumeExchange): void {
     const { received, limit } = this.control.takeWindow();
-    exchange.queueOwn({
-      streams: [],
-      control: received,
-      mark: this.streams.peerMark,
-      resets: [],
-      controlLimit: limit,
-    });
+    exchange.queueOwn({ ...this.streams.takeState(), control: received, controlLimit: limit });
   }
 
-  /** The label is gone: with hold 0 every stream ends with `code` at this end too (P4.6). */
+  /** The label is gone for good, or is not to be replaced: every stream ends with `code` at this end too (P4.6). */
   unbind(code: ErrorCode): void {
+    this.leaveLabel();
+    this.phase = 'ended';
+    this.outlet.unbind();
+    this.streams.endAll(code);
+  }
+
+  /**
+   * The label is gone, and the attachment is held for the next {@link bind}: streams and stream 0 are kept, and go on taking
+   * what there is room for. Nothing when it never had a label, or has ended.
+   */
+  suspend(): void {
+    if (this.phase !== 'bound') return;
+    this.leaveLabel();
+    this.phase = 'suspended';
+    this.onFirstLabel = false;
+    this.outlet.suspend();
+  }
+
+  private leaveLabel(): void {
     this.binding = undefined;
     this.exchange = undefined;
     this.assembler = new DatagramAssembler();
     this.tickAtMs = undefined;
-    this.outlet.unbind();
-    this.streams.endAll(code);
+  }
+
+  /** True between {@link suspend} and the next {@link bind}. */
+  get suspended(): boolean {
+    return this.phase === 'suspended';
   }
 
   /** True once commands and streams can flow. */
@@ -116,7 +163,8 @@ export class Attachment {
 
   /**
    * A frame of the label has come.
-   * @throws EntremiseError `protocol-error` and the like: the label must end; the link lives (P3.8)
+   * @throws EntremiseError `protocol-error` and the like: the label must end; the link lives (P3.8). `cannot-resume`, and
+   * at a mediator that has nothing of what the terminal goes on from `terminal-gone`: the attachment must end
    */
   receive(frame: Frame): void {
     if (frame.type === frameType.credit) return this.outlet.onCredit(frame);
@@ -146,11 +194,32 @@ export class Attachment {
   private onResume(frame: Frame): void {
     const peer = this.exchange?.receive(frame);
     if (this.exchange === undefined || peer === undefined) return;
-    const roomAgain = this.control.onWindow({ received: peer.control, limit: peer.controlLimit });
-    if (this.side === 'mediator') this.queueResume(this.exchange);
+    this.onPeerResume(this.exchange, peer);
+  }
+
+  private onPeerResume(exchange: ResumeExchange, peer: Resume): void {
+    this.checkHistory(peer);
+    const roomAgain = this.resumeControl({ received: peer.control, limit: peer.controlLimit });
+    this.streams.resume(peer);
+    // An owner that was told of the end of a stream may have ended the attachment.
+    if (this.exchange !== exchange) return;
+    if (this.side === 'mediator') this.queueResume(exchange);
     this.outlet.wake();
     this.handlers.onOpen();
     if (roomAgain) this.handlers.onControlRoom();
+  }
+
+  /** COMMANDs of a fresh terminal are under way while the mediator writes its RESUME: they are not to go twice. */
+  private resumeControl(window: Pick<Window, 'received' | 'limit'>): boolean {
+    return this.onFirstLabel ? this.control.onWindow(window) : this.control.rewind(window);
+  }
+
+  private checkHistory(peer: Resume): void {
+    const goesOn = peer.control > 0 || peer.mark > 0 || peer.streams.some(({ received }) => received > 0);
+    if (goesOn && this.side === 'mediator' && this.onFirstLabel) throw new EntremiseError('terminal-gone');
+    if (!this.streams.mayResume(peer)) {
+      throw new EntremiseError('cannot-resume', { message: 'RESUME speaks of streams that never were.' });
+    }
   }
 
   private onControl(frame: Frame): void {
@@ -233,7 +302,12 @@ export class Attachment {
     this.outlet.sendDatagram(datagram);
   }
 
-  /** Datagrams that were dropped because too many waited. */
+  /** Stream bytes that were sent again because a label was lost (P4.4). */
+  get resentBytes(): number {
+    return this.streams.resentBytes;
+  }
+
+  /** Datagrams that were dropped because too many waited, or because no label was there to carry them (P4.7). */
   get droppedDatagrams(): number {
     return this.outlet.droppedDatagrams;
   }
@@ -276,9 +350,9 @@ export class Attachment {
   }
 
   private requestWindowTick(): void {
-    if (this.tickAtMs !== undefined) return;
+    if (this.tickAtMs !== undefined || this.binding === undefined) return;
     this.tickAtMs = this.resources.now() + windowDelayMs;
-    this.binding?.requestTick(this.tickAtMs);
+    this.binding.requestTick(this.tickAtMs);
   }
 
   /** Time has come to `nowMs`: WINDOWs that were put off are due (P3.1). */

@@ -213,3 +213,25 @@ test('P3.7: whatever the order of writing, sending and acknowledging, each messa
   );
   t.pass();
 });
+
+test('P4.4: on a new label what the peer lacks goes again, and counts as sent only when it has', t => {
+  const { terminal, mediator } = makePair();
+  commands(terminal, 5);
+  const frames = takeAll(terminal);
+  for (const frame of frames.slice(0, 2)) mediator.receive(frame);
+  terminal.rewind(mediator.takeWindow());
+  t.true(terminal.wasSent(2));
+  t.false(terminal.wasSent(3));
+  const came = takeAll(terminal).map(frame => mediator.receive(frame)?.seq);
+  t.deepEqual(came, [3, 4, 5]);
+});
+
+test('P4.4: a peer that lacks what it had, or has what was never sent, cannot resume', t => {
+  const { terminal, mediator } = makePair();
+  commands(terminal, 3);
+  for (const frame of takeAll(terminal)) mediator.receive(frame);
+  terminal.onWindow(mediator.takeWindow());
+  t.throws(() => terminal.rewind({ received: 2, limit: 256 }), { code: 'cannot-resume' });
+  t.throws(() => terminal.rewind({ received: 4, limit: 256 }), { code: 'cannot-resume' });
+  t.notThrows(() => terminal.rewind({ received: 3, limit: 256 }));
+});

@@ -128,7 +128,7 @@ export class ControlStream {
     return encodeFrame({ type: next.type, flags: 0, label, stream: 0 }, sealed(this.sendKey(), next));
   }
 
-  /** True when the message with that seq has been written to the link. */
+  /** True when the message with that seq has been written to the label, or the peer has it. */
   wasSent(seq: number): boolean {
     return seq <= this.sentSeq;
   }
@@ -203,6 +203,23 @@ export class ControlStream {
     this.peerReceived = Math.max(this.peerReceived, window.received);
     while (this.kept[0] !== undefined && this.kept[0].seq <= this.peerReceived) this.dropFirst();
     return wasFull && !this.full;
+  }
+
+  /**
+   * The label is a new one, and RESUME says what the peer has (P4.4): all behind it goes again. As {@link onWindow}.
+   * @throws EntremiseError `cannot-resume` when the peer lacks what was forgotten here, or has what was never sent
+   */
+  rewind(window: Pick<Window, 'received' | 'limit'>): boolean {
+    if (window.received < this.peerReceived || window.received > this.sentSeq) {
+      throw new EntremiseError('cannot-resume', {
+        message: 'The peer does not have the messages of stream 0 that it had.',
+      });
+    }
+    const roomAgain = this.onWindow(window);
+    this.nextToSend = 0;
+    this.underWayBytes = 0;
+    this.sentSeq = this.peerReceived;
+    return roomAgain;
   }
 
   private dropFirst(): void {

@@ -65,6 +65,12 @@ export class DatagramQueue {
     }
   }
 
+  /** As {@link clear}, for a label after which another comes: what is lost is counted (P4.7). */
+  lose(): void {
+    this.dropped += this.waiting.length + (this.current.length > 0 ? 1 : 0);
+    this.clear();
+  }
+
   /** Forgets what waits: datagrams do not outlive their label. */
   clear(): void {
     this.waiting.length = 0;

@@ -31,8 +31,15 @@ export interface OutletBinding {
   wake(source: LabelSource): void;
 }
 
+interface Bound {
+  readonly binding: OutletBinding;
+  readonly exchange: ResumeExchange;
+  /** What this label's link pulls from. Dry once the outlet has another label, perhaps of another link. */
+  readonly source: LabelSource;
+}
+
 /** See the head of this file. */
-export class LabelOutlet implements LabelSource {
+export class LabelOutlet {
   private readonly control: ControlStream;
   private readonly windowsDue = new WaitingLine<Stream>();
   private readonly windowsSoon = new Set<Stream>();
@@ -44,7 +51,8 @@ export class LabelOutlet implements LabelSource {
   private readonly creditBlocked = new WaitingLine<Stream>();
   /** Ready streams whose creating message waits in stream 0. */
   private readonly uncreated = new Set<Stream>();
-  private bound: { readonly binding: OutletBinding; readonly exchange: ResumeExchange } | undefined;
+  private bound: Bound | undefined;
+  private suspended = false;
 
   constructor(control: ControlStream) {
     this.control = control;
@@ -52,21 +60,41 @@ export class LabelOutlet implements LabelSource {
 
   /** From now on frames go to this label. */
   bind(binding: OutletBinding, exchange: ResumeExchange): void {
-    this.bound = { binding, exchange };
-    binding.wake(this);
+    const ifBound = (take: () => Buffer | undefined) => (this.bound === bound ? take() : undefined);
+    const source: LabelSource = {
+      takeUrgent: () => ifBound(() => this.takeUrgent()),
+      takeControl: () => ifBound(() => this.takeControl()),
+      takeData: position => ifBound(() => this.takeData(position)),
+    };
+    const bound = { binding, exchange, source };
+    this.bound = bound;
+    this.suspended = false;
+    this.wake();
   }
 
-  /** The label is gone. */
+  /** The label is gone for good. */
   unbind(): void {
+    this.datagrams.clear();
+    this.leaveLabel();
+  }
+
+  /** The label is gone, another will come. Datagrams do not outlive a label; ECHOs will be asked for again. */
+  suspend(): void {
+    this.datagrams.lose();
+    this.leaveLabel();
+    this.suspended = true;
+  }
+
+  private leaveLabel(): void {
     this.bound = undefined;
+    this.suspended = false;
     this.echoes.length = 0;
     this.ring.remove(this.datagrams);
-    this.datagrams.clear();
   }
 
   /** Something of the attachment may be ready. */
   wake(): void {
-    this.bound?.binding.wake(this);
+    this.bound?.binding.wake(this.bound.source);
   }
 
   /** Something of `stream` may be ready. */
@@ -99,15 +127,16 @@ export class LabelOutlet implements LabelSource {
     this.ring.remove(stream);
   }
 
-  /** Queues a datagram; the oldest is dropped when too many wait. */
+  /** Queues a datagram; the oldest is dropped when too many wait, and all while there is no label. */
   sendDatagram(datagram: Datagram): void {
+    if (this.suspended) this.datagrams.dropped++;
     if (this.bound === undefined) return;
     this.datagrams.add(this.bound.binding.label, datagram);
     this.ring.add(this.datagrams);
     this.wake();
   }
 
-  /** Datagrams dropped because too many waited. */
+  /** Datagrams dropped because too many waited, or a label was lost before they went. */
   get droppedDatagrams(): number {
     return this.datagrams.dropped;
   }
@@ -130,7 +159,7 @@ export class LabelOutlet implements LabelSource {
     this.wake();
   }
 
-  takeUrgent(): Buffer | undefined {
+  private takeUrgent(): Buffer | undefined {
     if (this.bound === undefined) return undefined;
     const { exchange, binding } = this.bound;
     if (binding.credit.room < Math.max(exchange.nextOwnBytes, windowRoomBytes)) return undefined;
@@ -164,7 +193,7 @@ export class LabelOutlet implements LabelSource {
     return encodeFrame({ type: frameType.window, flags: 0, label, stream }, body);
   }
 
-  takeControl(): Buffer | undefined {
+  private takeControl(): Buffer | undefined {
     if (this.bound?.exchange.mayCommand !== true) return undefined;
     if (this.bound.binding.credit.room < this.control.nextFrameBytes) return undefined;
     const frame = this.control.take(this.bound.binding.label);
@@ -178,7 +207,7 @@ export class LabelOutlet implements LabelSource {
     this.wake();
   }
 
-  takeData(position: LinkPosition): Buffer | undefined {
+  private takeData(position: LinkPosition): Buffer | undefined {
     if (this.bound?.exchange.complete !== true) return undefined;
     const { binding } = this.bound;
     return this.echoes.shift() ?? this.ring.take(item => this.takeFrom(item, binding, position));

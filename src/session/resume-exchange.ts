@@ -30,10 +30,13 @@ export class ResumeExchange {
   private readonly parts: Buffer[] = [];
   private partsBytes = 0;
   private peer: Resume | undefined;
+  /** True when the attachment has never had a label before. */
+  readonly fresh: boolean;
 
-  constructor(side: 'terminal' | 'mediator', binding: ExchangeBinding) {
+  constructor(side: 'terminal' | 'mediator', binding: ExchangeBinding, fresh = true) {
     this.side = side;
     this.binding = binding;
+    this.fresh = fresh;
   }
 
   /** Both ends have said what they have, and ours has been written. */
@@ -43,7 +46,8 @@ export class ResumeExchange {
 
   /** COMMANDs may go: after our own RESUME on a fresh attachment (P4.4). */
   get mayCommand(): boolean {
-    return this.ownQueued && this.own.length === 0 && (this.side === 'terminal' || this.peer !== undefined);
+    const early = this.side === 'terminal' && this.fresh;
+    return this.ownQueued && this.own.length === 0 && (early || this.peer !== undefined);
   }
 
   /** What the peer said. */

@@ -189,3 +189,53 @@ test('one byte at a time cannot pin more memory than a share stands for', t => {
   for (; half.roomBytes > 0; writes++) half.addCopy(pattern(1));
   t.true(writes <= 100, `${writes}`);
 });
+
+test('P4.4: on a new label what the peer lacks goes again from where it stands, FIN too', t => {
+  const { half, takeAll, window } = makeHalf();
+  half.addCopy(pattern(100));
+  takeAll();
+  half.addCopy(pattern(50));
+  half.finish();
+  t.deepEqual(takeAll(), ['DATA 100+50', 'FIN 150']);
+  window(100);
+  t.true(half.rewind({ received: 100, limit: 1000 }));
+  t.false(half.finSent);
+  t.throws(() => window(120), { code: 'protocol-error' }, 'not sent yet on this label');
+  t.deepEqual(takeAll(), ['DATA 100+50', 'FIN 150']);
+  t.is(half.resentBytes, 50);
+  t.true(half.rewind({ received: 151, limit: 1000 }));
+  t.true(half.finished);
+  t.deepEqual(takeAll(), []);
+});
+
+test('P4.4: bytes that were forgotten or never sent cannot be resumed, and nothing changes', t => {
+  const { half, takeAll, window } = makeHalf({ limit: 60 });
+  half.addCopy(pattern(100));
+  takeAll();
+  window(20, 60);
+  for (const received of [19, 61, 101]) t.false(half.rewind({ received, limit: 100 }));
+  t.deepEqual(takeAll(), []);
+  t.true(half.rewind({ received: 60, limit: 100 }));
+  t.deepEqual(takeAll(), ['DATA 60+40']);
+});
+
+test('P4.4: a slab that the link before still writes is not touched by the next label', t => {
+  const { half } = makeHalf();
+  half.addCopy(pattern(8000));
+  const slow = { writtenBytes: 0, leftBytes: 0 };
+  const frame = half.take(header, everything, slow) ?? Buffer.alloc(0);
+  const written = Buffer.from(frame);
+  half.rewind({ received: 0, limit: 0 });
+  const again = half.take({ label: 3, stream: 1 }, everything, emptyLink) ?? Buffer.alloc(0);
+  t.true(frame.equals(written));
+  t.true(again.subarray(12).equals(written.subarray(12)));
+});
+
+test('P4.5: a RESET goes again on a new label', t => {
+  const { half, take } = makeHalf();
+  half.abort(26);
+  t.is(take(), 'RESET 26');
+  half.repeatReset();
+  t.is(half.resetReason, 26);
+  t.is(take(), 'RESET 26');
+});

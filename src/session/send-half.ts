@@ -15,14 +15,15 @@ import { type SlabPool, slabCapacity, slabHeadroom } from './slab.ts';
  *   ------|================|----------------|................|
  *          kept for replay    still to go      room for the application
  *
- * `sent` never passes min(limit, received + share); the application is not listened to beyond received + share.
+ * `sent` never passes min(limit, received + share); the application is not listened to beyond received + share. On a new
+ * label `sent` goes back to `received` (P4.4): what is kept for replay is then still to go, and goes from the same slabs.
  */
 
 /** Where frames of this half go. */
 type FrameTarget = Omit<FrameHeader, 'type' | 'flags'>;
 
 interface Chunk {
-  readonly slab: Buffer;
+  slab: Buffer;
   readonly offset: number;
   readonly length: number;
   /** Where it was written, if it was: until that link has sent `writtenEnd` bytes, its transport refers to the slab. */
@@ -60,6 +61,9 @@ export class SendHalf {
   private share: number;
   private ending: Ending = { is: 'open' };
   private askedNow = false;
+  private finGone = false;
+  /** Bytes that went, or will go, more than once because a label was lost. */
+  resentBytes = 0;
 
   /** `limit`: the peer's first window. `share`: bytes reserved from `budget`, given back by {@link release}. */
   constructor(pool: SlabPool, budget: Budget, limit: number, share: number) {
@@ -118,10 +122,13 @@ export class SendHalf {
     return true;
   }
 
-  /** RESET behind all bytes taken so far. False when none of them waits to be sent: then abort does the same. */
+  /**
+   * RESET behind all bytes taken so far, which are kept until the RESET has its ECHO: a label may yet be lost with them.
+   * False when the peer has them all: then abort does the same.
+   */
   abortAfterData(reason: number): boolean {
-    const mayStillSend = this.ending.is === 'open' || this.ending.is === 'finishing';
-    if (!mayStillSend || this.chunks[this.nextChunk] === undefined) return false;
+    const isDecided = this.reset || this.ending.is === 'failing';
+    if (isDecided || this.chunks.length === 0) return false;
     this.ending = { is: 'failing', reason };
     return true;
   }
@@ -175,17 +182,18 @@ export class SendHalf {
   }
 
   private takeReset(header: FrameTarget, reason: number): Buffer {
-    this.dropAll();
     this.ending = { is: 'aborted', reason };
     return frameOf(headerOf(frameType.reset, 0, header), encodeReset(reason));
   }
 
   private takeFin(header: FrameTarget): Buffer {
     this.ending = { is: 'finSent' };
+    this.finGone = true;
     return frameOf(headerOf(frameType.fin, 0, header), encodeFin(this.end));
   }
 
   private takeData(header: FrameTarget, chunk: Chunk, link: LinkPosition): Buffer {
+    if (!hasLeft(chunk)) this.moveToOwnSlab(chunk);
     const { slab, offset, length } = chunk;
     const frame = slab.subarray(0, slabHeadroom + length);
     chunk.writtenTo = link;
@@ -219,8 +227,13 @@ export class SendHalf {
   }
 
   /** Gives a slab back, unless the transport still refers to it: the peer's word that it has the bytes proves nothing. */
-  private recycle({ slab, writtenTo, writtenEnd }: Chunk): void {
-    if (writtenTo === undefined || writtenEnd <= writtenTo.leftBytes) this.pool.give(slab);
+  private recycle(chunk: Chunk): void {
+    if (hasLeft(chunk)) this.pool.give(chunk.slab);
+  }
+
+  /** The transport of an earlier label still refers to the slab that the chunk is in. */
+  private moveToOwnSlab(chunk: Chunk): void {
+    chunk.slab = this.pool.copyOf(chunk.slab.subarray(slabHeadroom, slabHeadroom + chunk.length));
   }
 
   /** The peer allows bytes up to `limit`. */
@@ -233,7 +246,7 @@ export class SendHalf {
    * @throws EntremiseError `protocol-error` when the peer claims bytes that were not sent
    */
   onWindow(window: Window): void {
-    const finOffset = this.ending.is === 'finSent' || this.finished ? 1 : 0;
+    const finOffset = this.finSent ? 1 : 0;
     if (window.received > this.sent + finOffset) {
       throw new EntremiseError('protocol-error', {
         message: 'WINDOW acknowledges bytes that were never sent.',
@@ -253,6 +266,59 @@ export class SendHalf {
     this.share = this.budget.grow(this.share, shareCeilingBytes);
   }
 
+  /**
+   * The label is a new one, and RESUME says what the peer has (P4.4): all behind `received` goes again, FIN too, and the
+   * limit is told anew. False, and nothing changed, when that cannot be: it has been forgotten here, or was never sent.
+   */
+  rewind({ received, limit }: Pick<Window, 'received' | 'limit'>): boolean {
+    const sent = this.sent + (this.finGone ? 1 : 0);
+    if (received < this.received || received > sent) return false;
+    this.finGone = received > this.end;
+    this.ending = this.endingOnNewLabel();
+    this.raiseLimit(limit);
+    this.received = received;
+    this.dropAcknowledged();
+    this.nextChunk = 0;
+    this.resentBytes += Math.max(0, this.sent - received);
+    this.sent = Math.min(received, this.end);
+    this.askedNow = false;
+    return true;
+  }
+
+  private endingOnNewLabel(): Ending {
+    switch (this.ending.is) {
+      case 'finSent':
+      case 'finAcknowledged':
+        return { is: this.finGone ? 'finAcknowledged' : 'finishing' };
+      case 'aborted':
+        return { is: 'failing', reason: this.ending.reason };
+      default:
+        return this.ending;
+    }
+  }
+
+  /** The label is a new one, and the RESET whose ECHO has not come goes again, with no bytes before it (P4.5). */
+  repeatReset(): void {
+    this.dropAll();
+    const reason = this.resetReason;
+    if (reason !== undefined) this.ending = { is: 'aborting', reason };
+  }
+
+  /** The reason of the RESET that was asked for, sent or not. */
+  get resetReason(): number | undefined {
+    return 'reason' in this.ending ? this.ending.reason : undefined;
+  }
+
+  /** True while a RESET was asked for behind bytes that the peer may lack. */
+  get keepsBytesForReset(): boolean {
+    return this.resetReason !== undefined && this.chunks.length > 0;
+  }
+
+  /** True when FIN has been written to a label, and the peer has not said since that it lacks it. */
+  get finSent(): boolean {
+    return this.finGone;
+  }
+
   private dropAcknowledged(): void {
     let count = 0;
     for (const chunk of this.chunks) {
@@ -263,6 +329,11 @@ export class SendHalf {
     this.chunks.splice(0, count);
     this.nextChunk -= count;
   }
+}
+
+/** True when no transport refers to the chunk's slab. */
+function hasLeft({ writtenTo, writtenEnd }: Chunk): boolean {
+  return writtenTo === undefined || writtenEnd <= writtenTo.leftBytes;
 }
 
 /** Spelled out: for `{ ...target, type, flags }` V8 makes a hidden class a frame, and those outlive every scavenge. */

@@ -1,5 +1,6 @@
-import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { LiveStream, Resume } from '../wire/messages/resume.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import type { Budget } from './budget.ts';
 import type { LabelOutlet } from './label-outlet.ts';
@@ -32,12 +33,16 @@ export interface NewStream {
 /** What the table needs of its attachment. */
 export interface TableSurroundings {
   readonly outlet: LabelOutlet;
-  /** True while the attachment has a label. */
-  isBound(): boolean;
+  /** True while the attachment has a label, or has had one and waits for the next. */
+  isAlive(): boolean;
   /** WINDOWs that were put off should go within the delay of P3.1. */
   requestWindowTick(): void;
   /** Milliseconds of the whole path, as far as known. */
   roundTripMs(): number;
+}
+
+function unansweredResets(): EntremiseError {
+  return new EntremiseError('limit', { message: 'Too many RESETs have not been answered by an ECHO.' });
 }
 
 /** The streams of one attachment end: which ids live, which are being reset, which are past (P1.3, P3.8, P4.5). */
@@ -52,6 +57,8 @@ export class StreamTable implements StreamSurroundings {
   private mark = 0;
   /** Frames for streams that are no more (P3.8). */
   droppedFrames = 0;
+  /** Stream bytes that went again on another label (P4.4). */
+  resentBytes = 0;
 
   constructor(side: Side, resources: AttachmentResources, surroundings: TableSurroundings) {
     this.side = side;
@@ -77,6 +84,7 @@ export class StreamTable implements StreamSurroundings {
 
   /** A stream of this end. Undefined when there are too many, or the budgets have no floor left (P3.3). */
   create(peerLimit: number): NewStream | undefined {
+    if (this.streams.size + this.resetting.size >= maxStreams) return undefined;
     const made = this.make(this.nextId, peerLimit);
     if (made !== undefined) this.nextId += 2;
     return made;
@@ -106,10 +114,9 @@ export class StreamTable implements StreamSurroundings {
   /** RESETs that are never answered do not pile up: a peer that only makes streams and keeps silent loses the label. */
   private raiseMark(id: number): void {
     if (this.resetting.size >= maxStreams) {
-      throw new EntremiseError('limit', { message: 'Too many RESETs have not been answered by an ECHO.' });
+      throw unansweredResets();
     }
-    const peersParity = (id % 2 === 1) === (this.side === 'mediator');
-    if (!peersParity || id <= this.mark) {
+    if (this.isOwn(id) || id <= this.mark) {
       throw new EntremiseError('protocol-error', {
         message: `Stream id ${id} is not a new one of the peer.`,
       });
@@ -133,8 +140,59 @@ export class StreamTable implements StreamSurroundings {
     return { stream, limit: window };
   }
 
+  /**
+   * What RESUME says of streams (P4.4).
+   * @throws EntremiseError `limit` when more RESETs are unanswered than it can list
+   */
+  takeState(): Pick<Resume, 'streams' | 'resets' | 'mark'> {
+    if (this.resetting.size > maxStreams) throw unansweredResets();
+    const resetting = [...this.resetting.values()];
+    const withBytes = resetting.filter(stream => stream.keepsBytesForReset);
+    const streams: LiveStream[] = [...this.streams.values(), ...withBytes].map(stream => stream.takeState());
+    const resets = resetting
+      .filter(stream => !stream.keepsBytesForReset)
+      .map(({ id, resetReason = 0 }) => ({ id, reason: resetReason }));
+    return { streams, resets, mark: this.mark };
+  }
+
+  /** Whether the peer's RESUME speaks only of streams that there have been. */
+  mayResume(peer: Resume): boolean {
+    const areKnown = [...peer.streams, ...peer.resets].every(({ id }) => !this.isOwn(id) || id < this.nextId);
+    return areKnown && (peer.mark === 0 || (this.isOwn(peer.mark) && peer.mark < this.nextId));
+  }
+
+  /** The label is a new one, and the peer has said what it has: every stream goes on, or ends, accordingly (P4.4, P4.5). */
+  resume(peer: Resume): void {
+    const live = new Map(peer.streams.map(state => [state.id, state]));
+    const resets = new Map(peer.resets.map(({ id, reason }) => [id, reason]));
+    for (const stream of [...this.streams.values()]) {
+      // What one owner is told may make it end another of its streams.
+      if (stream.ended) continue;
+      const before = stream.resentBytes;
+      this.resumeOne(stream, live.get(stream.id), resets.get(stream.id), peer.mark);
+      this.resentBytes += stream.resentBytes - before;
+    }
+    for (const stream of this.resetting.values()) {
+      const isUnseen = this.isOwn(stream.id) && stream.id > peer.mark;
+      stream.repeatReset(isUnseen ? 0 : live.get(stream.id)?.received);
+    }
+  }
+
+  private resumeOne(
+    stream: Stream,
+    live: LiveStream | undefined,
+    reset: number | undefined,
+    peerMark: number,
+  ): void {
+    if (live !== undefined) return stream.resume(live);
+    if (reset !== undefined) return stream.end(errorCodeOf(reset) ?? 'aborted');
+    if (this.isOwn(stream.id) && stream.id > peerMark) return stream.resumeUnseen();
+    stream.resumeFinished();
+  }
+
   /** Ends every stream at this end, with nothing sent. */
   endAll(code: ErrorCode): void {
+    for (const stream of this.resetting.values()) stream.release();
     this.resetting.clear();
     for (const stream of [...this.streams.values()]) stream.end(code);
   }
@@ -159,8 +217,11 @@ export class StreamTable implements StreamSurroundings {
 
   /** Ids at or below the mark exist or have existed (P3.8). */
   private isKnown(id: number): boolean {
-    const own = (id % 2 === 1) === (this.side === 'terminal');
-    return own ? id < this.nextId : id <= this.mark;
+    return this.isOwn(id) ? id < this.nextId : id <= this.mark;
+  }
+
+  private isOwn(id: number): boolean {
+    return (id % 2 === 1) === (this.side === 'terminal');
   }
 
   private onEcho(id: number): void {
@@ -168,6 +229,7 @@ export class StreamTable implements StreamSurroundings {
     if (stream === undefined) return;
     this.resetting.delete(id);
     this.surroundings.outlet.forget(stream);
+    stream.release();
   }
 
   /** Of {@link StreamSurroundings}. */
@@ -178,7 +240,7 @@ export class StreamTable implements StreamSurroundings {
   /** Of {@link StreamSurroundings}: the RESET is kept until its ECHO comes (P4.5). */
   aborted(stream: Stream): void {
     this.streams.delete(stream.id);
-    if (!this.surroundings.isBound()) return;
+    if (!this.surroundings.isAlive()) return stream.release();
     this.resetting.set(stream.id, stream);
     this.surroundings.outlet.wakeStream(stream);
   }

@@ -2,6 +2,7 @@ import { asEntremiseError, type ErrorCode, errorCodeOf, errorNumber } from '../b
 import type { Frame } from '../wire/frame.ts';
 import { frameBody } from '../wire/frame.ts';
 import { decodeData, decodeFin, decodeReset, decodeWindow, type Window } from '../wire/messages/binary.ts';
+import type { LiveStream } from '../wire/messages/resume.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import type { ReceiveHalf } from './receive-half.ts';
 import type { LinkPosition } from './scheduler.ts';
@@ -146,7 +147,7 @@ export class Stream {
 
   /** The WINDOW that is due, or undefined. `overdue`: the delay of P3.1 has passed. */
   takeWindow(overdue: boolean): Window | undefined {
-    if (this.sending.reset) return undefined;
+    if (this.over) return undefined;
     const due = this.receiving.windowDue || (overdue && this.receiving.windowPending);
     if (!due) return undefined;
     const window = this.receiving.takeWindow();
@@ -169,7 +170,8 @@ export class Stream {
   /** The stream is over by a RESET of this end. */
   private leave(): void {
     this.over = true;
-    this.release();
+    this.receiving.release();
+    if (!this.keepsBytesForReset) this.sending.release();
     this.surroundings.aborted(this);
   }
 
@@ -182,10 +184,14 @@ export class Stream {
     try {
       this.dispatch(frame);
     } catch (thrown) {
-      const { code } = asEntremiseError(thrown);
-      this.abort(code);
-      this.tell(handlers => handlers.onReset(code));
+      this.fail(asEntremiseError(thrown).code);
     }
+  }
+
+  /** The two ends do not agree: the stream ends here, and by RESET there. */
+  private fail(code: ErrorCode): void {
+    this.abort(code);
+    this.tell(handlers => handlers.onReset(code));
   }
 
   private dispatch(frame: Frame): void {
@@ -221,11 +227,14 @@ export class Stream {
   private onWindow(window: Window): void {
     this.sending.onWindow(window);
     this.surroundings.wake(this);
-    if (this.wasFull && this.sending.roomBytes > 0) {
-      this.wasFull = false;
-      this.tell(handlers => handlers.onRoom());
-    }
+    this.tellRoom();
     this.forgetWhenDone();
+  }
+
+  private tellRoom(): void {
+    if (!this.wasFull || this.sending.roomBytes === 0) return;
+    this.wasFull = false;
+    this.tell(handlers => handlers.onRoom());
   }
 
   private forgetWhenDone(): void {
@@ -234,6 +243,65 @@ export class Stream {
     this.over = true;
     this.surroundings.forget(this);
     this.tell(handlers => handlers.onFinished());
+  }
+
+  /** What RESUME says of this stream; counts as a WINDOW that was told (P4.4). */
+  takeState(): LiveStream {
+    const { finSent } = this.sending;
+    const { received, limit, yields } = this.receiving.takeWindow();
+    this.forgetWhenDone();
+    return { id: this.id, received, limit, finSent, yields };
+  }
+
+  /** The label is a new one, and the peer has this of the stream (P4.4). */
+  resume(peer: LiveStream): void {
+    const knowsItsFin = peer.finSent || !this.receiving.finished;
+    this.goOn(knowsItsFin && this.sending.rewind(peer));
+  }
+
+  /** The label is a new one, and to the peer the stream is past and was not reset: it finished cleanly (P4.5). */
+  resumeFinished(): void {
+    const all = this.sending.endOffset + 1;
+    this.goOn(this.receiving.finished && this.sending.rewind({ received: all, limit: 0 }));
+  }
+
+  /** The label is a new one, and the message that creates the stream has not reached the peer (P4.5). */
+  resumeUnseen(): void {
+    const nothingCame = this.receiving.receivedBytes === 0 && !this.receiving.finished;
+    this.goOn(nothingCame && this.sending.rewind({ received: 0, limit: 0 }));
+  }
+
+  private goOn(consistent: boolean): void {
+    if (this.over) return;
+    if (!consistent) return this.fail('cannot-resume');
+    this.surroundings.wake(this);
+    this.tellRoom();
+    this.forgetWhenDone();
+  }
+
+  /**
+   * The label is a new one, and the stream is over by a RESET of this end, which goes again. `received`: what the peer has of
+   * the bytes before it; absent when it has ended the stream already.
+   */
+  repeatReset(received?: number): void {
+    const bytesGoToo = received !== undefined && this.sending.rewind({ received, limit: 0 });
+    if (!bytesGoToo) this.sending.repeatReset();
+    this.surroundings.wake(this);
+  }
+
+  /** True while a RESET of this end stands behind bytes that the peer may lack: RESUME says that the stream lives. */
+  get keepsBytesForReset(): boolean {
+    return this.sending.keepsBytesForReset;
+  }
+
+  /** The reason of the RESET of this end, if there is one. */
+  get resetReason(): number | undefined {
+    return this.sending.resetReason;
+  }
+
+  /** Bytes that went more than once because a label was lost. */
+  get resentBytes(): number {
+    return this.sending.resentBytes;
   }
 
   /** The stream is over because the peer, or the link, says so. Nothing is sent. */
@@ -245,8 +313,9 @@ export class Stream {
     this.tell(handlers => handlers.onReset(code));
   }
 
-  /** Gives window and share back to the budgets. */
+  /** Gives window and share back to the budgets. The stream is forgotten. */
   release(): void {
+    this.sending.dropAll();
     this.sending.release();
     this.receiving.release();
   }

@@ -1,27 +1,26 @@
-import { randomBytes } from 'node:crypto';
 import { type FakeClock, fakeClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
-import { generateSigningKey } from '../../base/keys.ts';
 import type { Frame } from '../../wire/frame.ts';
-import { attachInner } from '../../wire/messages/attach.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Command, Result } from '../../wire/messages/command.ts';
 import type { PortEvent } from '../../wire/messages/event.ts';
-import { answerAttach, prepareAttach } from '../attach-handshake.ts';
 import { Attachment, type Binding } from '../attachment.ts';
 import { Budget } from '../budget.ts';
 import type { ControlKeys } from '../control-stream.ts';
 import { HopCredit } from '../hop-credit.ts';
-import { type LabelSource, Scheduler } from '../scheduler.ts';
+import { PendingAttempt } from '../pending-attempt.ts';
+import { type LabelSource, type LinkPosition, Scheduler } from '../scheduler.ts';
 import { SlabPool } from '../slab.ts';
 import type { Stream, StreamHandlers } from '../stream.ts';
+import { attachAttempts } from './attach-attempts.ts';
 import { emptyLink, parseFrame } from './frames.ts';
 
 /** One end of {@link attachedPair}: the attachment, what it was told, and the frames that wait to leave. */
 export interface End {
   readonly attachment: Attachment;
   readonly scheduler: Scheduler;
-  readonly credit: HopCredit;
+  /** Of the label it has. */
+  credit: HopCredit;
   readonly commands: { command: Command; seq: number; denied: ErrorCode | undefined }[];
   readonly results: Result[];
   readonly events: PortEvent[];
@@ -37,8 +36,20 @@ export interface AttachedPair {
   readonly mediator: End;
   /** What the terminal's messages of stream 0 are authenticated with. */
   readonly terminalKeys: ControlKeys;
+  /**
+   * A new label by a new attempt. The terminal leaves its old one at once, if it has not yet; the mediator when the
+   * terminal has proved itself on the new, by RESUME. What is under way on the old is for the caller to drop.
+   * `to`: what the mediator has for it, if not what it had.
+   */
+  rebind(to?: Attachment): void;
   /** Moves frames both ways until nothing is left to go; `tamper` may change or drop (undefined) each. */
   settle(tamper?: (frame: Frame, from: 'terminal' | 'mediator') => Buffer | undefined): void;
+  /** The next frame of an end as it is written to the link: memory that is still the end's. */
+  takeBytes(end: 'terminal' | 'mediator'): Buffer | undefined;
+  /** Labels of the newest attempt. */
+  readonly labels: Readonly<Record<'terminal' | 'mediator', number>>;
+  /** True while the terminal has yet to prove itself on the newest labels. */
+  readonly moving: boolean;
   /** Takes one frame of an end, without delivering it. */
   takeFrom(end: 'terminal' | 'mediator'): Frame | undefined;
   /** Delivers bytes of one frame to an end. */
@@ -52,6 +63,7 @@ function makeEnd(
   clock: FakeClock,
   budgetBytes: number,
   creditBytes: number,
+  position: LinkPosition,
 ): End {
   const commands: End['commands'] = [];
   const results: Result[] = [];
@@ -71,7 +83,7 @@ function makeEnd(
   const told = { commands, results, events, datagrams, receiveBudget, replayBudget };
   return {
     attachment,
-    scheduler: new Scheduler(() => {}, emptyLink),
+    scheduler: new Scheduler(() => {}, position),
     credit: new HopCredit(creditBytes),
     ...told,
   };
@@ -83,6 +95,8 @@ export interface PairOptions {
   readonly creditBytes?: number;
   /** Replaces the terminal's signature over T. */
   readonly signature?: Buffer;
+  /** How far the links of the ends have got; as soon as a frame is written it has left, if not said. */
+  readonly positions?: Readonly<Record<'terminal' | 'mediator', LinkPosition>>;
   /** Leaves the opening frames undelivered. */
   readonly unopened?: boolean;
 }
@@ -90,21 +104,56 @@ export interface PairOptions {
 /** Two ends of one attachment, opened by the real handshake of P6.4 and P4.4. */
 export function attachedPair(options: PairOptions = {}): AttachedPair {
   const { budgetBytes = 8 * 1024 * 1024, creditBytes = Number.MAX_SAFE_INTEGER } = options;
+  const { positions = { terminal: emptyLink, mediator: emptyLink } } = options;
   const clock = fakeClock();
-  const terminal = makeEnd('terminal', clock, budgetBytes, creditBytes);
-  const mediator = makeEnd('mediator', clock, budgetBytes, creditBytes);
-  const terminalKeys = bindBoth(clock, terminal, mediator, options.signature);
+  const terminal = makeEnd('terminal', clock, budgetBytes, creditBytes, positions.terminal);
+  const mediator = makeEnd('mediator', clock, budgetBytes, creditBytes, positions.mediator);
   const ends = { terminal, mediator };
+  const nextAttempt = attachAttempts();
+  const first = nextAttempt();
+  const { signature = first.agreed.signature } = options;
+  const verifierOf = ({ answered }: typeof first) => ({
+    keys: answered.keys,
+    verify: (given: Uint8Array | undefined) => answered.verify(given),
+  });
+  let labels = 1;
+  let pending: { readonly attempt: PendingAttempt; readonly to: Attachment } | undefined;
+  mediator.attachment.bind({ ...linkOf(clock, mediator, 2), ...verifierOf(first) });
+  terminal.attachment.bind({ ...linkOf(clock, terminal, 1), keys: first.agreed.keys, signature });
   const pair: AttachedPair = {
     clock,
     terminal,
     mediator,
-    terminalKeys,
+    terminalKeys: first.agreed.keys,
+    rebind(to = mediator.attachment) {
+      const attempt = nextAttempt();
+      labels += 2;
+      for (const end of [terminal, mediator]) end.credit = new HopCredit(creditBytes);
+      terminal.attachment.suspend();
+      const binding = { ...linkOf(clock, mediator, labels + 1), ...verifierOf(attempt) };
+      pending = { attempt: new PendingAttempt(binding), to };
+      const { keys, signature } = attempt.agreed;
+      terminal.attachment.bind({ ...linkOf(clock, terminal, labels), keys, signature });
+    },
+    takeBytes: end => ends[end].scheduler.take(),
+    get labels() {
+      return { terminal: labels, mediator: labels + 1 };
+    },
+    get moving() {
+      return pending !== undefined;
+    },
     takeFrom(end) {
-      const bytes = ends[end].scheduler.take();
+      const bytes = pair.takeBytes(end);
       return bytes === undefined ? undefined : parseFrame(bytes);
     },
-    deliverTo: (end, bytes) => ends[end].attachment.receive(parseFrame(bytes)),
+    deliverTo(end, bytes) {
+      const frame = parseFrame(bytes);
+      if (end === 'terminal' || pending === undefined) return ends[end].attachment.receive(frame);
+      const { attempt, to } = pending;
+      if (!attempt.receive(frame)) return;
+      pending = undefined;
+      to.moveTo(attempt);
+    },
     settle(tamper = frame => frame.bytes) {
       for (let moved = true; moved; ) {
         moved = false;
@@ -126,52 +175,15 @@ export function attachedPair(options: PairOptions = {}): AttachedPair {
   return pair;
 }
 
-function bindBoth(
-  clock: FakeClock,
-  terminal: End,
-  mediator: End,
-  signature: Buffer | undefined,
-): ControlKeys {
-  const terminalKey = generateSigningKey();
-  const mediatorKey = generateSigningKey();
-  const instance = randomBytes(16);
-  const request = {
-    mediatorKey: mediatorKey.publicKey,
-    instance,
-    attachmentId: randomBytes(16),
-    attempt: 1,
-    grant: 'grant',
-    holdMs: 0,
-    purpose: 'assistance' as const,
-    capabilities: [],
-  };
-  const prepared = prepareAttach(request, terminalKey);
-  const theirs = attachInner.fromBytes(prepared.inner);
-  const answered = answerAttach(prepared.inner, theirs, {
-    signer: mediatorKey,
-    instance,
-    holdMs: 0,
-    capabilities: [],
-  });
-  const agreed = prepared.complete({ label: 1, inner: answered.inner, signature: answered.signature });
-  const bindingOf = (end: End, label: number): Omit<Binding, 'keys'> => ({
+/** What an end needs of its link, but the keys. */
+function linkOf(clock: FakeClock, end: End, label: number): Omit<Binding, 'keys'> {
+  return {
     label,
     credit: end.credit,
     wake: (source: LabelSource) => end.scheduler.wake(source),
     requestTick: atMs => clock.after(atMs - clock.now(), () => end.attachment.tick(clock.now())),
     roundTripMs: () => 10,
-  });
-  mediator.attachment.bind({
-    ...bindingOf(mediator, 2),
-    keys: answered.keys,
-    verify: s => answered.verify(s),
-  });
-  terminal.attachment.bind({
-    ...bindingOf(terminal, 1),
-    keys: agreed.keys,
-    signature: signature ?? agreed.signature,
-  });
-  return agreed.keys;
+  };
 }
 
 /** A stream's owner that keeps what it is told. */

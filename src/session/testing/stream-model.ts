@@ -35,6 +35,23 @@ export const streamOperations: Operations = {
   credit: (world, { side, amount }) => world.giveCredit(side, amount),
 };
 
+/** And what happens to labels: an end learns of the loss alone, or both do, or neither before the next is there (P4). */
+export const resumeOperations: Operations = {
+  ...streamOperations,
+  chat: world => world.chat(),
+  lose: (world, { side }) => world.loseLabel(side),
+  loseBoth: world => {
+    world.loseLabel('terminal');
+    world.loseLabel('mediator');
+  },
+  resume: world => world.resume(),
+  resumeWhole: world => {
+    world.resume();
+    world.exchange(3);
+  },
+  exchange: (world, { pick }) => world.exchange(pick),
+};
+
 /** Histories of at most `maxSteps` steps. `weights`: how often each operation stands in them, compared with the others. */
 export function histories(weights: Readonly<Record<string, number>>, maxSteps: number): fc.Arbitrary<Step[]> {
   const names = Object.entries(weights).flatMap(([name, weight]) => Array<string>(weight).fill(name));
@@ -59,6 +76,7 @@ export function runHistory(world: StreamWorld, operations: Operations, steps: re
   world.settle();
   for (const stream of world.streams) checkOver(stream);
   checkNothingLeft(world);
+  world.checkControl();
 }
 
 function must(holds: boolean, what: string): void {

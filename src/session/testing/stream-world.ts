@@ -6,6 +6,7 @@ import { frameType } from '../../wire/spec.ts';
 import { earlyDataBytes } from '../attachment.ts';
 import type { Side } from '../stream-table.ts';
 import { type AttachedPair, attachedPair, type PairOptions } from './attached-pair.ts';
+import { parseFrame } from './frames.ts';
 import { ModelEnd } from './model-end.ts';
 
 /**
@@ -23,6 +24,12 @@ export function otherSide(side: Side): Side {
   return side === 'terminal' ? 'mediator' : 'terminal';
 }
 
+/** A frame under way: the memory that was written, which must not change before it has left, and what it then was. */
+interface UnderWay {
+  readonly bytes: Buffer;
+  readonly copy: Buffer;
+}
+
 /** A stream of the model; an end is missing until the message that creates the stream has arrived there. */
 export type ModelStream = { [side in Side]: ModelEnd | undefined };
 
@@ -33,15 +40,57 @@ export class StreamWorld {
   readonly streams: ModelStream[] = [];
   private readonly byId = new Map<number, ModelStream>();
   /** Frames that a side has sent and that have not arrived. */
-  readonly pipes: Readonly<Record<Side, Buffer[]>> = { terminal: [], mediator: [] };
+  readonly pipes: Readonly<Record<Side, UnderWay[]>> = { terminal: [], mediator: [] };
+  private readonly positions = {
+    terminal: { writtenBytes: 0, leftBytes: 0 },
+    mediator: { writtenBytes: 0, leftBytes: 0 },
+  };
   private readonly granted: Record<Side, number>;
+  private readonly firstCredit: number;
   private nextCommand = 1;
+  private nextEvent = 1;
+  private readonly heard = { commands: 0, results: 0, events: 0 };
 
   constructor(options: PairOptions = {}) {
-    this.pair = attachedPair(options);
-    this.clock = this.pair.clock;
     const { creditBytes = 0 } = options;
+    this.pair = attachedPair({ ...options, positions: this.positions });
+    this.clock = this.pair.clock;
+    this.firstCredit = creditBytes;
     this.granted = { terminal: creditBytes, mediator: creditBytes };
+  }
+
+  /** `side` learns that its label is lost, and holds the attachment. */
+  loseLabel(side: Side): void {
+    this.pair[side].attachment.suspend();
+  }
+
+  /** A new label for both ends. What is under way on the old is lost, though it may still leave (P4.4). */
+  resume(): void {
+    this.pair.rebind();
+    for (const side of sides) this.granted[side] = this.firstCredit;
+  }
+
+  /** The terminal asks something and the mediator tells something, besides streams. */
+  chat(): void {
+    const id = this.nextCommand++;
+    this.pair.terminal.attachment.sendCommand({ id, verb: 'query', what: 'limits' });
+    const count = this.nextEvent++;
+    this.pair.mediator.attachment.sendEvent({ kind: 'lost', port: 1, timeMs: 0, count });
+  }
+
+  /** @throws Error when what was said on stream 0 has not been heard, once and in order */
+  checkControl(): void {
+    const { commands, results, events } = this.heard;
+    const said = this.nextCommand - 1;
+    if (commands !== said || results !== said || events !== this.nextEvent - 1)
+      throw new Error(
+        `of ${said} commands ${commands} were run, ${results} answered; ${events} events were heard`,
+      );
+  }
+
+  private hear(what: 'commands' | 'results' | 'events', number: number): void {
+    this.heard[what]++;
+    if (number !== this.heard[what]) throw new Error(`${what}: ${number} instead of ${this.heard[what]}`);
   }
 
   /** The stream that `pick` stands for, if there is any. */
@@ -81,7 +130,11 @@ export class StreamWorld {
   private obeyControl(): void {
     const { terminal, mediator } = this.pair;
     for (const { command } of mediator.commands.splice(0)) {
-      if (command.verb !== 'connect') continue;
+      this.hear('commands', command.id);
+      if (command.verb !== 'connect') {
+        mediator.attachment.sendResult({ id: command.id, code: 0 });
+        continue;
+      }
       const made = mediator.attachment.acceptStream(command.stream, command.limit);
       const entry = this.byId.get(command.stream);
       const { id } = command;
@@ -93,9 +146,12 @@ export class StreamWorld {
         mediator.attachment.refuseStream(command.stream, 'limit');
       }
     }
-    for (const { port = 0, code, limit = 0 } of terminal.results.splice(0))
+    for (const { id, port = 0, code, limit = 0 } of terminal.results.splice(0)) {
+      this.hear('results', id);
       if (code === 0) this.byId.get(port)?.terminal?.stream.raiseLimit(limit);
+    }
     for (const event of terminal.events.splice(0)) {
+      if (event.kind === 'lost') this.hear('events', event.count);
       if (event.kind !== 'connected') continue;
       const made = terminal.attachment.acceptStream(event.stream, event.limit, listenLimitBytes);
       const entry = this.byId.get(event.stream);
@@ -107,9 +163,10 @@ export class StreamWorld {
   /** Puts up to `frames` frames of `side` into its pipe; returns how many. */
   send(side: Side, frames: number): number {
     for (let sent = 0; sent < frames; sent++) {
-      const frame = this.pair.takeFrom(side);
-      if (frame === undefined) return sent;
-      this.pipes[side].push(frame.bytes);
+      const bytes = this.pair.takeBytes(side);
+      if (bytes === undefined) return sent;
+      this.positions[side].writtenBytes += bytes.length;
+      this.pipes[side].push({ bytes, copy: Buffer.from(bytes) });
     }
     return frames;
   }
@@ -117,11 +174,30 @@ export class StreamWorld {
   /** Up to `frames` frames of `side` arrive at the other; returns how many. */
   arrive(side: Side, frames: number): number {
     const arriving = this.pipes[side].splice(0, frames);
-    for (const bytes of arriving) {
-      this.pair.deliverTo(otherSide(side), bytes);
+    for (const { bytes, copy } of arriving) {
+      if (!bytes.equals(copy)) throw new Error('a frame was changed before it had left');
+      this.positions[side].leftBytes += bytes.length;
+      if (this.isLost(side, copy)) continue;
+      this.pair.deliverTo(otherSide(side), copy);
       this.obeyControl();
     }
     return arriving.length;
+  }
+
+  /** A frame of an earlier label, or of one that its receiver has left. */
+  private isLost(from: Side, frame: Buffer): boolean {
+    if (parseFrame(frame).label !== this.pair.labels[from]) return true;
+    const opens = from === 'terminal' && this.pair.moving;
+    return this.pair[otherSide(from)].attachment.suspended && !opens;
+  }
+
+  /** So many times a frame of each side goes and all under way arrives. */
+  exchange(rounds: number): void {
+    for (let round = 0; round < rounds; round++)
+      for (const side of sides) {
+        this.send(side, 1);
+        this.arrive(side, Number.POSITIVE_INFINITY);
+      }
   }
 
   /** The server lets `side` send `bytes` more. */
@@ -138,6 +214,7 @@ export class StreamWorld {
 
   /** Everything is read and arrives, until nothing moves any more. */
   settle(): void {
+    if (sides.some(side => this.pair[side].attachment.suspended)) this.resume();
     for (const side of sides) this.giveCredit(side, 1 << 30);
     for (let quiet = 0; quiet < 3; ) {
       const moved = sides.reduce((sum, side) => sum + this.send(side, 1000) + this.arrive(side, 1000), 0);

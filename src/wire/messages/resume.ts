@@ -6,12 +6,16 @@ const liveStream = message('live stream', {
   received: field(2, uint()),
   /** May be sent up to. */
   limit: field(3, uint()),
+  /** Its own FIN has been sent. */
   finSent: field(4, bool),
   /** YIELDs seen. */
   yields: field(5, u32),
 });
 
 const pendingReset = message('pending reset', { id: field(1, u32), reason: field(2, u8) });
+
+/** What one end has of a stream that is live. */
+export type LiveStream = MessageOf<typeof liveStream>;
 
 /** RESUME: what its sender has of the attachment, before anything else on a label (P4.4). */
 export const resume = message('RESUME', {
