@@ -115,7 +115,12 @@ export class TestOperator {
   }
 
   /** Connects a member with this key, which may or may not be enrolled. */
-  async connect(role: Role, key: SigningKey, enrolCode?: string): Promise<TestMember> {
+  async connect(
+    role: Role,
+    key: SigningKey,
+    enrolCode?: string,
+    life: { readonly instance?: Buffer; readonly linkNo?: number } = {},
+  ): Promise<TestMember> {
     const transport = await connectTls({
       host: '127.0.0.1',
       port: this.server.number,
@@ -125,7 +130,13 @@ export class TestOperator {
     });
     const enrolment =
       enrolCode === undefined ? {} : { enrolment: await this.enrolmentWith(enrolCode, key.text) };
-    const member = new LabMember<Transport>(transport, systemClock, { role, key, tap: true, ...enrolment });
+    const member = new LabMember<Transport>(transport, systemClock, {
+      role,
+      key,
+      tap: true,
+      ...enrolment,
+      ...life,
+    });
     this.members.push(member);
     member.link.start();
     return member;
@@ -155,9 +166,9 @@ export class TestOperator {
   }
 }
 
-/** Waits until `predicate` gives a true value; fails after 10 s, saying what did not come. */
+/** Waits until `predicate` gives a true value; fails after 30 s, saying what did not come. */
 export async function until(predicate: () => unknown, what: string): Promise<void> {
-  for (const endMs = Date.now() + 10_000; Date.now() < endMs; ) {
+  for (const endMs = Date.now() + 30_000; Date.now() < endMs; ) {
     if (predicate()) return;
     await new Promise(resolve => setTimeout(resolve, 2));
   }
