@@ -13,6 +13,9 @@ import { until } from './test-operator.ts';
 /** Where raw peers come from: another source than the members of the same test, which have limits of their own. */
 const strangersAddress = '127.0.0.2';
 
+/** Where those come from that are members all the same. */
+const membersAddress = '127.0.0.3';
+
 /** A TCP connection that says what a test lets it say. */
 export class RawPeer {
   readonly socket: Socket;
@@ -59,8 +62,8 @@ export class RawLink extends RawPeer {
   }
 
   /** Connects by TLS. */
-  static async connect(port: number): Promise<RawLink> {
-    const options = { host: '127.0.0.1', port, localAddress: strangersAddress };
+  static async connect(port: number, localAddress = strangersAddress): Promise<RawLink> {
+    const options = { host: '127.0.0.1', port, localAddress };
     const socket = connect({ ...options, ALPNProtocols: [alpnProtocol], rejectUnauthorized: false });
     const link = new RawLink(socket);
     let secured = false;
@@ -70,13 +73,14 @@ export class RawLink extends RawPeer {
       secured = true;
     });
     await until(() => secured || link.closed, 'TLS is up');
-    link.remote = `${strangersAddress}:${socket.localPort ?? 0}`;
+    if (!secured) throw new Error('the server closed before TLS was up');
+    link.remote = `${localAddress}:${socket.localPort ?? 0}`;
     return link;
   }
 
   /** Connects, and authenticates as that member. */
   static async member(port: number, role: Role, key: SigningKey): Promise<RawLink> {
-    const link = await RawLink.connect(port);
+    const link = await RawLink.connect(port, membersAddress);
     await link.prove(role, key);
     await until(() => link.has(frameType.welcome), 'it is welcome');
     return link;

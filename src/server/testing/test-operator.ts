@@ -32,6 +32,13 @@ export interface EnrolWish {
   readonly code?: string;
 }
 
+/** How a member connects, if not to the operator's own server as a life of its own. */
+export interface ConnectWish {
+  readonly port?: number;
+  readonly instance?: Buffer;
+  readonly linkNo?: number;
+}
+
 /**
  * A whole operator for tests, in a directory that goes when the test does: an authority, a server made by the same code
  * as a real one, listening on loopback, and members that reach it over TLS. Its wall clock can be set forward.
@@ -119,11 +126,11 @@ export class TestOperator {
     role: Role,
     key: SigningKey,
     enrolCode?: string,
-    life: { readonly instance?: Buffer; readonly linkNo?: number } = {},
+    { port = this.server.number, ...life }: ConnectWish = {},
   ): Promise<TestMember> {
     const transport = await connectTls({
       host: '127.0.0.1',
-      port: this.server.number,
+      port,
       alpn: alpnProtocol,
       expectedPins: [Buffer.from(this.pin, 'base64url')],
       timeoutMs: 10_000,
