@@ -58,10 +58,12 @@ claim(
     await service.untilOutput(/"listen"/);
     t.is((await site.terminal('connect', mediatorName, `${device}:4000`)).code, 0);
     await untilSaid(service, { saw: 'fin' });
-    const right = { terminal: site.terminalKey, grant: site.grantId, decision: 'allowed' };
-    for (const lines of [atAccept?.mediator ?? [], atAccept?.server ?? []])
-      for (const verb of ['attach', 'open', 'connect'])
-        t.is(saying(lines, { ...right, verb }).length, 1, `${verb}: ${JSON.stringify(lines)}`);
+    const who = { terminal: site.terminalKey, grant: site.grantId };
+    for (const verb of ['attach', 'open', 'connect'])
+      t.is(saying(atAccept?.mediator ?? [], { ...who, verb, decision: 'allowed' }).length, 1, verb);
+    const byServer = saying(atAccept?.server ?? [], { ...who, allowed: true });
+    const verbs = byServer.map(({ action, command }) => (command as Json | undefined)?.verb ?? action);
+    t.deepEqual(verbs, ['attach', 'open', 'connect']);
     const [connect] = saying(atAccept?.mediator ?? [], { verb: 'connect' });
     t.like(connect, { address: device, number: 4000 });
     t.regex(String(connect?.time), /^\d{4}-\d\d-\d\dT/);

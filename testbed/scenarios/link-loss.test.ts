@@ -148,6 +148,7 @@ claim('a second process with the key of a mediator takes its place (P4.1)', asyn
   stage.now.mediator = stage.site.startMediator();
   await bothEndsReset(ends, 10_000);
   neverFin(t, ends);
-  t.regex(first.stderr, /displaced/);
+  await until(() => first.stderr.includes('displaced'), { what: 'the first to be told' });
+  await first.stop();
   await comesBack(t, stage, ends);
 });
