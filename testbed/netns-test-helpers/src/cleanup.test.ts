@@ -33,7 +33,11 @@ async function startOwner(t: ExecutionContext, ending: string, ...rest: string[]
   const ended = new Promise<number | string | null>(resolve => {
     child.once('close', (code, signal) => resolve(signal ?? code));
   });
-  await until(() => stdout.includes('\n'), { what: 'the owner to tell', explain: () => stderr });
+  await until(() => stdout.includes('\n'), {
+    what: 'the owner to tell',
+    deadlineMs: 60_000,
+    explain: () => stderr,
+  });
   return { told: JSON.parse(stdout) as Told, pid: child.pid ?? -1, ended, stderr: () => stderr };
 }
 

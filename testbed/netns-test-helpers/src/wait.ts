@@ -5,7 +5,7 @@ import { LabError } from './errors.ts';
 export interface UntilOptions {
   /** What is awaited, as the end of the sentence "waited 5000 ms for …". */
   readonly what: string;
-  /** Give up after this; 10,000 when left out. */
+  /** Give up after this; 30,000 when left out. */
   readonly deadlineMs?: number;
   /** Pause between two tries; 20 when left out. */
   readonly intervalMs?: number;
@@ -27,7 +27,7 @@ export async function until<T>(
   predicate: () => T | NotYet | Promise<T | NotYet>,
   options: UntilOptions,
 ): Promise<T> {
-  const { deadlineMs = 10_000, intervalMs = 20 } = options;
+  const { deadlineMs = 30_000, intervalMs = 20 } = options;
   const startedAt = performance.now();
   for (let tries = 1; ; tries++) {
     const late = performance.now() - startedAt >= deadlineMs;
