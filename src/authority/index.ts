@@ -16,5 +16,5 @@ export {
   type MemberIdentity,
   makeInvitation,
 } from './members.ts';
-export { type Authority, openAuthority } from './state.ts';
+export { type Authority, authorityFiles, openAuthority } from './state.ts';
 export { currentTrustStatement, issueTrustStatement, revokeKey, type TrustChanges } from './trust.ts';

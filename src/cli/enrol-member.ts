@@ -5,7 +5,7 @@ import { software } from '../base/version.ts';
 import type { MemberDirectory } from '../member/directory.ts';
 import { enrolMember } from '../member/enrol.ts';
 import { parseEnrolmentCode } from '../policy/enrolment-code.ts';
-import { parseServerAddress } from '../policy/server-address.ts';
+import { serverAddressOf } from './as-usage.ts';
 import { badUsage, type Output } from './output.ts';
 
 /** The code never stands on a command line, which everybody on the machine can read. */
@@ -44,10 +44,10 @@ export async function enrol({ output, log, directory, role, server }: EnrolByHan
   const existing = directory.membership();
   if (existing !== undefined) {
     throw badUsage(
-      `${directory.path} is already enrolled as ${existing.name}; use another one, or move it away first.`,
+      `${directory.path} is already enrolled as ${existing.name}; use another ${role === 'terminal' ? '--profile' : '--state'}, or move it away first.`,
     );
   }
-  const address = parseServerAddress(server);
+  const address = serverAddressOf(server);
   const code = parseEnrolmentCode(await readCode());
   const membership = await enrolMember({ directory, role, code, server: address, software, log });
   const key = directory.key().text;

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { version } from '../base/version.ts';
 import { addSharedOptions } from './context.ts';
+import { exitCode } from './exit-codes.ts';
 import { mediatorProgram } from './mediator-program.ts';
 import { badUsage, reportFailure } from './output.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
@@ -23,10 +24,8 @@ function createProgram(): Command {
   const program = new Command('entremise')
     .description("a gateway's own TCP and UDP interface, for whoever the operator and the owner allow")
     .version(version)
-    .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', exitCodes)
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} });
+    .helpCommand('help [verb]', 'the same as --help behind the verb');
   addSharedOptions(program);
   for (const add of [
     addForwardVerbs,
@@ -51,11 +50,20 @@ function createProgram(): Command {
   return program;
 }
 
-/** Sub-commands do not inherit what the program was told about output. */
+/** Sub-commands do not inherit what the program was told about output: failures are told by {@link main} alone. */
 function settle(command: Command): Command {
-  command.exitOverride().configureOutput({ writeErr: () => {} });
+  command.exitOverride().configureOutput({ outputError: () => {} });
   for (const child of command.commands) settle(child);
   return command;
+}
+
+/** What commander says is wrong, as one sentence that says what to do. */
+function sentenceOf({ message }: CommanderError): string {
+  const what = message
+    .replace(/^error: /, '')
+    .replace(/\s+/g, ' ')
+    .replace(/\.$/, '');
+  return `${what}; --help shows what there is.`;
 }
 
 /** Runs the CLI on these words; gives the exit code. */
@@ -67,8 +75,9 @@ export async function main(words: readonly string[]): Promise<number> {
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) return reportFailure(thrown, words.includes('--json'));
     if (thrown.exitCode === 0) return 0;
-    if (thrown.code === 'commander.help') return 0;
-    return reportFailure(badUsage(thrown.message.replace(/^error: /, '')), words.includes('--json'));
+    // A verb is missing, and the help has been shown for it.
+    if (thrown.code === 'commander.help') return exitCode.usage;
+    return reportFailure(badUsage(sentenceOf(thrown)), words.includes('--json'));
   }
 }
 

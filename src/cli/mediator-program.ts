@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { EntremiseError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { software, version } from '../base/version.ts';
-import { readMediatorConfig } from '../mediator/config.ts';
+import { type MediatorConfig, readMediatorConfig } from '../mediator/config.ts';
 import { runMediator } from '../mediator/main.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { enrol } from './enrol-member.ts';
@@ -16,6 +18,8 @@ import { badUsage, createOutput, reportFailure } from './output.ts';
 /** Where the configuration is unless another file is named. */
 const defaultConfig = '/etc/entremise/mediator.toml';
 
+const exampleState = '/etc/entremise/mediator';
+
 const help = `Usage: entremise-mediator run [--config FILE]
        entremise-mediator enroll --server HOST:PORT (--state DIRECTORY | --config FILE)
        entremise-mediator check-config [--config FILE]
@@ -24,13 +28,16 @@ const help = `Usage: entremise-mediator run [--config FILE]
   run           keep the tunnel to the server; SIGTERM ends it, SIGHUP reads the owner's policy again
   enroll        make this machine a mediator, with the code that the operator gave
                 (read from ENTREMISE_CODE, else from standard input)
+                and keep its key in the directory
   check-config  say whether the configuration would be taken
 
   --config FILE   ${defaultConfig} by default (ENTREMISE_CONFIG)
   --json          one JSON value per result
 
 Example:
-  entremise-mediator enroll --server server.example:8443 --state /etc/entremise/mediator
+  entremise-mediator enroll --server server.example:8443 --state ${exampleState}
+  echo 'stateDir = "${exampleState}"' > ${defaultConfig}      # what else can stand there: docs/security.md, [owner]
+  entremise-mediator run
 `;
 
 const options = {
@@ -54,6 +61,14 @@ function parse(words: readonly string[]) {
 
 type Values = ReturnType<typeof parse>['values'];
 
+/** @throws EntremiseError `bad-config`, which shows the shortest file when there is none */
+function configOf(values: Values): MediatorConfig {
+  const path = configPath(values);
+  if (existsSync(path)) return readMediatorConfig(path);
+  const message = `There is no ${path}. One line is enough: stateDir = "${exampleState}"`;
+  throw new EntremiseError('bad-config', { message });
+}
+
 function configPath(values: Values): string {
   return values.config ?? (process.env.ENTREMISE_CONFIG || defaultConfig);
 }
@@ -62,14 +77,14 @@ async function runVerb(verb: string | undefined, values: Values): Promise<void> 
   const output = createOutput(values.json === true);
   switch (verb) {
     case 'run':
-      return runMediator(readMediatorConfig(configPath(values)), { software });
+      return runMediator(configOf(values), { software });
     case 'check-config': {
-      const { stateDir } = readMediatorConfig(configPath(values));
+      const { stateDir } = configOf(values);
       return output.result({ ok: true, stateDir }, [`${configPath(values)} is good`]);
     }
     case 'enroll': {
       if (values.server === undefined) throw badUsage('Say where the server is: --server HOST:PORT.');
-      const stateDir = values.state ?? readMediatorConfig(configPath(values)).stateDir;
+      const stateDir = values.state ?? configOf(values).stateDir;
       const directory = new MemberDirectory(stateDir);
       return enrol({ output, log: createLog('warn'), directory, role: 'mediator', server: values.server });
     }

@@ -2,10 +2,13 @@ import { EntremiseError } from '../base/errors.ts';
 import { isKeyText } from '../base/keys.ts';
 import { type MemberListing, storedMembers } from '../server/members.ts';
 import type { Context } from './context.ts';
+import { requireServer } from './delivery.ts';
 
 /** The members that a server on this machine knows. */
 export async function knownMembers(context: Context): Promise<MemberListing[]> {
-  return context.serverState === undefined ? [] : storedMembers(context.serverState);
+  if (context.serverState === undefined) return [];
+  requireServer(context.serverState);
+  return storedMembers(context.serverState);
 }
 
 /**

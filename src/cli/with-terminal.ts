@@ -43,6 +43,16 @@ async function terminalOf({ profile, log }: Context): Promise<Terminal> {
   }
 }
 
+/** Says once why there is no link yet. Returns how to say it no more: who keeps an attachment tells later losses. */
+function tellUnreachable({ output }: Context, terminal: Terminal): () => void {
+  const tell = ({ error: { reason, message } }: { readonly error: TunnelError }) => {
+    if (reason === 'server-unreachable')
+      output.status(`waiting: no link to the server: ${message}`, { waiting: 'server' });
+  };
+  terminal.once('disconnected', tell);
+  return () => terminal.off('disconnected', tell);
+}
+
 /**
  * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
  * raised and an ending by it is no failure.
@@ -54,8 +64,10 @@ export async function withTerminal(
 ): Promise<void> {
   const { signal, done } = stopSignal();
   const terminal = await terminalOf(context);
+  const stopTelling = tellUnreachable(context, terminal);
   try {
     await Promise.race([terminal.ready(), raised(signal)]);
+    stopTelling();
     await work(terminal, signal);
   } catch (thrown) {
     if (!signal.aborted) throw catalogued(thrown);

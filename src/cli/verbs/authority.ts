@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import {
+  authorityFiles,
   currentTrustStatement,
   defaultInvitationLifeMs,
   initAuthority,
@@ -10,6 +11,7 @@ import {
   revokeKey,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
+import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
@@ -38,14 +40,14 @@ export function addAuthorityVerb(program: Command): void {
     .description("set a member's labels, or its name, by a statement of the authority's own")
     .argument('<role>', 'mediator or terminal')
     .argument('<name>')
-    .requiredOption('--key <key>', "the member's key or present name")
+    .requiredOption('--key <key>', "the member's key, or with --server-state its present name")
     .option('--label <label>', 'may be repeated', collect)
     .action((role: string, name: string, options: { key: string; label?: string[] }, command) =>
       label(contextOf(command), roleOf(role), name, options),
     );
   authority
     .command('revoke-key')
-    .argument('<name|key>')
+    .argument('<name|key>', 'a name is looked up with --server-state')
     .description('shut a member out: its links and what it runs end within 5 s')
     .action((who: string, _options, command) => revoke(contextOf(command), who));
   authority
@@ -64,7 +66,7 @@ function addInvite(authority: Command): void {
     .option('--for <duration>', 'how long the code can be used; 10m by default')
     .addHelpText(
       'after',
-      '\nExample:\n  entremise authority invite mediator home-4711 --label voip --label north',
+      '\nThe server must have been told before the code is used.\n\nExample:\n  entremise authority invite mediator home-4711 --label voip --label north',
     )
     .action((role: string, name: string, options: { label?: string[]; for?: string }, command) =>
       invite(contextOf(command), roleOf(role), name, options),
@@ -94,8 +96,8 @@ async function trust(context: Context, options: { pin?: string[]; address?: stri
     ...(options.pin === undefined ? {} : { serverPins: options.pin }),
     ...(options.address === undefined ? {} : { serverAddresses: options.address }),
   };
-  const statement = await issueTrustStatement(authority, changes, systemClock.wallTimeMs());
-  const delivered = await deliver(context, [statement.text]);
+  const statement = await signed(issueTrustStatement(authority, changes, systemClock.wallTimeMs()));
+  const delivered = await deliver(context, [statement.text], authorityFiles.trust(authority.directory));
   context.output.result({ seq: statement.seq, delivered: delivered.how, document: statement.text }, [
     `trust statement ${statement.seq} of ${statement.operator} signed`,
     delivered.sentence,
@@ -111,14 +113,16 @@ async function invite(
   const authority = openAuthority(context.authorityPath);
   const lifeMs = options.for === undefined ? defaultInvitationLifeMs : parseDuration(options.for);
   const identity = { role, name, labels: options.label ?? [] };
-  const { code, invitation } = await makeInvitation(authority, identity, systemClock.wallTimeMs(), lifeMs);
-  const delivered = await deliver(context, [invitation.text]);
+  const nowMs = systemClock.wallTimeMs();
+  const { code, invitation } = await signed(makeInvitation(authority, identity, nowMs, lifeMs));
+  const file = authorityFiles.invitation(authority.directory, invitation.key);
+  const delivered = await deliver(context, [invitation.text], file);
   const verb = role === 'mediator' ? 'mediator enroll' : 'enroll';
   context.output.result({ code, role, name, delivered: delivered.how, document: invitation.text }, [
     `code for the ${role} ${name}, good for ${formatDuration(lifeMs)}, once:`,
     `  ${code}`,
-    `There: entremise ${verb} --server <host:port>   (it asks for the code)`,
     delivered.sentence,
+    `Then, at the ${role}: entremise ${verb} --server <host:port>   (it asks for the code)`,
   ]);
 }
 
@@ -131,8 +135,8 @@ async function label(
   const key = await memberKeyOf(context, options.key);
   const authority = openAuthority(context.authorityPath);
   const identity = { role, name, labels: options.label ?? [] };
-  const statement = await issueMemberStatement(authority, key, identity, systemClock.wallTimeMs());
-  const delivered = await deliver(context, [statement.text]);
+  const statement = await signed(issueMemberStatement(authority, key, identity, systemClock.wallTimeMs()));
+  const delivered = await deliver(context, [statement.text], authorityFiles.member(authority.directory, key));
   context.output.result({ ...identity, key, seq: statement.seq, delivered: delivered.how }, [
     `${name} is a ${role} with labels: ${identity.labels.join(', ') || 'none'}`,
     delivered.sentence,
@@ -141,8 +145,9 @@ async function label(
 
 async function revoke(context: Context, who: string): Promise<void> {
   const key = await memberKeyOf(context, who);
-  const statement = await revokeKey(openAuthority(context.authorityPath), key, systemClock.wallTimeMs());
-  const delivered = await deliver(context, [statement.text]);
+  const authority = openAuthority(context.authorityPath);
+  const statement = await revokeKey(authority, key, systemClock.wallTimeMs());
+  const delivered = await deliver(context, [statement.text], authorityFiles.trust(authority.directory));
   context.output.result({ revoked: key, seq: statement.seq, delivered: delivered.how }, [
     `key ${key} is revoked (trust statement ${statement.seq})`,
     delivered.sentence,

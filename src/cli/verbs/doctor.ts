@@ -1,7 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import type { Command } from 'commander';
 import { systemClock } from '../../base/clock.ts';
-import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
+import { deferred } from '../../base/deferred.ts';
+import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { connectTls } from '../../transport/tls.ts';
@@ -16,7 +17,12 @@ interface Finding {
   readonly good: boolean;
   readonly detail: string;
   readonly advice?: string;
+  /** What kind of failure it is, for the exit code. */
+  readonly code?: ErrorCode;
 }
+
+/** How long a server may take, after its welcome, to hand over trust statement and grants. */
+const documentsTimeoutMs = 5_000;
 
 /** More than this between the server's clock and ours is worth a word. */
 const clockSlackMs = 60_000;
@@ -36,7 +42,8 @@ async function finding(check: string, advice: string, look: () => Promise<string
   try {
     return { check, good: true, detail: await look() };
   } catch (thrown) {
-    return { check, good: false, detail: asEntremiseError(thrown).message, advice };
+    const { code, message } = asEntremiseError(thrown);
+    return { check, good: false, detail: message, advice, code };
   }
 }
 
@@ -61,7 +68,7 @@ async function doctor(context: Context): Promise<void> {
   if (context.output.json) context.output.result(findings, []);
   const bad = findings.find(({ good }) => !good);
   if (bad !== undefined)
-    throw new EntremiseError('environment-unfit', { message: `${bad.check}: ${bad.advice ?? bad.detail}` });
+    throw new EntremiseError(bad.code ?? 'environment-unfit', { message: `${bad.check}: ${bad.detail}` });
 }
 
 function linesOf({ check, good, detail, advice }: Finding): string[] {
@@ -92,7 +99,10 @@ async function checkPath(
   const where = serverAddressText(server);
   const dns = tell(
     await finding('dns', `Check the name and this machine's resolver (/etc/resolv.conf).`, async () => {
-      const addresses = await lookup(server.host, { all: true });
+      const addresses = await lookup(server.host, { all: true }).catch(cause => {
+        const message = `${server.host} has no address here.`;
+        throw new EntremiseError('server-unreachable', { message, cause });
+      });
       return `${server.host}: ${addresses.map(({ address }) => address).join(', ')}`;
     }),
   );
@@ -126,6 +136,16 @@ function adviceFor(step: 'tcp' | 'tls' | 'pin'): string {
   return 'Check that this network lets TCP out to that number, and that the server runs.';
 }
 
+/** Waits until what the server hands over behind its welcome has been looked at. */
+async function documentsOf(trust: TrustKeeper): Promise<void> {
+  const seen = deferred<void>();
+  const stop = trust.onChange(() => seen.resolve());
+  const cancel = systemClock.after(documentsTimeoutMs, () => seen.resolve());
+  await seen.promise;
+  cancel();
+  stop();
+}
+
 /** What only a link tells: whether the server knows this key, its clock, the grants it hands out. */
 async function checkLink(
   context: Context,
@@ -133,13 +153,16 @@ async function checkLink(
   tell: (found: Finding) => Finding,
 ): Promise<void> {
   let serverTimeMs: number | undefined;
+  let told = keeper;
   const link = tell(
     await finding('link', 'Ask the operator: entremise server members shows who is enrolled.', async () => {
       const running = await onlineMember(context, welcomed => {
         serverTimeMs = welcomed.serverTimeMs;
       });
-      const { operator, seq } = running.trust.current;
+      await documentsOf(running.trust);
       running.stop();
+      told = running.trust;
+      const { operator, seq } = told.current;
       return `the server knows this key; trust statement ${seq} of ${operator}`;
     }),
   );
@@ -152,15 +175,15 @@ async function checkLink(
       ? { check: 'clock', good: true, detail: clock }
       : { check: 'clock', good: false, detail: clock, advice },
   );
-  tell(grantFinding(keeper));
+  tell(grantFinding(told));
 }
 
 function grantFinding(keeper: TrustKeeper): Finding {
   const nowMs = systemClock.now();
   const valid = keeper.grants.filter(grant => grant.deadlineMs > nowMs);
   if (valid.length === 0) {
-    const advice = `Ask the operator for one: entremise grant create --terminal ${keeper.own.name} --mediator <name>.`;
-    return { check: 'grants', good: false, detail: 'no valid grant', advice };
+    const advice = `Ask the operator for one: entremise grant create --terminal ${keeper.own.key} --mediator <name>`;
+    return { check: 'grants', good: false, detail: 'no valid grant', advice, code: 'grant-missing' };
   }
   const shown = valid.map(
     grant => `${grant.id} (${grant.purpose}, ${formatDuration(grant.deadlineMs - nowMs)} left)`,

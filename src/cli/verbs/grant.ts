@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
+  authorityFiles,
   type GrantWish,
   issueGrant,
   listGrants,
@@ -15,6 +16,7 @@ import { writePrivateFile } from '../../base/state-file.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { addressEntryText } from '../../policy/address-entry.ts';
 import type { Grant } from '../../policy/documents.ts';
+import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
@@ -66,7 +68,10 @@ function addCreate(grant: Command): void {
   grant
     .command('create')
     .description('sign a grant for one terminal and tell the server')
-    .requiredOption('--terminal <name|key>', 'the terminal it is for')
+    .requiredOption(
+      '--terminal <name|key>',
+      'the terminal it is for; a name is looked up with --server-state',
+    )
     .option('--mediator <name>', 'a mediator it opens; may be repeated', collect)
     .option('--label <label>', 'or all mediators with this label (with several: with all of them)', collect)
     .option(
@@ -83,8 +88,8 @@ function addCreate(grant: Command): void {
       'reachable: a network, an address, "lan" or a class; "lan" by default',
       collect,
     )
-    .option('--tcp <ranges>', 'reachable TCP numbers, like 80,443,8000-8999')
-    .option('--udp <ranges>', 'reachable UDP numbers')
+    .option('--tcp <ranges>', 'reachable TCP numbers, like 80,443,8000-8999; all by default')
+    .option('--udp <ranges>', 'reachable UDP numbers; all by default')
     .option('--listen-on <address>', 'gateway addresses that may be bound; "lan" by default', collect)
     .option('--listen-tcp <ranges>', 'TCP numbers that may be bound; 1024-65535 by default')
     .option('--listen-udp <ranges>', 'UDP numbers that may be bound; 1024-65535 by default')
@@ -96,7 +101,8 @@ function addCreate(grant: Command): void {
 
 const createExamples = `
 Examples:
-  entremise grant create --terminal anna --mediator home-4711
+  entremise grant create --terminal anna --mediator home-4711 --server-state /var/lib/entremise
+  entremise grant create --terminal FRncYS9hCzj4XShTvU_koXfStrB1QqxgbBNjVZI8dT0 --mediator home-4711 --tcp 80,443
   entremise grant create --terminal sip-1 --label voip --purpose service --for 30d --target lan --udp 5060,10000-20000`;
 
 function ranges(text: string | undefined): string[] | undefined {
@@ -141,9 +147,10 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
       : { commands: (ranges(options.allow) ?? []) as NonNullable<GrantWish['commands']> }),
     ...(options.for === undefined ? {} : { lifeMs: parseDuration(options.for) }),
   };
-  const grant = await issueGrant(authority, wish, systemClock.wallTimeMs());
+  const grant = await signed(issueGrant(authority, wish, systemClock.wallTimeMs()));
   if (options.out !== undefined) writePrivateFile(options.out, `${grant.text}\n`);
-  const delivered = await deliver(context, [grant.text]);
+  const file = authorityFiles.grant(authority.directory, grant.id);
+  const delivered = await deliver(context, [grant.text], file);
   context.output.result({ ...described(grant), delivered: delivered.how, document: grant.text }, [
     `grant ${grant.id}, for ${formatDuration(grant.expiresAtMs - grant.issuedAtMs)}`,
     ...sentences(grant),
@@ -225,8 +232,9 @@ function show(context: Context, id: string): void {
 }
 
 async function revoke(context: Context, id: string): Promise<void> {
-  const trust = await revokeGrant(openAuthority(context.authorityPath), id, systemClock.wallTimeMs());
-  const delivered = await deliver(context, [trust.text]);
+  const authority = openAuthority(context.authorityPath);
+  const trust = await revokeGrant(authority, id, systemClock.wallTimeMs());
+  const delivered = await deliver(context, [trust.text], authorityFiles.trust(authority.directory));
   context.output.result({ revoked: id, trustSeq: trust.seq, delivered: delivered.how }, [
     `grant ${id} is revoked (trust statement ${trust.seq})`,
     delivered.sentence,

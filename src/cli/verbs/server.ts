@@ -1,29 +1,34 @@
-import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { initAuthority, issueTrustStatement } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
 import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
-import { readStateFileIfPresent } from '../../base/state-file.ts';
-import { parseServerAddress } from '../../policy/server-address.ts';
+import { readStateFile, readStateFileIfPresent } from '../../base/state-file.ts';
+import { type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { readServerConfig } from '../../server/config.ts';
 import { initServer } from '../../server/init.ts';
 import { storedMembers } from '../../server/members.ts';
 import { startServer } from '../../server/server.ts';
+import { serverAddressOf } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
-import { deliver } from '../delivery.ts';
+import { deliverToInbox, requireServer } from '../delivery.ts';
 import { badUsage, table } from '../output.ts';
 
 /** Where a server's state is unless another directory is named. */
 const defaultState = '/var/lib/entremise';
 
-/** 8443: above 1023, where NATs must keep UDP mappings for two minutes (RFC 4787 REQ-5a), and commonly let out. */
-const defaultListen = '[::]:8443';
+/** Every address of the machine, at the number that members are told. A number is better above 1023, where NATs must keep
+ * UDP mappings for two minutes (RFC 4787 REQ-5a). */
+function listenOf(listen: string | undefined, [first]: readonly ServerAddress[]): ServerAddress {
+  if (listen !== undefined) return serverAddressOf(listen);
+  if (first === undefined) throw badUsage('Say how members reach the server: --address <host:port>.');
+  return { host: '::', number: first.number };
+}
 
 interface InitOptions {
   readonly state: string;
-  readonly listen: string;
+  readonly listen?: string;
   readonly address: string[];
   readonly authorityKey?: string;
   readonly withAuthority?: boolean;
@@ -60,7 +65,7 @@ function addInit(server: Command): void {
     .command('init')
     .description('make a server: its TLS key, its configuration, an empty store; prints its pin')
     .requiredOption('--address <host:port>', 'how members reach it; may be repeated', collect)
-    .option('--listen <host:port>', 'where it listens', defaultListen)
+    .option('--listen <host:port>', 'where it listens; [::] and the number of --address by default')
     .option('--state <directory>', 'its state', defaultState)
     .option('--authority-key <key>', 'whose documents count, as "entremise authority init" printed it')
     .option(
@@ -72,32 +77,36 @@ function addInit(server: Command): void {
 }
 
 async function init(context: Context, options: InitOptions): Promise<void> {
-  const { state: stateDir, listen, address, withAuthority, operator } = options;
+  const { state: stateDir, address, withAuthority, operator } = options;
+  const addresses = address.map(serverAddressOf);
+  const listen = listenOf(options.listen, addresses);
   const authority =
     withAuthority === true ? initAuthority(context.authorityPath, operator ?? 'demo') : undefined;
   const authorityKey = authority?.publicKeys[0] ?? options.authorityKey;
   if (authorityKey === undefined)
     throw badUsage('Say whose documents count: --authority-key <key>, or --with-authority for a demo.');
-  const addresses = address.map(parseServerAddress);
-  const { pin } = await initServer({ stateDir, authorityKey, listen: parseServerAddress(listen), addresses });
+  const { pin } = await initServer({ stateDir, authorityKey, listen, addresses });
   if (authority !== undefined) {
     const trust = await issueTrustStatement(
       authority,
       { serverPins: [pin], serverAddresses: address },
       systemClock.wallTimeMs(),
     );
-    await deliver({ ...context, serverState: stateDir }, [trust.text]);
+    await deliverToInbox(stateDir, [trust.text]);
   }
-  context.output.result({ pin, stateDir, authorityKey }, [
+  const told = addresses.map(each => `--address ${serverAddressText(each)}`).join(' ');
+  context.output.result({ pin, stateDir, authorityKey, listen: serverAddressText(listen) }, [
     `server made in ${stateDir}`,
-    `  pin  ${pin}`,
+    `  pin     ${pin}`,
+    `  listen  ${serverAddressText(listen)}`,
     ...(authority === undefined
-      ? [`Next, where the authority is: entremise authority trust --pin ${pin} --address ${address[0]}`]
+      ? [`Next, where the authority is: entremise authority trust --pin ${pin} ${told}`]
       : [`The authority is in ${authority.directory}, ON THE SERVER: for demos only.`]),
   ]);
 }
 
 async function run(options: { state: string; config?: string }): Promise<void> {
+  if (options.config === undefined) requireServer(options.state);
   const config = readServerConfig(options.state, options.config);
   const log = createLog(config.logLevel);
   if (readStateFileIfPresent(`${config.stateDir}/authority/authority.key`) !== undefined) {
@@ -114,15 +123,17 @@ async function run(options: { state: string; config?: string }): Promise<void> {
 
 async function importFiles(context: Context, stateDir: string, files: readonly string[]): Promise<void> {
   const documents = files.flatMap(file =>
-    readFileSync(file, 'utf8')
+    readStateFile(file)
+      .toString('utf8')
       .split(/\s+/)
       .filter(text => text !== ''),
   );
-  const delivered = await deliver({ ...context, serverState: stateDir }, documents);
+  const delivered = await deliverToInbox(stateDir, documents);
   context.output.result({ documents: documents.length, delivered: delivered.how }, [delivered.sentence]);
 }
 
 async function members(context: Context, stateDir: string): Promise<void> {
+  requireServer(stateDir);
   const list = await storedMembers(stateDir);
   const rows = list.map(({ name, role, labels, key, lastSeenMs }) => [
     name,
