@@ -1,0 +1,153 @@
+import test from 'ava';
+import ts from 'typescript';
+import { at, isTest, type Source, sourcesUnder } from './testing/source-tree.ts';
+
+/**
+ * The doors are counted (P5.8, P6.2): authorise() is called in one place at the server and in one at the mediator, and
+ * everything that acts goes through the one of its side. Whoever adds a way to act adds a line here, or is told.
+ */
+
+const sources = sourcesUnder('src').filter(
+  ({ path }) => !isTest(path) && !/\/testing\/|\.fixture\./.test(path),
+);
+
+/** What `read` makes of the nodes of all sources, as `path: text`, in the order of paths. */
+function collect(read: (node: ts.Node, source: Source) => string | undefined): string[] {
+  const found: string[] = [];
+  for (const source of sources) {
+    const visit = (node: ts.Node): void => {
+      const text = read(node, source);
+      if (text !== undefined) found.push(`${source.path}: ${text}`);
+      ts.forEachChild(node, visit);
+    };
+    visit(source.tree);
+  }
+  return found.sort();
+}
+
+/** The name that a call calls: `f` of `f()`, `m` of `x.m()`. */
+function calledName(node: ts.Node): string | undefined {
+  if (!ts.isCallExpression(node)) return undefined;
+  const { expression } = node;
+  if (ts.isIdentifier(expression)) return expression.text;
+  return ts.isPropertyAccessExpression(expression) ? expression.name.text : undefined;
+}
+
+/** What is written behind `verb:` in the first argument of a call. */
+function verbOf(node: ts.Node): string | undefined {
+  if (!ts.isCallExpression(node)) return undefined;
+  const [first] = node.arguments;
+  if (first === undefined) return '';
+  if (!ts.isObjectLiteralExpression(first)) return first.getText();
+  for (const property of first.properties) {
+    if (ts.isSpreadAssignment(property)) return `...${property.expression.getText()}`;
+    if (ts.isPropertyAssignment(property) && property.name.getText() === 'verb')
+      return property.initializer.getText().replace(/'/g, '');
+  }
+  return first.getText();
+}
+
+test('authorise() is called in one place at the server and in one at the mediator', t => {
+  const calls = collect(node => {
+    const free = ts.isCallExpression(node) && ts.isIdentifier(node.expression);
+    return free && calledName(node) === 'authorise' ? 'authorise()' : undefined;
+  });
+  t.deepEqual(calls, ['src/mediator/access-door.ts: authorise()', 'src/server/permit.ts: authorise()']);
+});
+
+test('nobody else gets hold of authorise(), under whatever name', t => {
+  const holders = collect((node, source) => {
+    const isSpecifier = ts.isImportSpecifier(node) || ts.isExportSpecifier(node);
+    if (isSpecifier && (node.propertyName ?? node.name).getText() === 'authorise')
+      return node.propertyName === undefined ? 'by name' : `as ${node.name.getText()}`;
+    const whole =
+      ts.isNamespaceImport(node) || (ts.isExportDeclaration(node) && node.exportClause === undefined);
+    const text = whole ? node.parent.getText() + node.getText() : '';
+    return /policy\/(authorise|index)\.ts|\.\/authorise\.ts/.test(text) ? at(source, node) : undefined;
+  });
+  t.deepEqual(holders, ['src/mediator/access-door.ts: by name', 'src/server/permit.ts: by name']);
+});
+
+test('the server asks at ATTACH and at every COMMAND, and again when documents change', t => {
+  const asked = collect(node => {
+    const name = calledName(node);
+    const doors = ['authoriseAttach', 'passCommand', 'decideAttach', 'recheck', 'recheckMember'];
+    if (name !== undefined && doors.includes(name)) return name;
+    const isPermit = ts.isCallExpression(node) && /permit\.authorise$/.test(node.expression.getText());
+    return isPermit ? 'permit.authorise' : undefined;
+  });
+  t.deepEqual(asked, [
+    // ATTACH: desk, then documents and grant, then authorise().
+    'src/server/server.ts: decideAttach',
+    'src/switch/attach-desk.ts: authoriseAttach',
+    // COMMAND: the route hands every one to the door, the door asks the permit.
+    'src/switch/command-door.ts: permit.authorise',
+    // What began before documents changed is asked about when it begins to live, and at every change.
+    'src/switch/route-table.ts: passCommand',
+    'src/switch/route-table.ts: recheck',
+    'src/switch/route-table.ts: recheck',
+    'src/switch/route.ts: passCommand',
+    'src/switch/switch.ts: authoriseAttach',
+    'src/switch/switch.ts: recheckMember',
+    'src/switch/switch.ts: recheckMember',
+  ]);
+});
+
+test('inside the server’s door everything goes through one function', t => {
+  const asked = collect((node, { path }) =>
+    path === 'src/server/permit.ts' && calledName(node) === 'ask' ? 'ask' : undefined,
+  );
+  // Each COMMAND, each recheck, each ATTACH.
+  t.is(asked.length, 3);
+});
+
+test('the mediator asks, and leaves a line, at every command and every new datagram destination', t => {
+  const permits = collect((node, { path }) =>
+    path.startsWith('src/mediator/') && calledName(node) === 'permit' ? `permit ${verbOf(node)}` : undefined,
+  );
+  t.deepEqual(permits, [
+    // ATTACH, from the attachment's first signed word on.
+    'src/mediator/agent.ts: permit attach',
+    'src/mediator/attach-door.ts: permit grant',
+    'src/mediator/attached-terminal.ts: permit close',
+    // What a name resolves to is asked about address by address.
+    'src/mediator/ports/dial.ts: permit address',
+    'src/mediator/ports/open.ts: permit ...asked',
+    'src/mediator/ports/query.ts: permit query',
+    'src/mediator/ports/query.ts: permit resolve',
+    'src/mediator/ports/tcp-port.ts: permit connect',
+    'src/mediator/ports/tcp-port.ts: permit connect',
+    'src/mediator/ports/tcp-port.ts: permit listen',
+    'src/mediator/ports/udp-port.ts: permit datagram',
+  ]);
+});
+
+test('what reaches the LAN from a mediator does so in these places, each behind a door above', t => {
+  const acts = ['lookup', 'connect', 'listen', 'createConnection', 'createServer', 'createSocket', 'reserve'];
+  const found = collect((node, { path }) => {
+    const name = calledName(node);
+    if (!path.startsWith('src/mediator/') || name === undefined) return undefined;
+    return acts.includes(name) ? name : undefined;
+  });
+  t.deepEqual(
+    [...new Set(found)],
+    [
+      // The runner hands commands to ports, whose methods begin with the door.
+      'src/mediator/command-runner.ts: connect',
+      'src/mediator/command-runner.ts: listen',
+      // Called by TcpPort.connect once its door has opened; asks again for each address of a name.
+      'src/mediator/ports/dial.ts: connect',
+      'src/mediator/ports/dial.ts: lookup',
+      // Made by TcpPort.listen, behind its door.
+      'src/mediator/ports/listener.ts: createServer',
+      'src/mediator/ports/listener.ts: listen',
+      // openNumber: the door comes first; pickNumber asks for each number it tries.
+      'src/mediator/ports/open.ts: reserve',
+      'src/mediator/ports/pick-number.ts: reserve',
+      // QUERY resolve, behind its door.
+      'src/mediator/ports/query.ts: lookup',
+      // The socket of an opened port; each destination is asked about before the first datagram to it.
+      'src/mediator/ports/udp-port.ts: createSocket',
+    ],
+  );
+});
