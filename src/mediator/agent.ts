@@ -10,6 +10,7 @@ import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
 import { SlabPool } from '../session/slab.ts';
 import type { Frame } from '../wire/frame.ts';
 import { type Attach, type AttachInner, attached } from '../wire/messages/attach.ts';
+import type { PortListing } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import { frameType } from '../wire/spec.ts';
 import { type AccessBasis, AccessDoor, denialError } from './access-door.ts';
@@ -206,6 +207,7 @@ export class MediatorAgent {
       resources: this.resources,
       ports: { ...this.shared, usage: this.usageOf(grant) },
       onPortEvent: event => this.tellWatchers(entry, event),
+      keyPorts: (after, count) => this.keyPorts(entry, after, count),
       onProven: () => this.onProven(entry),
       onEnded: code => this.onEnded(entry, code),
     });
@@ -229,11 +231,25 @@ export class MediatorAgent {
     this.options.log.info({ grant: entry.grant.id, attempt, purpose }, 'terminal attached');
   }
 
-  private tellWatchers({ inner, terminal }: Entry, event: PortEvent): void {
-    for (const other of this.entries) {
-      const sameKey = Buffer.compare(other.inner.terminalKey, inner.terminalKey) === 0;
-      if (sameKey && other.terminal !== terminal) other.terminal?.watched(event, inner.attachmentId);
-    }
+  /** The attachments of the same terminal key, this one included. */
+  private ofSameKey({ inner }: Entry): Entry[] {
+    return [...this.entries].filter(
+      other => Buffer.compare(other.inner.terminalKey, inner.terminalKey) === 0,
+    );
+  }
+
+  private tellWatchers(entry: Entry, event: PortEvent): void {
+    for (const other of this.ofSameKey(entry))
+      if (other !== entry) other.terminal?.watched(event, entry.inner.attachmentId);
+  }
+
+  private keyPorts(entry: Entry, after: number, count: number): PortListing[] {
+    const all = this.ofSameKey(entry).flatMap(other => {
+      const listings = other.terminal?.listings(after, count) ?? [];
+      const { attachmentId: attachment } = other.inner;
+      return other === entry ? listings : listings.map(each => ({ ...each, attachment }));
+    });
+    return all.sort((a, b) => a.port - b.port).slice(0, count);
   }
 
   private onEnded(entry: Entry, code: ErrorCode): void {

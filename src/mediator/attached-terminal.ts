@@ -7,6 +7,7 @@ import { HopCredit } from '../session/hop-credit.ts';
 import type { LabelEndpoint } from '../session/member-link.ts';
 import type { LabelSource } from '../session/scheduler.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { PortListing } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AccessDoor } from './access-door.ts';
 import { CommandRunner } from './command-runner.ts';
@@ -54,6 +55,8 @@ export interface TerminalSurroundings {
   >;
   /** Something has happened on a port; other attachments may watch. */
   onPortEvent(event: PortEvent): void;
+  /** The ports of all attachments of this key, by id, from behind `after` on (P5.6). */
+  keyPorts(after: number, count: number): PortListing[];
   /** The terminal has proved itself. A throw ends the label. */
   onProven(): void;
   /** It is over, once. */
@@ -145,6 +148,7 @@ export class AttachedTerminal implements LabelEndpoint {
           watchEvents: () => {
             this.watching = true;
           },
+          keyPorts: (after, count) => this.surroundings.keyPorts(after, count),
         }),
       permitClose: ({ streams }, port) => door.permit({ verb: 'close' }, { verb: 'close', port, streams }),
       auditDenied: (command, code) => door.refusedByServer(command, code),
@@ -175,6 +179,11 @@ export class AttachedTerminal implements LabelEndpoint {
       this.lostEvents = 0;
     }
     this.attachment.sendEvent({ ...event, attachment });
+  }
+
+  /** Its ports by id, from behind `after` on. */
+  listings(after: number, count: number): PortListing[] {
+    return this.table.listings(after, count);
   }
 
   /** Live streams and ports, for logs. */

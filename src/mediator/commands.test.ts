@@ -248,3 +248,21 @@ test('P5.6: QUERY events tells a key of its other attachments, and nobody else o
   t.deepEqual(Buffer.from(event.attachment ?? []), Buffer.alloc(16, 7));
   t.deepEqual(terminal.events, []);
 });
+
+test('P5.6: QUERY key-ports tells the ports of all attachments of a key, and nobody else of them', async t => {
+  const { rig, terminal } = await attached(t);
+  const { key, grant } = rig.newKey();
+  const asking = await TestTerminal.attach(rig, { key, grant });
+  const other = await TestTerminal.attach(rig, { key, grant, attachmentId: Buffer.alloc(16, 7) });
+  const own = await asking.open();
+  const others = await other.open();
+  const { ports = [] } = await asking.command({ verb: 'query', what: 'key-ports' });
+  t.deepEqual(
+    ports.map(({ port, attachment }) => [port, attachment && Buffer.from(attachment)]),
+    [
+      [own.port, undefined],
+      [others.port, Buffer.alloc(16, 7)],
+    ],
+  );
+  t.deepEqual((await terminal.command({ verb: 'query', what: 'key-ports' })).ports, []);
+});

@@ -140,6 +140,14 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   }
 
   /**
+   * The ports of all attachments of this terminal's key, those of other programs with `attachment` (P5.6).
+   * @throws TunnelError `not-permitted`, `unsupported`
+   */
+  keyPorts(): Promise<PortListing[]> {
+    return this.pages('key-ports', result => result.ports ?? []);
+  }
+
+  /**
    * The limits that are in force for this attachment (P5.6).
    * @throws TunnelError `not-permitted`, `unsupported`
    */
@@ -164,7 +172,10 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
     await this.core.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs }).result;
   }
 
-  private async pages<T>(what: 'ports' | 'limits', itemsOf: (result: Result) => readonly T[]): Promise<T[]> {
+  private async pages<T>(
+    what: 'ports' | 'key-ports' | 'limits',
+    itemsOf: (result: Result) => readonly T[],
+  ): Promise<T[]> {
     const all: T[] = [];
     let cursor: number | undefined;
     do {

@@ -5,7 +5,8 @@ import { mediatorName } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { makeRandomFile, programPath, sha256, tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
-import { curl, failureOf, jsonLines, startExpose, startVerb, untilJson } from './support/verbs.ts';
+import { hire } from './support/technicians.ts';
+import { curl, failureOf, type Json, jsonLines, startExpose, startVerb, untilJson } from './support/verbs.ts';
 
 /** `entremise expose`, and the SDK's listeners: devices of the LAN reach a service of the terminal. */
 
@@ -71,6 +72,19 @@ claim('half-close and RST are kept both ways (P3.5, P3.6)', async (t, stage) => 
   t.pass();
 });
 
+claim('ports shows what other programs of this terminal have open (P5.6)', async (t, stage) => {
+  await startExpose(t, stage, '8010', '127.0.0.1:80');
+  const { code, stdout } = await stage.site.terminal('ports', mediatorName, '--json');
+  t.is(code, 0);
+  const open = JSON.parse(stdout) as Json[];
+  const wanted = { protocol: 'tcp', address: gatewayLan, number: 8010, state: 'server', streams: 0 };
+  t.is(open.filter(({ number }) => number === 8010).length, 1, stdout);
+  t.like(
+    open.find(({ number }) => number === 8010),
+    wanted,
+  );
+});
+
 claim('a service that is not there resets the device, and the expose says so', async (t, stage) => {
   const program = await startExpose(t, stage, '8005', '127.0.0.1:9');
   const visitor = tcpPeer(t, stage.home.device, ['connect', gatewayLan, 8005, 'drain']);
@@ -93,6 +107,10 @@ claim(
   'a number below 1024 needs grant and owner: each refusal names the field, exit code 3 (P6.8)',
   async (t, stage) => {
     const { site } = stage;
+    const allowed = await hire(stage, 'low', '--listen-tcp', '80');
+    const byOwner = await allowed.run('expose', mediatorName, '80', '127.0.0.1:80');
+    t.is(byOwner.code, 3, byOwner.stderr);
+    t.regex(failureOf(byOwner.stderr)?.message ?? '', /owner\.ports\.tcp/);
     const byGrant = await site.terminal('expose', mediatorName, '80', '127.0.0.1:80', '--json');
     t.is(byGrant.code, 3, byGrant.stderr);
     t.regex(failureOf(byGrant.stderr)?.message ?? '', /grant.*ports\.tcp/);

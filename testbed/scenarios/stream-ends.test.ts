@@ -94,6 +94,21 @@ claim('a target that is not there resets the client, and the forward says so', a
   t.regex(String(said.status), /192\.168\.1\.77:80.*cannot be reached/);
 });
 
+claim(
+  'a forward that is ended resets what runs through it, at both ends, and is exit code 0',
+  async (t, stage) => {
+    const number = nextNumber++;
+    const service = await tcpService(t, stage.home.device, device, number, ['read=5', 'send=7', 'drain']);
+    const { program, ports } = await startForward(t, stage, `${device}:${number}`);
+    const words = ['connect', '127.0.0.1', Number(ports[0]), 'send=5', 'read=7', 'drain'];
+    const client = tcpPeer(t, stage.home.terminal, words);
+    await untilSaid(client, { did: 'read', bytes: 7 });
+    t.deepEqual(await program.stop('SIGTERM', 2_000), { code: 0, signal: null });
+    await untilSaid(client, { saw: 'ECONNRESET', bytes: 7 });
+    await untilSaid(service, { saw: 'ECONNRESET', bytes: 5 });
+  },
+);
+
 claim('events tell who ended what, when and where (S16)', async (t, stage) => {
   const events = startVerb(t, stage, ['events', mediatorName]);
   await untilJson(events, 'that it follows', line => 'status' in line);

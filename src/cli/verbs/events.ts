@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { PortEvent } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
+import { examples } from '../examples.ts';
 import { table } from '../output.ts';
 import { withAttachment } from '../with-terminal.ts';
 
@@ -10,12 +11,13 @@ export function addEventsVerb(program: Command): void {
     .command('events')
     .description('what happens on your ports of a mediator: connected, fin, rst, as long as you look')
     .argument('<mediator>')
-    .addHelpText('after', '\nExample:\n  entremise events home-4711 --json | jq .kind')
+    .addHelpText('after', examples('events home-4711', 'events home-4711 --json | jq .kind'))
     .action((name: string, _options, command) => follow(contextOf(command), name));
   program
     .command('ports')
     .description('the ports that your terminal has open on a mediator')
     .argument('<mediator>')
+    .addHelpText('after', examples('ports home-4711'))
     .action((name: string, _options, command) => ports(contextOf(command), name));
 }
 
@@ -46,7 +48,7 @@ function sentence(event: PortEvent): string {
 
 function ports(context: Context, name: string): Promise<void> {
   return withAttachment(context, name, async attachment => {
-    const list = await attachment.ports();
+    const list = await attachment.keyPorts();
     const rows = list.map(({ port, protocol, address, number, state, streams }) => [
       `${port}`,
       protocol,
@@ -55,7 +57,7 @@ function ports(context: Context, name: string): Promise<void> {
       `${streams}`,
     ]);
     context.output.result(
-      list,
+      list.map(({ attachment: _attachment, ...each }) => each),
       list.length === 0
         ? ['no port is open']
         : table([['PORT', 'PROTOCOL', 'ADDRESS', 'STATE', 'STREAMS'], ...rows]),

@@ -1,7 +1,7 @@
 import { EntremiseError, unreachable } from '../../base/errors.ts';
 import { parseTargetHost } from '../../policy/target.ts';
 import type { Budget } from '../../session/budget.ts';
-import type { CommandOf, Result } from '../../wire/messages/command.ts';
+import type { CommandOf, PortListing, Result } from '../../wire/messages/command.ts';
 import { maxDestinations } from './destinations.ts';
 import type { PortTable } from './port-table.ts';
 import type { PortSurroundings, ResultFields } from './surroundings.ts';
@@ -22,10 +22,11 @@ export interface QuerySurroundings {
   readonly replayBudget: Budget;
   /** From now on the terminal is told of its key's other attachments. */
   watchEvents(): void;
+  /** The ports of all attachments of the terminal's key, by id, from behind `after` on. */
+  keyPorts(after: number, count: number): PortListing[];
 }
 
-function listPorts(table: PortTable, cursor: number): ResultFields {
-  const found = table.listings(cursor, portsPerPage + 1);
+function pageOf(found: readonly PortListing[]): ResultFields {
   const ports = found.slice(0, portsPerPage);
   const last = ports.at(-1);
   return found.length > portsPerPage && last !== undefined ? { ports, cursor: last.port } : { ports };
@@ -70,7 +71,9 @@ export function answerQuery(
   else door.permit({ verb: 'query' }, details);
   switch (what) {
     case 'ports':
-      return listPorts(surroundings.table, cursor);
+      return pageOf(surroundings.table.listings(cursor, portsPerPage + 1));
+    case 'key-ports':
+      return pageOf(surroundings.keyPorts(cursor, portsPerPage + 1));
     case 'limits':
       return listLimits(surroundings);
     case 'resolve':

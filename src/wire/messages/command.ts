@@ -1,6 +1,7 @@
 import { decodeCbor } from '../cbor.ts';
 import {
   bool,
+  bytes,
   constant,
   field,
   ipAddress,
@@ -104,8 +105,11 @@ const close = message('CLOSE', {
 const query = message('QUERY', {
   id,
   verb: verb('query'),
-  /** `events`: from now on also tell what happens on the ports of the terminal key's other attachments. */
-  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3, events: 4 })),
+  /**
+   * `events`: from now on also tell what happens on the ports of the terminal key's other attachments. `key-ports`: the
+   * ports of all its attachments.
+   */
+  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3, events: 4, 'key-ports': 5 })),
   name: optional(7, text(255)),
   cursor: optional(12, u32),
 });
@@ -156,6 +160,8 @@ const portListing = message('port entry', {
   number: field(4, u16),
   state: field(5, portState),
   streams: field(6, u32),
+  /** QUERY key-ports: present when the port belongs to another attachment of the same terminal key: its id. */
+  attachment: optional(7, bytes(16)),
 });
 export type PortListing = MessageOf<typeof portListing>;
 
