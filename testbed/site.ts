@@ -79,6 +79,11 @@ function lastJson(text: string): Record<string, unknown> {
   return JSON.parse(line) as Record<string, unknown>;
 }
 
+/** A command as it is typed. */
+function asTyped(words: readonly string[]): string {
+  return ['entremise', ...words].map(word => (/\s/.test(word) ? `'${word}'` : word)).join(' ');
+}
+
 /** Runs verbs with --json, in one place for log and errors. */
 function runner(options: SiteOptions) {
   return async (
@@ -87,7 +92,7 @@ function runner(options: SiteOptions) {
     env: Readonly<Record<string, string>> = {},
   ): Promise<Record<string, unknown>> => {
     const printed = await where.run(cliCommand(...words, '--json'), { env });
-    options.onCommand?.(where.name, `entremise ${words.join(' ')}`, printed.trim());
+    options.onCommand?.(where.name, asTyped(words), printed.trim());
     return lastJson(printed);
   };
 }
@@ -136,6 +141,7 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const startServer = () =>
     home.server.spawn(cliCommand('server', 'run', '--state', serverState), spawnOptions('server'));
   const serverProgram = startServer();
+  options.onCommand?.(home.server.name, asTyped(['server', 'run', '--state', serverState]), '(goes on)');
   await home.server.untilListening('tcp', servicePort);
 
   const invited = await authority('invite', 'mediator', mediatorName, '--label', 'demo');
@@ -148,6 +154,7 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const mediatorArgv = [...wrapper, ...program];
   const startMediator = () => home.gateway.spawn(mediatorArgv, spawnOptions('mediator'));
   const mediator = startMediator();
+  options.onCommand?.(home.gateway.name, asTyped(['mediator', 'run', '--config', config]), '(goes on)');
 
   const terminalCode = await authority('invite', 'terminal', 'anna');
   const enrolled = await run(home.terminal, ['enroll', '--server', serverAddress], {

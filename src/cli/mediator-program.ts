@@ -36,7 +36,7 @@ const help = `Usage: entremise-mediator run [--config FILE]
 
 Example:
   entremise-mediator enroll --server server.example:8443 --state ${exampleState}
-  echo 'stateDir = "${exampleState}"' > ${defaultConfig}      # what else can stand there: docs/security.md, [owner]
+  echo 'stateDir = "${exampleState}"' > ${defaultConfig}      # docs/configuration.md has the rest
   entremise-mediator run
 `;
 

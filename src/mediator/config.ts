@@ -12,7 +12,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  * mediator.toml. Everything has a default but the state directory, so a file may be as short as one line:
  *
  *   stateDir = "/etc/entremise/mediator"       member key, membership; made by `enroll`
- *   servers = ["server.example:443"]           instead of those that the operator's documents name
+ *   servers = ["server.example:8443"]          instead of those that the operator's documents name
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
  *   keepaliveMs = 25000

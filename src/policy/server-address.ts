@@ -8,7 +8,7 @@ export interface ServerAddress {
 }
 
 /**
- * Reads `server.example:443`, `203.0.113.5:443` or `[2001:db8::5]:443`.
+ * Reads `server.example:8443`, `203.0.113.5:8443` or `[2001:db8::5]:8443`.
  * @throws EntremiseError `bad-request` when it is none of these
  */
 export function parseServerAddress(text: string): ServerAddress {
@@ -16,7 +16,7 @@ export function parseServerAddress(text: string): ServerAddress {
   const number = Number(match?.[3]);
   if (match === null || number > 65_535) {
     throw new EntremiseError('bad-request', {
-      message: `${quoted(text)} is no server address; write it like server.example:443 or [2001:db8::5]:443.`,
+      message: `${quoted(text)} is no server address; write it like server.example:8443 or [2001:db8::5]:8443.`,
     });
   }
   const host = parseTargetHost(match[1] ?? match[2] ?? '');

@@ -60,7 +60,7 @@ async function showForward(site: Site, timeline: Timeline): Promise<void> {
   timeline.chapter('With Entremise');
   const events = site.startTerminal(['events', mediatorName]);
   const forward = startForward(site);
-  timeline.say('terminal', forward.argv.slice(2).join(' ').replace(/^/, 'entremise '), '');
+  timeline.say('terminal', `entremise ${forward.argv.slice(2).join(' ')}`, '(goes on)');
   await home.terminal.untilListening('tcp', forwardPort);
   await home.terminal.untilListening('udp', echoPort);
   timeline.follow(events, 'events');
@@ -107,7 +107,7 @@ async function demonstrate(stay: boolean): Promise<void> {
       onCommand: (where, command, printed) => timeline.say(where, command, printed),
     });
     await showForward(site, timeline);
-    if (!stay) return timeline.chapter('Cleaned up');
+    if (!stay) return;
     await home.lab.detach(join(directory, 'lab.json'));
     writeFileSync(pointer, directory, { mode: 0o600 });
     for (const line of whatToTry(site)) console.log(line);
@@ -115,6 +115,7 @@ async function demonstrate(stay: boolean): Promise<void> {
     if (!stay) {
       await home.lab.destroy();
       rmSync(directory, { recursive: true, force: true });
+      timeline.chapter('Cleaned up');
     }
   }
 }

@@ -5,6 +5,11 @@ function short(text: string): string {
   return text.replace(/[\w-]{60,}(\.[\w-]+)*/g, long => `${long.slice(0, 12)}...`);
 }
 
+/** A line as wide as people's terminals are. */
+function cut(line: string): string {
+  return line.length > 140 ? `${line.slice(0, 137)}...` : line;
+}
+
 /** What happened, in order, as people read it: time, place, command, result. */
 export class Timeline {
   private readonly startMs = Date.now();
@@ -19,8 +24,7 @@ export class Timeline {
   say(where: string, command: string, result: string): void {
     const seconds = ((Date.now() - this.startMs) / 1000).toFixed(1).padStart(6);
     console.log(`${seconds} s  [${where}] ${short(command)}`);
-    for (const line of result.split('\n'))
-      if (line !== '') console.log(`            ${short(line).slice(0, 160)}`);
+    for (const line of result.split('\n')) if (line !== '') console.log(`            ${cut(short(line))}`);
   }
 
   /** Prints what the program `entremise events` has told since the last call. */
