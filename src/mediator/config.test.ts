@@ -81,7 +81,7 @@ test('an error names the file, the key and what is allowed there', t => {
   refused(t, `${base}logLevel = "loud"`, /logLevel must be one of: trace, debug, info/);
   refused(t, `${base}loglevel = "info"`, /loglevel is not known here/);
   refused(t, `${base}keepaliveMs = 100`, /keepaliveMs must be a whole number from 5000 to 240000/);
-  refused(t, `${base}servers = ["server.example"]`, /servers\[0\] is wrong: .*server\.example:443/);
+  refused(t, `${base}servers = ["server.example"]`, /servers\[0\] is wrong: .*server\.example:8443/);
   refused(t, `${base}[memory]\nreceiveBytes = "8M"`, /memory\.receiveBytes must be a whole number/);
   refused(t, `${base}[[services]]\nname = ""`, /services\[0\]\.name must be text of 1 to 64 bytes/);
   refused(

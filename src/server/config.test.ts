@@ -56,7 +56,7 @@ const wrong: readonly (readonly [string, RegExp])[] = [
   [`authorityKey = "${key}"`, /listen is missing/],
   ['authorityKey = "abc"\nlisten = "[::]:8443"', /authorityKey must be 32 bytes in base64url, 43 characters/],
   [`authorityKey = 5\nlisten = "[::]:8443"`, /authorityKey must be text/],
-  [`authorityKey = "${key}"\nlisten = "nowhere"`, /listen is wrong: .*server\.example:443/],
+  [`authorityKey = "${key}"\nlisten = "nowhere"`, /listen is wrong: .*server\.example:8443/],
   [`authorityKey = "${key}"\nlisten = "[::]:65536"`, /listen is wrong/],
   [`authorityKey = "${key}"\nlisten = ":0"`, /listen is wrong/],
   [`authorityKey = "${key}"\nlisten = 8443`, /listen must be text/],
