@@ -1,6 +1,6 @@
 // Bundles the programs into one file each (dist/bundle), with the addon beside them: a mediator loaded module by module
 // idles heavier and starts slower.
-import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { build } from 'esbuild';
 import { root } from './setup.mjs';
 
@@ -34,4 +34,9 @@ for (const [name, entry] of Object.entries(programs)) {
 }
 
 const addon = `${root}build/Release/entremise.node`;
-if (existsSync(addon)) copyFileSync(addon, `${root}dist/bundle/entremise.node`);
+if (existsSync(addon)) {
+  // Renamed into place: a program that has the old one loaded keeps it.
+  const beside = `${root}dist/bundle/entremise.node`;
+  copyFileSync(addon, `${beside}.new`);
+  renameSync(`${beside}.new`, beside);
+}

@@ -63,8 +63,9 @@ export interface RunningMember {
 
 function serversOf(options: RunningMemberOptions, trust: TrustKeeper): readonly ServerAddress[] {
   if (options.servers !== undefined && options.servers.length > 0) return options.servers;
-  const known = trust.current.serverAddresses;
-  return known.length > 0 ? known : options.directory.requireMembership().servers.map(parseServerAddress);
+  // Those it enrolled at come last: a wrong address in the trust statement must not strand every member. Pins guard both.
+  const enrolledAt = options.directory.requireMembership().servers.map(parseServerAddress);
+  return [...trust.current.serverAddresses, ...enrolledAt];
 }
 
 /** Tries the servers in turn, one a try. */
