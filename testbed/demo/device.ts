@@ -13,6 +13,7 @@ const echoProgram = fileURLToPath(new URL('../../../testbed/programs/udp-echo.mj
 function nginxConfig(directory: string): string {
   return `
 daemon off;
+user root;
 master_process off;
 pid ${directory}/nginx.pid;
 error_log stderr warn;

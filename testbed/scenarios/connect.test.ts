@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inUserNamespace } from 'netns-test-helpers';
 import { devicePage, startWebServer } from '../demo/device.ts';
 import { cliCommand, mediatorName } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
@@ -17,7 +18,7 @@ const claim = setStage({
   name: 'scconnect',
   peers: async (home, folder) => {
     await startWebServer(home.device, join(folder, 'nginx'));
-    if (process.getuid?.() === 0) await startSshd(home.device, join(folder, 'ssh'));
+    if (!inUserNamespace()) await startSshd(home.device, join(folder, 'ssh'));
   },
 });
 
