@@ -26,7 +26,7 @@ import {
   openAuthority,
   readGrant,
   revokeGrant,
-  revokeKey,
+  revokeKeys,
 } from './index.ts';
 
 const nowMs = 1_772_323_200_000;
@@ -140,12 +140,12 @@ test('an authority cannot silence itself', async t => {
   const authority = await readyAuthority(t);
   await refused(
     t,
-    revokeKey(authority, authority.key.text, nowMs),
+    revokeKeys(authority, [authority.key.text], nowMs),
     'bad-usage',
     /cannot revoke its own keys/,
   );
-  await refused(t, revokeKey(authority, 'gw-1', nowMs), 'bad-usage', /43 characters of base64url/);
-  t.true((await revokeKey(authority, mediator.text, nowMs)).revokedKeys.has(mediator.text));
+  await refused(t, revokeKeys(authority, ['gw-1'], nowMs), 'bad-usage', /43 characters of base64url/);
+  t.true((await revokeKeys(authority, [mediator.text], nowMs)).revokedKeys.has(mediator.text));
 });
 
 test('member statements get a rising seq and are refused when malformed or revoked', async t => {
@@ -162,7 +162,7 @@ test('member statements get a rising seq and are refused when malformed or revok
     'document-invalid',
     /name must be/,
   );
-  await revokeKey(authority, mediator.text, nowMs);
+  await revokeKeys(authority, [mediator.text], nowMs);
   await refused(
     t,
     issueMemberStatement(authority, mediator.text, identity, nowMs),
@@ -257,7 +257,7 @@ test('no grant is signed that a member would refuse', async t => {
     'bad-request',
     /A key is 43 characters/,
   );
-  await revokeKey(authority, terminal.text, nowMs);
+  await revokeKeys(authority, [terminal.text], nowMs);
   await refused(
     t,
     issueGrant(authority, grantWish, nowMs),

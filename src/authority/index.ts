@@ -17,4 +17,4 @@ export {
   makeInvitation,
 } from './members.ts';
 export { type Authority, authorityFiles, openAuthority } from './state.ts';
-export { currentTrustStatement, issueTrustStatement, revokeKey, type TrustChanges } from './trust.ts';
+export { currentTrustStatement, issueTrustStatement, revokeKeys, type TrustChanges } from './trust.ts';

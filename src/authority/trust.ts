@@ -126,12 +126,16 @@ export async function requireTrustStatement(authority: Authority): Promise<Trust
 }
 
 /**
- * Revokes a key for good: a member's, or that of an invitation not used yet.
- * @throws EntremiseError `bad-usage` when it is no key
+ * Revokes keys for good: a member's with those of the invitations it used, or that of an invitation not used yet.
+ * @throws EntremiseError `bad-usage` when one is no key
  */
-export async function revokeKey(authority: Authority, key: string, nowMs: number): Promise<TrustStatement> {
-  if (!isKeyText(key)) {
+export async function revokeKeys(
+  authority: Authority,
+  keys: readonly string[],
+  nowMs: number,
+): Promise<TrustStatement> {
+  if (!keys.every(isKeyText)) {
     throw new EntremiseError('bad-usage', { message: 'A key to revoke is 43 characters of base64url.' });
   }
-  return issueTrustStatement(authority, { revokedKeys: [key] }, nowMs);
+  return issueTrustStatement(authority, { revokedKeys: keys }, nowMs);
 }

@@ -48,21 +48,30 @@ export function addSharedOptions(program: Command): void {
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /**
+ * The log level that a flag or the environment names, or undefined.
+ * @throws EntremiseError `bad-usage`
+ */
+export function logLevelOf(command: Command): string | undefined {
+  const level = chosen(command.optsWithGlobals().logLevel, 'ENTREMISE_LOG_LEVEL');
+  if (level === undefined || levels.includes(level)) return level;
+  throw badUsage(`"${level}" is no log level; choose one of: ${levels.join(', ')}.`);
+}
+
+/**
  * The context that a verb's options, the environment and the defaults make together.
  * @throws EntremiseError `bad-usage`
  */
 export function contextOf(command: Command): Context {
   const options: Record<string, unknown> = command.optsWithGlobals();
   const profileName = chosen(options.profile, 'ENTREMISE_PROFILE') ?? 'default';
-  if (!/^[\w.-]{1,64}$/.test(profileName) || profileName === 'authority') {
-    throw badUsage('A profile name has 1 to 64 letters, digits, ".", "_" or "-", and is not "authority".');
+  if (!/^\w[\w.-]{0,63}$/.test(profileName) || profileName === 'authority') {
+    throw badUsage(
+      'A profile name has 1 to 64 letters, digits, ".", "_" or "-", begins with none of ".-", and is not "authority".',
+    );
   }
-  const level = chosen(options.logLevel, 'ENTREMISE_LOG_LEVEL') ?? 'warn';
-  if (!levels.includes(level))
-    throw badUsage(`"${level}" is no log level; choose one of: ${levels.join(', ')}.`);
   return {
     output: createOutput(options.json === true),
-    log: createLog(level),
+    log: createLog(logLevelOf(command) ?? 'warn'),
     profile: new MemberDirectory(join(configHome(), profileName)),
     profileName,
     authorityPath: chosen(options.authority, 'ENTREMISE_AUTHORITY') ?? join(configHome(), 'authority'),

@@ -7,12 +7,41 @@ import { exitCodeFor } from './exit-codes.ts';
  * control characters made visible, so that no host name can drive the technician's terminal (P6, hostile text).
  */
 
-/** Text for a person's terminal: control characters, and what turns the writing direction, are shown as escapes. */
+/**
+ * What a terminal acts upon, or what makes text look other than it is: control characters, those that turn the writing
+ * direction or take no room, separators of lines, halves of surrogate pairs (Unicode's Cc, Cf, Cs, Zl, Zp).
+ */
+const invisible = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** `\uXXXX` for each unit of UTF-16, as JSON writes it. */
+function escaped(sign: string): string {
+  const units = Array.from({ length: sign.length }, (_, index) => sign.charCodeAt(index));
+  return units.map(unit => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+}
+
+/** Text for a person's terminal: what is not to be seen, and acts all the same, is shown as escapes. */
 export function visible(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, sign => {
-    return `\\u${(sign.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`;
-  });
+  return text.replace(invisible, escaped);
+}
+
+/** JSON on one line, which means the same to a program and does nothing to a terminal. */
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value).replace(invisible, escaped)}\n`;
+}
+
+/** Who reads may have read enough, as `head` does: then the program ends without a word. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+}
+
+let watched = false;
+
+/** Writes to stdout; when nobody reads there any more the program ends. */
+export function print(text: string): void {
+  if (!watched) process.stdout.on('error', endWithReader);
+  watched = true;
+  process.stdout.write(text);
 }
 
 /** Where output goes. */
@@ -30,11 +59,11 @@ export function createOutput(json: boolean): Output {
   return {
     json,
     result(value, human) {
-      if (json) process.stdout.write(`${JSON.stringify(value)}\n`);
-      else for (const line of human) process.stdout.write(`${visible(line)}\n`);
+      if (json) print(jsonLine(value));
+      else for (const line of human) print(`${visible(line)}\n`);
     },
     status(text, fields = {}) {
-      if (json) process.stderr.write(`${JSON.stringify({ status: text, ...fields })}\n`);
+      if (json) process.stderr.write(jsonLine({ status: text, ...fields }));
       else process.stderr.write(`${visible(text)}\n`);
     },
   };
@@ -59,13 +88,11 @@ export function reportFailure(thrown: unknown, json: boolean): number {
   const error = asEntremiseError(thrown);
   if (json) {
     const { code, message, by } = error;
-    process.stderr.write(
-      `${JSON.stringify({ error: { code, message, ...(by === undefined ? {} : { by }) } })}\n`,
-    );
+    process.stderr.write(jsonLine({ error: { code, message, ...(by === undefined ? {} : { by }) } }));
   } else {
     process.stderr.write(`entremise: ${visible(error.message)} [${error.code}]\n`);
-    if (error.code === 'internal' && error.cause instanceof Error)
-      process.stderr.write(`${error.cause.stack ?? ''}\n`);
+    const stack = error.code === 'internal' && error.cause instanceof Error ? error.cause.stack : undefined;
+    for (const line of stack?.split('\n') ?? []) process.stderr.write(`${visible(line)}\n`);
   }
   return exitCodeFor(error.code);
 }

@@ -12,6 +12,8 @@ export interface MemberListing {
   readonly labels: readonly string[];
   /** When it was last connected, milliseconds since 1970; 0 when never or not kept. */
   readonly lastSeenMs: number;
+  /** Texts of the invitation keys by which it enrolled: revoked with it, since who has the code has them too. */
+  readonly invitationKeys: readonly string[];
 }
 
 /**
@@ -32,7 +34,8 @@ export async function storedMembers(stateDir: string): Promise<MemberListing[]> 
     };
     const documents = await Documents.load(options);
     const list = documents.allMembers().map(({ key, name, role, labels }) => {
-      return { key, name, role, labels, lastSeenMs: store.mediator(key)?.lastSeenMs ?? 0 };
+      const lastSeenMs = store.mediator(key)?.lastSeenMs ?? 0;
+      return { key, name, role, labels, lastSeenMs, invitationKeys: store.invitationsUsedBy(key) };
     });
     return list.sort((a, b) => a.name.localeCompare(b.name));
   } finally {

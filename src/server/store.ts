@@ -113,6 +113,16 @@ export class Store {
     return { text, usedBy: usedBy ?? undefined };
   }
 
+  /** The keys of the invitations that a key has used. */
+  invitationsUsedBy(memberKey: string): string[] {
+    return guarded(this.path, () =>
+      this.database
+        .prepare('SELECT key FROM invitations WHERE usedBy = ?')
+        .all(memberKey)
+        .map(row => String((row as { key: unknown }).key)),
+    );
+  }
+
   saveInvitation(key: string, text: string): void {
     this.run('INSERT OR IGNORE INTO invitations (key, text) VALUES (?, ?)', key, text);
   }

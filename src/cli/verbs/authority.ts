@@ -8,14 +8,15 @@ import {
   issueTrustStatement,
   makeInvitation,
   openAuthority,
-  revokeKey,
+  revokeKeys,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
-import { memberKeyOf } from '../member-lookup.ts';
+import { examples } from '../examples.ts';
+import { knownMembers, memberKeyOf } from '../member-lookup.ts';
 import { badUsage } from '../output.ts';
 
 /** Adds `entremise authority init|trust|invite|label|revoke-key|show`. */
@@ -27,12 +28,14 @@ export function addAuthorityVerb(program: Command): void {
     .command('init')
     .description('make an authority; do this once per operator')
     .requiredOption('--operator <name>', 'the name that members will see')
+    .addHelpText('after', examples("authority init --operator 'Example Telecom'"))
     .action((options: { operator: string }, command) => init(contextOf(command), options.operator));
   authority
     .command('trust')
     .description('say which servers members may believe, and tell the server')
     .option('--pin <pin>', 'pin of a server, as "entremise server init" printed it; may be repeated', collect)
     .option('--address <host:port>', 'where members reach it; may be repeated', collect)
+    .addHelpText('after', examples('authority trust --pin <pin> --address server.example:8443'))
     .action((options: { pin?: string[]; address?: string[] }, command) => trust(contextOf(command), options));
   addInvite(authority);
   authority
@@ -42,6 +45,7 @@ export function addAuthorityVerb(program: Command): void {
     .argument('<name>')
     .requiredOption('--key <key>', "the member's key, or with --server-state its present name")
     .option('--label <label>', 'may be repeated', collect)
+    .addHelpText('after', examples('authority label mediator home-4711 --key home-4711 --label voip'))
     .action((role: string, name: string, options: { key: string; label?: string[] }, command) =>
       label(contextOf(command), roleOf(role), name, options),
     );
@@ -49,10 +53,12 @@ export function addAuthorityVerb(program: Command): void {
     .command('revoke-key')
     .argument('<name|key>', 'a name is looked up with --server-state')
     .description('shut a member out: its links and what it runs end within 5 s')
+    .addHelpText('after', examples('authority revoke-key home-4711 --server-state /var/lib/entremise'))
     .action((who: string, _options, command) => revoke(contextOf(command), who));
   authority
     .command('show')
     .description('operator, keys and trust statement')
+    .addHelpText('after', examples('authority show'))
     .action((_options, command) => show(contextOf(command)));
 }
 
@@ -146,7 +152,9 @@ async function label(
 async function revoke(context: Context, who: string): Promise<void> {
   const key = await memberKeyOf(context, who);
   const authority = openAuthority(context.authorityPath);
-  const statement = await revokeKey(authority, key, systemClock.wallTimeMs());
+  const member = (await knownMembers(context)).find(each => each.key === key);
+  const keys = [key, ...(member?.invitationKeys ?? [])];
+  const statement = await revokeKeys(authority, keys, systemClock.wallTimeMs());
   const delivered = await deliver(context, [statement.text], authorityFiles.trust(authority.directory));
   context.output.result({ revoked: key, seq: statement.seq, delivered: delivered.how }, [
     `key ${key} is revoked (trust statement ${statement.seq})`,

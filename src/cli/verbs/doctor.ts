@@ -9,6 +9,7 @@ import { connectTls } from '../../transport/tls.ts';
 import { alpnProtocol } from '../../wire/spec.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
+import { examples } from '../examples.ts';
 import { onlineMember } from '../online-member.ts';
 
 /** One thing that was looked at. `advice` says what to do when it is not good. */
@@ -34,6 +35,7 @@ export function addDoctorVerb(program: Command): void {
     .description(
       'what stands between this profile and its mediators: profile, names, TCP, TLS, pin, clock, grants',
     )
+    .addHelpText('after', examples('doctor', '--profile work doctor --json'))
     .action((_options, command) => doctor(contextOf(command)));
 }
 

@@ -20,6 +20,7 @@ import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
+import { examples } from '../examples.ts';
 import { memberKeyOf } from '../member-lookup.ts';
 import { badUsage, table } from '../output.ts';
 
@@ -46,21 +47,28 @@ export function addGrantVerb(program: Command): void {
   grant
     .command('list')
     .description('the grants that this authority has issued')
+    .addHelpText('after', examples('grant list'))
     .action((_options, command) => list(contextOf(command)));
   grant
     .command('show')
     .argument('<id>')
     .description('one grant in full')
+    .addHelpText('after', examples('grant show 3n7xk2p9'))
     .action((id: string, _options, command) => show(contextOf(command), id));
   grant
     .command('revoke')
     .argument('<id>')
     .description('take a grant back: what it allowed ends within 5 s')
+    .addHelpText(
+      'after',
+      examples('grant revoke 3n7xk2p9', 'grant revoke 3n7xk2p9 --server-state /var/lib/entremise'),
+    )
     .action((id: string, _options, command) => revoke(contextOf(command), id));
   grant
     .command('add')
     .argument('<file>')
     .description('keep a grant in this profile, for when the server does not hand it over')
+    .addHelpText('after', examples('grant add grant.jwt'))
     .action((file: string, _options, command) => add(contextOf(command), file));
 }
 
@@ -252,6 +260,7 @@ function readText(file: string): string {
 async function add(context: Context, file: string): Promise<void> {
   const keeper = await TrustKeeper.load({ directory: context.profile, clock: systemClock, log: context.log });
   const grant = await keeper.verifyGrant(readText(file));
+  keeper.refuseForeign(grant);
   context.profile.saveGrant(grant.id, grant.text);
   context.output.result(described(grant), [`grant ${grant.id} kept`, ...sentences(grant)]);
 }

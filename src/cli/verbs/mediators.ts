@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Mediator, Terminal } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
+import { examples } from '../examples.ts';
 import { table } from '../output.ts';
 import { waitForMediator, withTerminal } from '../with-terminal.ts';
 
@@ -14,6 +15,7 @@ export function addMediatorsVerb(program: Command): void {
     )
     .option('--wait <name>', 'wait until this one is online')
     .option('--watch', 'go on, and print each change')
+    .addHelpText('after', examples('mediators', 'mediators --wait home-4711', 'mediators --watch --json'))
     .action((options: { wait?: string; watch?: boolean }, command) => run(contextOf(command), options));
 }
 

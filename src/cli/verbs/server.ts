@@ -11,8 +11,9 @@ import { initServer } from '../../server/init.ts';
 import { storedMembers } from '../../server/members.ts';
 import { startServer } from '../../server/server.ts';
 import { serverAddressOf } from '../as-usage.ts';
-import { type Context, collect, contextOf } from '../context.ts';
+import { type Context, collect, contextOf, logLevelOf } from '../context.ts';
 import { deliverToInbox, requireServer } from '../delivery.ts';
+import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
 
 /** Where a server's state is unless another directory is named. */
@@ -41,15 +42,17 @@ export function addServerVerb(program: Command): void {
   addInit(server);
   server
     .command('run')
-    .description('run it until SIGTERM')
+    .description('run it until SIGTERM; SIGHUP after the audit file was rotated')
     .option('--state <directory>', 'its state', defaultState)
     .option('--config <file>', 'server.toml in the state directory by default')
-    .action((options: { state: string; config?: string }) => run(options));
+    .addHelpText('after', examples('server run', 'server run --state /srv/entremise --log-level debug'))
+    .action((options: { state: string; config?: string }, command) => run(options, logLevelOf(command)));
   server
     .command('import')
     .description('give it documents that were carried by hand, one per line')
     .argument('<file...>')
     .option('--state <directory>', 'its state', defaultState)
+    .addHelpText('after', examples('server import trust.jwt grant.jwt'))
     .action((files: string[], options: { state: string }, command) =>
       importFiles(contextOf(command), options.state, files),
     );
@@ -57,6 +60,7 @@ export function addServerVerb(program: Command): void {
     .command('members')
     .description('who is enrolled')
     .option('--state <directory>', 'its state', defaultState)
+    .addHelpText('after', examples('server members', 'server members --json'))
     .action((options: { state: string }, command) => members(contextOf(command), options.state));
 }
 
@@ -73,6 +77,13 @@ function addInit(server: Command): void {
       'make an authority here too: for demos only, a stolen server is then a stolen operator',
     )
     .option('--operator <name>', 'with --with-authority: the name that members will see')
+    .addHelpText(
+      'after',
+      examples(
+        'server init --address server.example:8443 --authority-key <key>',
+        'server init --address 127.0.0.1:8443 --state /tmp/demo --with-authority',
+      ),
+    )
     .action((options: InitOptions, command) => init(contextOf(command), options));
 }
 
@@ -105,20 +116,27 @@ async function init(context: Context, options: InitOptions): Promise<void> {
   ]);
 }
 
-async function run(options: { state: string; config?: string }): Promise<void> {
+/** How long peers may take to see the end of their links before the program ends without them. */
+const farewellMs = 2_000;
+
+async function run(options: { state: string; config?: string }, logLevel: string | undefined): Promise<void> {
   if (options.config === undefined) requireServer(options.state);
   const config = readServerConfig(options.state, options.config);
-  const log = createLog(config.logLevel);
+  const log = createLog(logLevel ?? config.logLevel);
   if (readStateFileIfPresent(`${config.stateDir}/authority/authority.key`) !== undefined) {
     log.warn('an authority is kept on this server: whoever steals the server is the operator');
   }
   const server = await startServer({ config, clock: systemClock, log });
   const ended = deferred<void>();
   const end = () => ended.resolve();
-  process.once('SIGTERM', end).once('SIGINT', end);
+  const rotated = () => server.reopenAudit();
+  process.once('SIGTERM', end).once('SIGINT', end).on('SIGHUP', rotated);
   await ended.promise;
   log.info('server ends');
   await server.close();
+  process.off('SIGHUP', rotated);
+  // Links linger for peers that do not close; whoever stops a service does not wait for them.
+  systemClock.after(farewellMs, () => process.exit());
 }
 
 async function importFiles(context: Context, stateDir: string, files: readonly string[]): Promise<void> {
