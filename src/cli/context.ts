@@ -4,6 +4,7 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { quoted } from '../policy/target.ts';
 import { badUsage, createOutput, type Output } from './output.ts';
 
 /** What every verb has: where things are, where output goes, the log. */
@@ -54,7 +55,7 @@ const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 export function logLevelOf(command: Command): string | undefined {
   const level = chosen(command.optsWithGlobals().logLevel, 'ENTREMISE_LOG_LEVEL');
   if (level === undefined || levels.includes(level)) return level;
-  throw badUsage(`"${level}" is no log level; choose one of: ${levels.join(', ')}.`);
+  throw badUsage(`${quoted(level)} is no log level; choose one of: ${levels.join(', ')}.`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { EntremiseError } from '../base/errors.ts';
+import { quoted } from '../policy/target.ts';
 
 const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -12,7 +13,7 @@ export function parseDuration(text: string): number {
   if (match?.[1] !== undefined && unit !== undefined && Number(match[1]) > 0)
     return Number(match[1]) * unitMs[unit];
   throw new EntremiseError('bad-usage', {
-    message: `"${text}" is no duration; write it like 90s, 10m, 12h or 30d.`,
+    message: `${quoted(text)} is no duration; write it like 90s, 10m, 12h or 30d.`,
   });
 }
 

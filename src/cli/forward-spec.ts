@@ -1,3 +1,4 @@
+import { quoted } from '../policy/target.ts';
 import { badUsage } from './output.ts';
 
 /** TCP or UDP, an address and a number at each end. */
@@ -9,7 +10,7 @@ export interface ForwardSpec {
 
 /** The fields between colons; IPv6 addresses stand in brackets. */
 function fieldsOf(text: string): string[] {
-  const fields = text.match(/\[[^\]]*\]|[^:]+/g) ?? [];
+  const fields = text.match(/\[[^\]]*:[^\]]*\]|[^:[\]]+/g) ?? [];
   const joined = fields.join(':');
   return joined === text ? fields.map(field => field.replace(/^\[(.*)\]$/, '$1')) : [];
 }
@@ -37,7 +38,7 @@ export function parseForward(text: string): ForwardSpec {
   const targetPort = numberOf(remote);
   if (fields.length < 3 || fields.length > 4 || port === undefined || host === undefined || !targetPort) {
     throw badUsage(
-      `"${text}" is no forward; write it like 8080:192.168.1.10:80, 127.0.0.1:5353:192.168.1.1:53/udp or 8080:[fd00::10]:80.`,
+      `${quoted(text)} is no forward; write it like 8080:192.168.1.10:80, 127.0.0.1:5353:192.168.1.1:53/udp or 8080:[fd00::10]:80.`,
     );
   }
   const listen = bind === undefined ? { port } : { host: bind, port };
@@ -53,7 +54,9 @@ export function parseLanPort(text: string): Pick<ForwardSpec, 'protocol' | 'list
   const fields = fieldsOf(rest);
   const port = numberOf(fields.at(-1));
   if (fields.length < 1 || fields.length > 2 || !port) {
-    throw badUsage(`"${text}" is no port of the mediator; write it like 8000, 5060/udp or 192.168.1.1:8000.`);
+    throw badUsage(
+      `${quoted(text)} is no port of the mediator; write it like 8000, 5060/udp or 192.168.1.1:8000.`,
+    );
   }
   const [host] = fields;
   return { protocol, listen: fields.length === 1 || host === undefined ? { port } : { host, port } };
@@ -68,5 +71,5 @@ export function parseEndpoint(text: string): ForwardSpec['target'] {
   const [host] = fields;
   const port = numberOf(fields[1]);
   if (fields.length === 2 && host !== undefined && port) return { host, port };
-  throw badUsage(`"${text}" is no host and port; write it like 192.168.1.10:80 or [fd00::10]:80.`);
+  throw badUsage(`${quoted(text)} is no host and port; write it like 192.168.1.10:80 or [fd00::10]:80.`);
 }

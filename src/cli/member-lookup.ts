@@ -1,5 +1,6 @@
 import { EntremiseError } from '../base/errors.ts';
 import { isKeyText } from '../base/keys.ts';
+import { quoted } from '../policy/target.ts';
 import { type MemberListing, storedMembers } from '../server/members.ts';
 import type { Context } from './context.ts';
 import { requireServer } from './delivery.ts';
@@ -23,5 +24,7 @@ export async function memberKeyOf(context: Context, keyOrName: string): Promise<
     context.serverState === undefined
       ? 'give its key, or --server-state so that names can be looked up'
       : '"entremise server members" shows who is';
-  throw new EntremiseError('bad-usage', { message: `No member "${keyOrName}" is known here: ${hint}.` });
+  throw new EntremiseError('bad-usage', {
+    message: `No member ${quoted(keyOrName)} is known here: ${hint}.`,
+  });
 }

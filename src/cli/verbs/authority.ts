@@ -11,6 +11,7 @@ import {
   revokeKeys,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
+import { quoted } from '../../policy/target.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
@@ -81,7 +82,7 @@ function addInvite(authority: Command): void {
 
 function roleOf(text: string): 'mediator' | 'terminal' {
   if (text === 'mediator' || text === 'terminal') return text;
-  throw badUsage(`A member is a mediator or a terminal, not a "${text}".`);
+  throw badUsage(`A member is a mediator or a terminal, not ${quoted(text)}.`);
 }
 
 function init(context: Context, operator: string): void {

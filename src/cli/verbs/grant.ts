@@ -16,6 +16,7 @@ import { writePrivateFile } from '../../base/state-file.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { addressEntryText } from '../../policy/address-entry.ts';
 import type { Grant } from '../../policy/documents.ts';
+import { quoted } from '../../policy/target.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
@@ -129,7 +130,7 @@ function selectorsOf(options: CreateOptions): GrantWish['mediators'] {
 
 function purposeOf(text: string): GrantWish['purpose'] {
   if (text === 'assistance' || text === 'service') return text;
-  throw badUsage(`--purpose is assistance or service, not "${text}".`);
+  throw badUsage(`--purpose is assistance or service, not ${quoted(text)}.`);
 }
 
 async function create(context: Context, options: CreateOptions): Promise<void> {

@@ -1,0 +1,79 @@
+import test from 'ava';
+import type { Command } from 'commander';
+import { createProgram } from './program.ts';
+
+/** Every verb that does something, with the words that lead to it. */
+function verbsOf(command: Command, words: readonly string[] = []): { words: string; verb: Command }[] {
+  const children = command.commands.filter(child => child.name() !== 'help');
+  if (children.length === 0) return [{ words: words.join(' '), verb: command }];
+  return children.flatMap(child => verbsOf(child, [...words, child.name()]));
+}
+
+function helpOf(verb: Command): string {
+  let text = '';
+  verb.configureOutput({ writeOut: piece => (text += piece) });
+  verb.outputHelp();
+  return text;
+}
+
+const verbs = verbsOf(createProgram()).filter(({ words }) => words !== 'mediator');
+
+test('all verbs are there', t => {
+  t.deepEqual(verbs.map(({ words }) => words).sort(), [
+    'authority init',
+    'authority invite',
+    'authority label',
+    'authority revoke-key',
+    'authority show',
+    'authority trust',
+    'connect',
+    'doctor',
+    'enroll',
+    'events',
+    'expose',
+    'forward',
+    'grant add',
+    'grant create',
+    'grant list',
+    'grant revoke',
+    'grant show',
+    'mediators',
+    'ports',
+    'server import',
+    'server init',
+    'server members',
+    'server run',
+  ]);
+});
+
+for (const { words, verb } of verbs) {
+  test(`--help of ${words} says what it is for and shows how it is called`, t => {
+    const help = helpOf(verb);
+    t.true(verb.description().length > 0);
+    t.regex(help, /\nExamples?:\n/);
+    t.regex(help, new RegExp(`\\n  (.*\\| )?entremise (--profile work )?${words}\\b`));
+  });
+}
+
+test('the exit codes are in the help', t => {
+  const help = helpOf(createProgram());
+  for (const each of [
+    '0 done',
+    '1 unexpected',
+    '2 wrong',
+    '3 not permitted',
+    '4 offline',
+    '5 the device',
+    '6 not enrolled',
+  ])
+    t.true(help.includes(each), each);
+});
+
+test('no verb takes a secret from the command line, which everybody on the machine can read', t => {
+  for (const { words, verb } of verbs) {
+    for (const option of verb.options)
+      t.notRegex(option.long ?? '', /code|secret|password|token|private/, `${words} ${option.flags}`);
+    for (const argument of verb.registeredArguments)
+      t.notRegex(argument.name(), /code|secret|password|token/, `${words} <${argument.name()}>`);
+  }
+});
