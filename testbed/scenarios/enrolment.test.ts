@@ -4,7 +4,7 @@ import { type CommandResult, until } from 'netns-test-helpers';
 import { cliCommand, mediatorName, serverAddress, servicePort } from '../site.ts';
 import { type Stage, setStage } from './support/stage.ts';
 import { hire, profileOf } from './support/technicians.ts';
-import { failureOf, type Json, startVerb } from './support/verbs.ts';
+import { failureOf, type Json } from './support/verbs.ts';
 
 /** Who gets in, with what, and what the exit codes say (P6.1, P6.5). */
 
@@ -142,14 +142,12 @@ claim('doctor says what is good, and with a server that is gone what to do about
   );
   t.true(findings.every(finding => finding.good === true));
   await site.server.stop();
-  const waiting = startVerb(t, stage, ['mediators']);
   const offline = who.run('mediators');
   const bad = await who.run('doctor');
   t.not(bad.code, 0);
   const [found] = (JSON.parse(bad.stdout) as Json[]).filter(finding => finding.good === false);
   t.is(found?.check, 'tcp');
   t.regex(String(found?.advice), /TCP out|server runs/);
-  t.deepEqual(await waiting.stop('SIGINT', 2_000), { code: 0, signal: null }, 'Ctrl-C while it waits');
   t.is((await offline).code, 4, 'a server that does not come is exit code 4');
   site.startServer();
   await home.server.untilListening('tcp', servicePort);
