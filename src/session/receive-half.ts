@@ -78,7 +78,7 @@ export class ReceiveHalf {
     if (end <= this.receivedBytes) return bytes.subarray(0, 0);
     if (this.finAt !== undefined) throw new EntremiseError('protocol-error', { message: 'DATA after FIN.' });
     if (end > this.limit) throw new EntremiseError('stream-limit', { message: 'DATA beyond the window.' });
-    const fresh = bytes.subarray(this.received - offset);
+    const fresh = offset === this.received ? bytes : bytes.subarray(this.received - offset);
     this.received = end;
     return fresh;
   }

@@ -214,7 +214,9 @@ export class Stream {
     const data = decodeData(body);
     const fresh = this.receiving.onData(data.offset, data.bytes, now);
     this.announceWindow();
-    if (fresh.length > 0) this.tell(handlers => handlers.onData(fresh));
+    if (fresh.length === 0) return;
+    if (this.handlers !== undefined) this.handlers.onData(fresh);
+    else this.tell(handlers => handlers.onData(fresh));
   }
 
   private onFin(offset: number): void {
