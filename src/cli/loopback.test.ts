@@ -129,6 +129,12 @@ async function checkFailures(t: ExecutionContext, { lab, address }: CliHome): Pr
   }
 }
 
+/** The mediator had gone and come back, and the forward attached anew. */
+function attachedTwice(running: RunningCli): Promise<true> {
+  const times = () => running.errors.filter(line => line.includes('"state":"attached"')).length;
+  return running.line(() => (times() >= 2 ? true : undefined));
+}
+
 test('from an empty directory to a forwarded port, and back to nothing: every verb, its JSON and its exit codes', async t => {
   t.timeout(120_000);
   const home = await makeCliHome(t);
@@ -156,7 +162,7 @@ test('from an empty directory to a forwarded port, and back to nothing: every ve
   t.is(await events.end('SIGINT'), await events.end());
 
   // Revoked: what it allowed ends, with the exit code of what is not permitted.
-  await forward.line(line => (line.includes('offline since') ? true : undefined));
+  await attachedTwice(forward);
   const revoked = await lab.json(['grant', 'revoke', grantId, '--server-state', lab.server]);
   t.like(revoked, { revoked: grantId, delivered: 'accepted' });
   t.is(await forward.end(), 3);
