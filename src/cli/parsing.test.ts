@@ -1,6 +1,7 @@
 import test from 'ava';
 import { formatDuration, parseDuration } from './duration.ts';
 import { parseEndpoint, parseForward, parseLanPort } from './forward-spec.ts';
+import { parseLimits } from './grant-limits.ts';
 
 const tcp = 'tcp' as const;
 const udp = 'udp' as const;
@@ -115,4 +116,15 @@ test('durations as people say them', t => {
     '273600000': '3 d 4 h',
   };
   for (const [ms, text] of Object.entries(rows)) t.is(formatDuration(Number(ms)), text, ms);
+});
+
+test('limits of a grant are name=number, each once', t => {
+  t.is(parseLimits(), undefined);
+  t.deepEqual(parseLimits(['ports=1100', 'newStreamsPerSecond=10000']), {
+    ports: 1100,
+    newStreamsPerSecond: 10_000,
+  });
+  for (const wrong of ['ports', 'ports=', 'ports=-1', 'ports=1.5', 'port=1', 'ports=1 ', 'constructor=1', ''])
+    t.throws(() => parseLimits([wrong]), { message: /--limit is name=number/ }, wrong);
+  t.throws(() => parseLimits(['ports=1', 'ports=2']), { message: /each name once/ });
 });

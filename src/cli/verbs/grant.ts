@@ -22,6 +22,7 @@ import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
 import { formatDuration, parseDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
+import { parseLimits } from '../grant-limits.ts';
 import { memberKeyOf } from '../member-lookup.ts';
 import { badUsage, table } from '../output.ts';
 
@@ -37,6 +38,7 @@ interface CreateOptions {
   readonly listenOn?: string[];
   readonly listenTcp?: string;
   readonly listenUdp?: string;
+  readonly limit?: string[];
   readonly for?: string;
   readonly out?: string;
 }
@@ -102,6 +104,11 @@ function addCreate(grant: Command): void {
     .option('--listen-on <address>', 'gateway addresses that may be bound; "lan" by default', collect)
     .option('--listen-tcp <ranges>', 'TCP numbers that may be bound; 1024-65535 by default')
     .option('--listen-udp <ranges>', 'UDP numbers that may be bound; 1024-65535 by default')
+    .option(
+      '--limit <name=number>',
+      'ports=64, streams=1024 at once, newStreamsPerSecond=100, bytesPerSecond; may be repeated',
+      collect,
+    )
     .option('--for <duration>', 'how long it lives; 12h by default')
     .option('--out <file>', 'also write the grant here')
     .addHelpText('after', createExamples)
@@ -137,6 +144,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
   const authority = openAuthority(context.authorityPath);
   const everyNumber = ['1-65535'];
   const ordinary = ['1024-65535'];
+  const limits = parseLimits(options.limit);
   const wish: GrantWish = {
     terminalKey: await memberKeyOf(context, options.terminal),
     mediators: selectorsOf(options),
@@ -154,6 +162,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
     ...(options.allow === undefined
       ? {}
       : { commands: (ranges(options.allow) ?? []) as NonNullable<GrantWish['commands']> }),
+    ...(limits === undefined ? {} : { limits }),
     ...(options.for === undefined ? {} : { lifeMs: parseDuration(options.for) }),
   };
   const grant = await signed(issueGrant(authority, wish, systemClock.wallTimeMs()));
