@@ -155,7 +155,8 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const wrapper = options.mediatorWrapper ?? [];
   const program = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
   const mediatorArgv = [...wrapper, ...program];
-  const startMediator = () => home.gateway.spawn(mediatorArgv, { ...spawnOptions('mediator'), env: mediatorEnv });
+  const startMediator = () =>
+    home.gateway.spawn(mediatorArgv, { ...spawnOptions('mediator'), env: mediatorEnv });
   const mediator = startMediator();
   options.onCommand?.(home.gateway.name, asTyped(['mediator', 'run', '--config', config]), '(goes on)');
 

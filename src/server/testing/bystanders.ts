@@ -34,7 +34,10 @@ export async function bystanders(made: TestOperator): Promise<Bystanders> {
   return others;
 }
 
-/** Lines of the log, of level info and above, that name this peer. */
-export function linesAbout(made: TestOperator, remote: string): Record<string, unknown>[] {
-  return made.logged.filter(line => line.remote === remote && Number(line.level) >= 30);
+/**
+ * Lines of the log, of level info and above, that name this peer. `since`: how many lines there were before it came, for a
+ * peer before it may have had the same number.
+ */
+export function linesAbout(made: TestOperator, remote: string, since = 0): Record<string, unknown>[] {
+  return made.logged.slice(since).filter(line => line.remote === remote && Number(line.level) >= 30);
 }
