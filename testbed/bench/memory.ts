@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url';
-import type { Program } from 'netns-test-helpers';
 import { mediatorName, type Site } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
@@ -22,9 +21,7 @@ import { withSite } from './with-home.ts';
 const echoPort = 7;
 const silentPort = 9;
 const floodPort = 19;
-
-/** Local number of the forward to each of them. */
-const forwardOf = (port: number) => 17_000 + port;
+const forwardPort = 17_000;
 
 const program = (name: string) =>
   fileURLToPath(new URL(`../../../testbed/programs/${name}`, import.meta.url));
@@ -50,29 +47,39 @@ const crowdLimits = ['ports=2000', 'streams=2000', 'newStreamsPerSecond=10000'].
 ]);
 
 async function startEnds(site: Site): Promise<void> {
-  const { device, terminal } = site.home;
-  const ports = [echoPort, silentPort, floodPort];
+  const { device } = site.home;
   for (const [manner, port] of Object.entries({ echo: echoPort, silent: silentPort, flood: floodPort })) {
     device.node(program('tcp-service.mjs'), [manner, homeAddresses.device, String(port)]);
     await device.untilListening('tcp', port);
   }
-  const forwards = ports.map(port => `${forwardOf(port)}:${homeAddresses.device}:${port}`);
-  site.startTerminal(['forward', mediatorName, ...forwards]);
-  for (const port of ports) await terminal.untilListening('tcp', forwardOf(port));
 }
 
-function startLoad(site: Site, { port, streams, manner }: Load): Program {
-  const words = [manner, '127.0.0.1', String(forwardOf(port)), String(streams)];
-  return site.home.terminal.node(program('tcp-crowd.mjs'), words);
+/** Opens the streams, and gives what ends them all. */
+async function startLoad(site: Site, { port, streams, manner }: Load): Promise<() => Promise<void>> {
+  const { terminal } = site.home;
+  const target = `${forwardPort}:${homeAddresses.device}:${port}`;
+  const forward = site.startTerminal(['forward', mediatorName, target]);
+  await terminal.untilListening('tcp', forwardPort);
+  const crowd = terminal.node(program('tcp-crowd.mjs'), [
+    manner,
+    '127.0.0.1',
+    String(forwardPort),
+    String(streams),
+  ]);
+  await crowd.untilOutput(/^ready$/m, 60_000);
+  return async () => {
+    // The forward detaches; of the crowd alone a device that reads nothing would keep what had been written.
+    await forward.stop('SIGINT');
+    await crowd.stop();
+  };
 }
 
 async function underLoad(site: Site, load: Load, seconds: number): Promise<number> {
-  const crowd = startLoad(site, load);
+  const stop = await startLoad(site, load);
   try {
-    await crowd.untilOutput(/^ready$/m, 60_000);
     return await highestResidentMb(site.mediator.pid, seconds);
   } finally {
-    await crowd.stop();
+    await stop();
   }
 }
 
