@@ -7,6 +7,7 @@
 #include <string>
 
 #include "arguments.h"
+#include "heap.h"
 #include "instance.h"
 #include "sockets.h"
 
@@ -164,6 +165,11 @@ Value WatchDisconnect(const CallbackInfo& info) {
   return error != 0 ? ErrnoName(info.Env(), error) : Napi::Number::New(info.Env(), watch);
 }
 
+Value GiveMemoryBack(const CallbackInfo& info) {
+  TrimHeap();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void ExportSockets(Napi::Env env, Napi::Object exports) {
@@ -187,6 +193,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("readNow", Read);
   put("tcpInfo", TcpInfoOf);
   put("watchDisconnect", WatchDisconnect);
+  put("trimHeap", GiveMemoryBack);
   put("closeWatch", OnKnownFd<&Instance::CloseWatch>);
 }
 

@@ -18,6 +18,8 @@ import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
 import { tuneLink } from './link-tuning.ts';
 import { lookupName } from './lookup.ts';
+import { memoryFacts } from './memory-facts.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 
 /** The mediator program: member, agent, environment and the owner's policy, put together. */
 
@@ -140,6 +142,8 @@ export async function startMediator(
 
   const stopListening = trust.onChange(() => agent.reauthorise());
   watcher.start();
+  const memory = new MemoryKeeper(memoryFacts(native), clock);
+  memory.start();
   return {
     member,
     agent,
@@ -161,6 +165,7 @@ export async function startMediator(
     async stop() {
       stopListening();
       watcher.stop();
+      memory.stop();
       agent.stop();
       // The DETACHes go first: GOAWAY is the last that a link carries.
       await new Promise(resolve => setImmediate(resolve));

@@ -46,6 +46,7 @@ const calls: Record<Exclude<keyof typeof native, 'interfaceVersion'>, readonly u
   tcpInfo: [0],
   watchDisconnect: [0, nothing],
   closeWatch: [0],
+  trimHeap: [],
 };
 
 function call(name: string, given: readonly unknown[]): unknown {
@@ -62,6 +63,7 @@ test('the table of calls above is all that the addon exports', t => {
 });
 
 for (const [name, good] of Object.entries(calls)) {
+  if (good.length === 0) continue;
   test(`${name} throws a TypeError for arguments of a wrong type`, t => {
     for (const index of good.keys())
       for (const bad of [

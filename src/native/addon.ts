@@ -83,6 +83,8 @@ export interface NativeSockets {
    */
   watchDisconnect(fd: number, callback: (seen: Disconnect) => void): number | ErrnoName;
   closeWatch(watch: number): ErrnoName | undefined;
+  /** Gives memory of the C heap that holds nothing back to the kernel (native/heap.h). Takes milliseconds. */
+  trimHeap(): void;
 }
 
 interface LoadedAddon extends NativeSockets {
@@ -90,7 +92,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 1;
+const interfaceVersion = 2;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

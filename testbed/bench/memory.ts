@@ -4,13 +4,14 @@ import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median } from './median.ts';
 import { atMost, type Figure, type Goal } from './report.ts';
-import { highestResidentMb } from './resident.ts';
+import { highestResidentMb, peakMb } from './resident.ts';
 import { measureRounds, type RoundValues, valuesOf } from './rounds.ts';
 import { withSite } from './with-home.ts';
 
 /**
  * Resident memory of one mediator, started as it ships: its bundle, with its V8 flags. One process goes through all
- * rounds, so what does not come back shows as growth. A value is the highest within some seconds.
+ * rounds, so what does not come back shows as growth. A value is the highest within some seconds, after some in which the
+ * mediator may give back what its load or the one before left; `peak` is the highest of all, at any time.
  *
  *   idle            attached to nothing, after start and after each load
  *   streams1000     1,000 open streams, each of which has carried 1 KiB both ways and is quiet
@@ -96,7 +97,9 @@ async function measure(site: Site, context: BenchContext): Promise<readonly Figu
     unit: 'MB',
     measure: () => underLoad(site, load, seconds),
   }));
-  return figuresOf(await measureRounds(context, context.quick ? 1 : 4, [idle, ...loaded]));
+  const values = await measureRounds(context, context.quick ? 1 : 4, [idle, ...loaded]);
+  const peak = { name: 'memory.peak_mb', value: peakMb(site.mediator.pid), unit: 'MB', goal: undefined };
+  return [...figuresOf(values), peak];
 }
 
 function figuresOf(values: RoundValues): Figure[] {

@@ -20,13 +20,26 @@ function readStatus(pid: number): string {
 
 /** The same from the text of /proc/<pid>/status, which counts in KiB. @throws EntremiseError `internal` when it says nothing of it */
 export function residentMbIn(status: string): number {
-  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return sizeMbIn(status, 'VmRSS');
+}
+
+/** The most that was resident since the process began, in MB. @throws as {@link residentMb} */
+export function peakMb(pid: number): number {
+  return sizeMbIn(readStatus(pid), 'VmHWM');
+}
+
+function sizeMbIn(status: string, field: string): number {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1];
   if (kib === undefined) throw new EntremiseError('internal', { message: 'The process has no memory left.' });
   return (Number(kib) * 1024) / 1e6;
 }
 
-/** The most that was resident within `seconds` from now, looked at ten times a second. @throws as {@link residentMb} */
+/** How long what came before may take to be given back. */
+const settleSeconds = 4;
+
+/** The most that was resident within `seconds`, some seconds from now, looked at ten times a second. @throws as {@link residentMb} */
 export async function highestResidentMb(pid: number, seconds: number): Promise<number> {
+  await delay(settleSeconds * 1000);
   let highest = residentMb(pid);
   for (let looks = 0; looks < seconds * 10; looks++) {
     await delay(100);
