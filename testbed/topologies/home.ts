@@ -1,4 +1,12 @@
-import { createLab, type Lab, type Masquerade, masquerade, type Namespace } from 'netns-test-helpers';
+import {
+  createLab,
+  type ImpairedLink,
+  type Impairment,
+  type Lab,
+  type Masquerade,
+  masquerade,
+  type Namespace,
+} from 'netns-test-helpers';
 
 /**
  * A home behind two NATs, a server, and a technician somewhere else:
@@ -16,6 +24,8 @@ export interface Home {
   readonly carrier: Namespace;
   readonly server: Namespace;
   readonly terminal: Namespace;
+  /** The access line, gateway to carrier (`there`) and back; undefined unless {@link HomeOptions} asked for it. */
+  readonly line: ImpairedLink | undefined;
 }
 
 /** Addresses of {@link buildHome}. */
@@ -34,16 +44,18 @@ export interface HomeOptions {
   readonly name: string;
   /** How both NATs choose ports. */
   readonly ports?: Masquerade['ports'];
+  /** Puts an impaired link between gateway and carrier; without, it is a plain cable. */
+  readonly line?: Impairment;
   /** Gets every command as a line. */
   readonly log?: (line: string) => void;
 }
 
-async function connectLan(lab: Lab, home: Home): Promise<void> {
+async function connectLan({ lab, gateway, device }: Pick<Home, 'lab' | 'gateway' | 'device'>): Promise<void> {
   await lab.bridge(
-    { namespace: home.gateway, interface: 'br-lan', addresses: ['192.168.1.1/24', 'fd00:1::1/64'] },
+    { namespace: gateway, interface: 'br-lan', addresses: ['192.168.1.1/24', 'fd00:1::1/64'] },
     [
       {
-        namespace: home.device,
+        namespace: device,
         interface: 'eth0',
         addresses: ['192.168.1.10/24', 'fd00:1::10/64'],
         gateways: ['192.168.1.1', 'fd00:1::1'],
@@ -52,21 +64,29 @@ async function connectLan(lab: Lab, home: Home): Promise<void> {
   );
 }
 
-async function connectCarrier(lab: Lab, home: Home): Promise<void> {
-  await lab.link(
-    { namespace: home.gateway, interface: 'wan', addresses: ['100.64.0.2/24'], gateways: ['100.64.0.1'] },
-    { namespace: home.carrier, interface: 'sub', addresses: ['100.64.0.1/24'] },
-  );
+type Routers = Pick<Home, 'lab' | 'gateway' | 'carrier'>;
+
+async function connectCarrier(
+  { lab, gateway, carrier }: Routers,
+  line: Impairment | undefined,
+): Promise<ImpairedLink | undefined> {
+  const ends = [
+    { namespace: gateway, interface: 'wan', addresses: ['100.64.0.2/24'], gateways: ['100.64.0.1'] },
+    { namespace: carrier, interface: 'sub', addresses: ['100.64.0.1/24'] },
+  ] as const;
+  if (line !== undefined) return lab.impairedLink(...ends, line);
+  await lab.link(...ends);
+  return undefined;
 }
 
-async function connectInternet(lab: Lab, home: Home, internet: Namespace): Promise<void> {
+async function connectInternet(home: Omit<Home, 'line'>, internet: Namespace): Promise<void> {
   const host = (namespace: Namespace, address: string, name = 'eth0') => ({
     namespace,
     interface: name,
     addresses: [`${address}/24`],
     gateways: ['203.0.113.1'],
   });
-  await lab.bridge({ namespace: internet, interface: 'ix', addresses: ['203.0.113.1/24'] }, [
+  await home.lab.bridge({ namespace: internet, interface: 'ix', addresses: ['203.0.113.1/24'] }, [
     host(home.carrier, '203.0.113.2', 'net'),
     host(home.server, homeAddresses.server),
     host(home.terminal, homeAddresses.terminal),
@@ -77,7 +97,7 @@ async function connectInternet(lab: Lab, home: Home, internet: Namespace): Promi
 export async function buildHome(options: HomeOptions): Promise<Home> {
   const { name, ports = 'port-preserving', log } = options;
   const lab = await createLab(log === undefined ? { name } : { name, log });
-  const home: Home = {
+  const home = {
     lab,
     device: await lab.namespace('device'),
     gateway: await lab.namespace('gateway'),
@@ -87,10 +107,10 @@ export async function buildHome(options: HomeOptions): Promise<Home> {
   };
   const internet = await lab.namespace('internet');
   for (const router of [home.gateway, home.carrier, internet]) await router.enableForwarding();
-  await connectLan(lab, home);
-  await connectCarrier(lab, home);
-  await connectInternet(lab, home, internet);
+  await connectLan(home);
+  const line = await connectCarrier(home, options.line);
+  await connectInternet(home, internet);
   await home.gateway.apply(masquerade({ outside: 'wan', ports }));
   await home.carrier.apply(masquerade({ outside: 'net', ports }));
-  return home;
+  return { ...home, line };
 }

@@ -22,11 +22,14 @@ export {
   egressOnlyTcp,
   type FirewallOptions,
 } from './firewall.ts';
+export type { ImpairedLink, ImpairedLinkOptions, LinkCounters, Way } from './impaired-link.ts';
+export type { Impairment } from './impairment.ts';
 export { type Bridge, createLab, type Lab, type LabOptions } from './lab.ts';
 export { type EndSpec, type Interface, type LinkOptions, type RateLimit, untilInterfaceUp } from './link.ts';
 export type { ListeningProtocol } from './listening.ts';
 export type { Namespace } from './namespace.ts';
 export { type Masquerade, masquerade, type RefuseFromOutside, refuseFromOutside } from './nat.ts';
+export { compileNative } from './native.ts';
 export type { Program, ProgramExit, SpawnOptions } from './process.ts';
 export type { Refusal } from './refusal.ts';
 export type { ProcessIdentity } from './registry.ts';

@@ -60,6 +60,13 @@ export function checkWhole(value: number, what: string, least: number, most: num
   return value;
 }
 
+/** A number within bounds, fractions allowed; `what` names it in the error, with its unit. */
+export function checkNumber(value: number, what: string, least: number, most: number): number {
+  const holds = typeof value === 'number' && value >= least && value <= most;
+  check(holds, what, value, `a number from ${least} to ${most}`);
+  return value;
+}
+
 /** A list of TCP or UDP ports, not empty. */
 export function checkPorts(ports: readonly number[]): readonly number[] {
   check(ports.length > 0, 'port list', ports, 'at least one port');

@@ -3,6 +3,9 @@ import { type CommandOptions, type CommandResult, commandLine, runCommand } from
 import { writeStateFile } from './detach.ts';
 import { type DrawnEnd, drawTopology, type Topology } from './drawing.ts';
 import { LabError } from './errors.ts';
+import { type ImpairedLink, type ImpairedLinkOptions, makeImpairedLink } from './impaired-link.ts';
+import type { Impairment } from './impairment.ts';
+import { checkNamespaceName } from './input.ts';
 import {
   attachToBridge,
   type EndSpec,
@@ -57,6 +60,7 @@ export class Lab {
   readonly #links: (readonly [DrawnEnd, DrawnEnd])[] = [];
   readonly #programs: Program[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
+  #middles = 0;
   #over: 'destroyed' | 'detached' | undefined;
 
   constructor(name: string, id: string, log: (line: string) => void) {
@@ -73,21 +77,15 @@ export class Lab {
 
   /** Makes a namespace, its lo up. @throws LabError `bad-input` for a bad or taken name, `command-failed` */
   async namespace(name: string): Promise<Namespace> {
-    const netns = netnsName(this.id, name);
+    const netns = netnsName(this.id, checkNamespaceName(name));
     if (this.#namespaces.has(name)) throw new LabError('bad-input', `there is a namespace ${name} already`);
-    const namespace = new Namespace(
-      {
-        run: (where, argv, shown, options) => this.#run(where, argv, shown, options),
-        spawn: (where, argv, fullArgv, options) => this.#spawn(where, argv, fullArgv, options),
-      },
-      name,
-      netns,
-    );
+    const namespace = this.#newNamespace(name, netns);
     this.#namespaces.set(name, namespace);
-    const added = await this.#run(name, ['ip', 'netns', 'add', netns], [`ip netns add ${netns}`]);
-    if (added.code !== 0) {
+    try {
+      await this.#addNamespace(namespace);
+    } catch (error) {
       this.#namespaces.delete(name);
-      throw new LabError('command-failed', `[${name}] ip netns add ${netns}: ${added.stderr.trim()}`);
+      throw error;
     }
     await quietStart(namespace);
     return namespace;
@@ -98,6 +96,28 @@ export class Lab {
     const [near, far] = await makeLink(a, b, options);
     this.#links.push([drawnEnd(near), drawnEnd(far)]);
     return [near, far];
+  }
+
+  /**
+   * Joins two namespaces by a link that does to packets what it is told, both ways; what it does can be changed while it
+   * runs. ARP and IPv6 neighbour discovery pass at once. A link that goes down at one end keeps its carrier at the other.
+   *
+   * @throws LabError `bad-input`, `command-failed`; `unsupported` where there is no C++ compiler.
+   */
+  async impairedLink(
+    a: EndSpec,
+    b: EndSpec,
+    impairment: Impairment,
+    options: ImpairedLinkOptions = {},
+  ): Promise<ImpairedLink> {
+    this.#middles += 1;
+    // No namespace of a user can begin with an underscore.
+    const name = `_line${this.#middles}`;
+    const middle = this.#newNamespace(name, netnsName(this.id, name));
+    await this.#addNamespace(middle);
+    const link = await makeImpairedLink([a, b], impairment, middle, options);
+    this.#links.push([drawnEnd(link.ends[0]), drawnEnd(link.ends[1])]);
+    return link;
   }
 
   /** Makes a LAN: a bridge in a namespace, and hosts on it. @throws LabError `bad-input`, `command-failed` */
@@ -186,6 +206,23 @@ export class Lab {
     this.#over = 'detached';
     forgetAtExit(this);
     for (const program of running) program.unref();
+  }
+
+  #newNamespace(name: string, netns: string): Namespace {
+    return new Namespace(
+      {
+        run: (where, argv, shown, options) => this.#run(where, argv, shown, options),
+        spawn: (where, argv, fullArgv, options) => this.#spawn(where, argv, fullArgv, options),
+      },
+      name,
+      netns,
+    );
+  }
+
+  async #addNamespace({ name, netns }: Namespace): Promise<void> {
+    const added = await this.#run(name, ['ip', 'netns', 'add', netns], [`ip netns add ${netns}`]);
+    if (added.code !== 0)
+      throw new LabError('command-failed', `[${name}] ip netns add ${netns}: ${added.stderr.trim()}`);
   }
 
   async #run(

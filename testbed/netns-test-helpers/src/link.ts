@@ -34,6 +34,8 @@ export class Interface {
   readonly namespace: Namespace;
   readonly name: string;
   readonly mtu: number;
+  /** What the link at it does to what it sends, for the drawing; empty for nothing. */
+  lineNote = '';
   #addresses: readonly string[];
   #gateways: readonly string[];
   #isUp = true;
@@ -56,7 +58,9 @@ export class Interface {
   /** What the drawing says about it. */
   get drawingNote(): string {
     const mtu = this.mtu === 1_500 ? '' : `mtu ${this.mtu}`;
-    return [this.#isUp ? '' : 'down', mtu, this.#rateNote].filter(text => text !== '').join(', ');
+    return [this.#isUp ? '' : 'down', mtu, this.#rateNote, this.lineNote]
+      .filter(text => text !== '')
+      .join(', ');
   }
 
   /** Takes it down: the other end sees the carrier go. Routes through it go too. @throws LabError `command-failed` */

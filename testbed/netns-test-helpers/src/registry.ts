@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabError } from './errors.ts';
-import { checkLabName, checkNamespaceName } from './input.ts';
+import { checkLabName } from './input.ts';
 
 /*
  * Names and ownership. A lab's id is `nth-<lab>-<pid>-<n>`; its namespaces are `<id>-<name>`. The id is
@@ -93,7 +93,7 @@ export function releaseLabId(labId: string): void {
 
 /** The name that `ip netns` knows a lab's namespace by. */
 export function netnsName(labId: string, name: string): string {
-  return `${labId}-${checkNamespaceName(name)}`;
+  return `${labId}-${name}`;
 }
 
 /** True for text that can be a lab id. */
