@@ -12,14 +12,22 @@ export interface EgressOnlyTcp {
   readonly outside: string | undefined;
 }
 
-/** A firewall that stops one protocol, in both directions: a value, applied by `Namespace.apply`. */
+/** A firewall that stops one protocol or all, in both directions: a value, applied by `Namespace.apply`. */
 export interface Block {
   readonly kind: 'block';
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'any';
   /** Only these destination ports; all when undefined. */
   readonly ports: readonly number[] | undefined;
   readonly how: Refusal;
   /** Only what comes or goes by this interface; without it, whatever passes, save on lo. */
+  readonly outside: string | undefined;
+}
+
+/** Answers each packet of a TCP connection with a RST that seems to come from its other end: a value. */
+export interface ForgeResets {
+  readonly kind: 'forge-resets';
+  /** Only connections that have one of these ports at either end; all when undefined. */
+  readonly ports: readonly number[] | undefined;
   readonly outside: string | undefined;
 }
 
@@ -70,7 +78,30 @@ export function blockTcp(options: FirewallOptions & { readonly ports?: readonly 
   };
 }
 
-function judged(options: FirewallOptions): { how: Refusal; outside: string | undefined } {
+/**
+ * Nothing passes, in either direction, and nobody is told: a cable that leads nowhere, whose ends keep their carrier.
+ *
+ * @throws LabError `bad-input`
+ */
+export function blackHole(options: { readonly outside?: string } = {}): Block {
+  return { kind: 'block', protocol: 'any', ports: undefined, ...judged(options) };
+}
+
+/**
+ * Tears down TCP connections under way: whoever sends a packet of one is answered with a RST, and the packet is lost. Its
+ * other end hears nothing unless it sends, too. `Namespace.resetConnections` does it once.
+ *
+ * @throws LabError `bad-input`
+ */
+export function forgeResets(
+  options: { readonly ports?: readonly number[]; readonly outside?: string } = {},
+): ForgeResets {
+  const ports = options.ports && checkPorts(options.ports);
+  return { kind: 'forge-resets', ports, outside: judged(options).outside };
+}
+
+/** How a firewall refuses, and where. */
+export function judged(options: FirewallOptions): { how: Refusal; outside: string | undefined } {
   const { how = 'drop', outside } = options;
   return { how, outside: outside === undefined ? undefined : checkInterfaceName(outside) };
 }
@@ -93,20 +124,42 @@ export function egressOnlyTcpRules(firewall: EgressOnlyTcp, table: string): stri
 /** The nft commands of a block, in a table of the given name. */
 export function blockRules(firewall: Block, table: string): string[] {
   const { protocol, ports, how, outside } = firewall;
-  const match = ports ? `${protocol} dport { ${ports.join(', ')} }` : `meta l4proto ${protocol}`;
+  const all = protocol === 'any' ? '' : `meta l4proto ${protocol}`;
+  const match = ports ? `${protocol} dport { ${ports.join(', ')} }` : all;
   const refusal = how === 'drop' ? 'drop' : protocol === 'tcp' ? 'reject with tcp reset' : 'reject';
-  const rule = (hook: string, direction: Direction) =>
-    `add rule inet ${table} ${hook} ${atInterface(direction, outside)} ${match} ${refusal}`;
+  return everywhere(table, outside, [`${match} counter ${refusal}`]);
+}
+
+/** The nft commands of forged resets, in a table of the given name. */
+export function forgeResetsRules({ ports, outside }: ForgeResets, table: string): string[] {
+  const ends = ports
+    ? ['dport', 'sport'].map(end => `tcp ${end} { ${ports.join(', ')} }`)
+    : ['meta l4proto tcp'];
+  return everywhere(
+    table,
+    outside,
+    ends.map(match => `${match} counter reject with tcp reset`),
+  );
+}
+
+/**
+ * The nft commands that judge whatever crosses an interface (or any, save lo), each packet once and each direction by
+ * rules of its own.
+ */
+export function everywhere(table: string, outside: string | undefined, bodies: readonly string[]): string[] {
+  const rules = (hook: string, direction: Direction) =>
+    bodies.map(body => `add rule inet ${table} ${hook} ${atInterface(direction, outside)} ${body}`);
   const chain = (hook: string) =>
     `add chain inet ${table} ${hook} { type filter hook ${hook} priority filter; policy accept; }`;
   return [
     chain('forward'),
-    rule('forward', 'oifname'),
-    rule('forward', 'iifname'),
+    ...rules('forward', 'oifname'),
+    // With no interface named the rule above has judged it already.
+    ...(outside === undefined ? [] : rules('forward', 'iifname')),
     chain('output'),
-    rule('output', 'oifname'),
+    ...rules('output', 'oifname'),
     chain('input'),
-    rule('input', 'iifname'),
+    ...rules('input', 'iifname'),
   ];
 }
 

@@ -16,19 +16,38 @@ export {
 export { LabError, type LabErrorCode } from './errors.ts';
 export {
   type Block,
+  blackHole,
   blockTcp,
   blockUdp,
   type EgressOnlyTcp,
   egressOnlyTcp,
   type FirewallOptions,
+  type ForgeResets,
+  forgeResets,
 } from './firewall.ts';
 export type { ImpairedLink, ImpairedLinkOptions, LinkCounters, Way } from './impaired-link.ts';
 export type { Impairment } from './impairment.ts';
 export { type Bridge, createLab, type Lab, type LabOptions } from './lab.ts';
 export { type EndSpec, type Interface, type LinkOptions, type RateLimit, untilInterfaceUp } from './link.ts';
 export type { ListeningProtocol } from './listening.ts';
+export {
+  burstLoss,
+  type Loss,
+  type PoliceUdp,
+  policeUdp,
+  type RefuseNewFlows,
+  randomLoss,
+  refuseNewFlows,
+} from './loss.ts';
 export type { Namespace } from './namespace.ts';
-export { type Masquerade, masquerade, type RefuseFromOutside, refuseFromOutside } from './nat.ts';
+export {
+  type Masquerade,
+  masquerade,
+  type NatBehaviour,
+  natBehaviours,
+  type RefuseFromOutside,
+  refuseFromOutside,
+} from './nat.ts';
 export { compileNative } from './native.ts';
 export type { Program, ProgramExit, SpawnOptions } from './process.ts';
 export type { Refusal } from './refusal.ts';

@@ -1,10 +1,13 @@
 import { type CommandOptions, type CommandResult, commandFailed, commandLine } from './command.ts';
 import { type ConntrackEntry, type ConntrackTimers, conntrackSysctls, parseConntrack } from './conntrack.ts';
-import { checkAddress, checkCidr, checkWhole, sysctlPath } from './input.ts';
+import { LabError } from './errors.ts';
+import { forgeResets } from './firewall.ts';
+import { checkAddress, checkCidr, checkPorts, checkWhole, sysctlPath } from './input.ts';
 import { defaultRouteLine, type Interface } from './link.ts';
 import { type ListeningProtocol, untilListening } from './listening.ts';
 import type { Program, SpawnOptions } from './process.ts';
-import { type AppliedRules, describeRules, nftCommands, type Rules } from './rules.ts';
+import { type AppliedRules, countHits, describeRules, nftCommands, type Rules } from './rules.ts';
+import { until } from './wait.ts';
 
 /** What a namespace needs of its lab. */
 export interface NamespaceHost {
@@ -121,6 +124,7 @@ export class Namespace {
     this.#notes.set(table, describeRules(rules));
     return {
       rules,
+      hits: async () => countHits(await this.query(['nft', 'list', 'table', 'inet', table])),
       remove: async () => {
         if (this.#notes.delete(table)) await this.#nft([`delete table inet ${table}`]);
       },
@@ -143,6 +147,46 @@ export class Namespace {
   /** Forgets every tracked connection, as a NAT does that restarts. @throws LabError `command-failed` */
   async flushConntrack(): Promise<void> {
     await this.run(['conntrack', '-F']);
+  }
+
+  /**
+   * Tears TCP connections that pass down, once: the next packet of one is answered with a forged RST, as firewalls do
+   * that have lost their state. Gives how many packets were answered.
+   *
+   * @throws LabError `bad-input`, `command-failed`; `deadline` when none has passed within `deadlineMs` (10,000).
+   */
+  async resetConnections(
+    options: {
+      readonly ports?: readonly number[];
+      readonly outside?: string;
+      readonly deadlineMs?: number;
+    } = {},
+  ): Promise<number> {
+    const { deadlineMs = 10_000, ...which } = options;
+    const forged = await this.apply(forgeResets(which));
+    try {
+      const what = `a TCP packet to pass through ${this.name}`;
+      return await until(() => forged.hits(), { what, deadlineMs, intervalMs: 5 });
+    } finally {
+      await forged.remove();
+    }
+  }
+
+  /**
+   * Kills the TCP connections of programs inside that have one of these ports at either end, as an administrator does by
+   * `ss -K`: the program gets ECONNABORTED, the other end a RST. Gives how many there were.
+   *
+   * @throws LabError `bad-input`, `command-failed`; `unsupported` where the kernel cannot destroy sockets.
+   */
+  async killConnections(ports: readonly number[]): Promise<number> {
+    const ends = checkPorts(ports).flatMap(port => [`sport = :${port}`, `dport = :${port}`]);
+    const which = ['--tcp', '--numeric', '--no-header', 'state', 'connected', `( ${ends.join(' or ')} )`];
+    const count = (printed: string) => printed.split('\n').filter(line => line !== '').length;
+    const there = count(await this.query(['ss', ...which]));
+    const killed = count(await this.run(['ss', '--kill', ...which]));
+    if (there > 0 && killed === 0)
+      throw new LabError('unsupported', 'this kernel cannot destroy sockets (CONFIG_INET_DIAG_DESTROY)');
+    return killed;
   }
 
   /** Waits until something inside listens on the port. @throws LabError `deadline`, with what does listen */

@@ -6,6 +6,12 @@ export type Refusal = 'drop' | 'reject';
 
 /** The nft commands that refuse what matches; `place` is family, table, chain and the match. */
 export function refusalRules(place: string, how: Refusal): string[] {
-  if (how === 'drop') return [`add rule ${place} drop`];
-  return [`add rule ${place} meta l4proto tcp reject with tcp reset`, `add rule ${place} reject`];
+  return refusalBodies(how).map(body => `add rule ${place} ${body}`);
+}
+
+/** The ends of rules that refuse and count what they refuse, one rule each. */
+export function refusalBodies(how: Refusal): string[] {
+  return how === 'drop'
+    ? ['counter drop']
+    : ['meta l4proto tcp counter reject with tcp reset', 'counter reject'];
 }

@@ -33,6 +33,7 @@ export interface MissingTool {
 const tools: readonly MissingTool[] = [
   { tool: 'ip', package: 'iproute2' },
   { tool: 'tc', package: 'iproute2' },
+  { tool: 'ss', package: 'iproute2' },
   { tool: 'nft', package: 'nftables' },
   { tool: 'conntrack', package: 'conntrack' },
   { tool: 'nsenter', package: 'util-linux' },
