@@ -2,6 +2,7 @@
  * netns-test-helpers: build a small internet of network namespaces for a test, run real programs in it,
  * leave nothing behind.
  */
+export type { Capture, CaptureOptions } from './capture.ts';
 export { sweep } from './cleanup.ts';
 export type { CommandOptions, CommandResult } from './command.ts';
 export type { ConntrackEntry, ConntrackTimers, ConntrackTuple } from './conntrack.ts';
@@ -14,6 +15,7 @@ export {
   type Topology,
 } from './drawing.ts';
 export { LabError, type LabErrorCode } from './errors.ts';
+export { withEvidence } from './evidence.ts';
 export {
   type Block,
   blackHole,

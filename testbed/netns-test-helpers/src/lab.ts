@@ -1,8 +1,10 @@
+import { Capture, type CaptureOptions } from './capture.ts';
 import { demolish, forgetAtExit, removeAtExit, sweep } from './cleanup.ts';
 import { type CommandOptions, type CommandResult, commandLine, runCommand } from './command.ts';
 import { writeStateFile } from './detach.ts';
 import { type DrawnEnd, drawTopology, type Topology } from './drawing.ts';
 import { LabError } from './errors.ts';
+import { writeEvidence } from './evidence.ts';
 import { type ImpairedLink, type ImpairedLinkOptions, makeImpairedLink } from './impaired-link.ts';
 import type { Impairment } from './impairment.ts';
 import { checkNamespaceName } from './input.ts';
@@ -14,7 +16,7 @@ import {
   makeBridge,
   makeLink,
 } from './link.ts';
-import { Namespace } from './namespace.ts';
+import { Namespace, quietStart } from './namespace.ts';
 import { Program, type SpawnOptions } from './process.ts';
 import { claimLabId, markDetached, netnsName } from './registry.ts';
 
@@ -60,6 +62,8 @@ export class Lab {
   readonly #links: (readonly [DrawnEnd, DrawnEnd])[] = [];
   readonly #programs: Program[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #impairedLinks: ImpairedLink[] = [];
+  readonly #captures: Capture[] = [];
   #middles = 0;
   #over: 'destroyed' | 'detached' | undefined;
 
@@ -110,13 +114,13 @@ export class Lab {
     impairment: Impairment,
     options: ImpairedLinkOptions = {},
   ): Promise<ImpairedLink> {
-    this.#middles += 1;
     // No namespace of a user can begin with an underscore.
-    const name = `_line${this.#middles}`;
+    const name = `_line${++this.#middles}`;
     const middle = this.#newNamespace(name, netnsName(this.id, name));
     await this.#addNamespace(middle);
     const link = await makeImpairedLink([a, b], impairment, middle, options);
     this.#links.push([drawnEnd(link.ends[0]), drawnEnd(link.ends[1])]);
+    this.#impairedLinks.push(link);
     return link;
   }
 
@@ -134,6 +138,34 @@ export class Lab {
     };
     for (const host of hosts) await attach(host);
     return { interface: bridge, hosts: attached, attach };
+  }
+
+  /**
+   * Keeps the last packets of an interface in memory, for {@link keepEvidence} or whoever asks.
+   *
+   * @throws LabError `bad-input`, `command-failed`; `unsupported` where there is no C++ compiler.
+   */
+  async capture(where: Interface, options: CaptureOptions = {}): Promise<Capture> {
+    const capture = await Capture.start(where, options);
+    this.#captures.push(capture);
+    return capture;
+  }
+
+  /**
+   * Writes what shows what the lab is doing into a new folder below `parent` (the system's temporary one), and gives its
+   * path: conntrack tables, rules, sockets and interfaces of each namespace, what programs wrote, what became of the
+   * packets of impaired links, and a pcap file for each capture.
+   */
+  keepEvidence(parent?: string): Promise<string> {
+    const scene = {
+      labId: this.id,
+      drawing: this.drawing(),
+      namespaces: this.namespaces,
+      programs: this.#programs,
+      impairedLinks: this.#impairedLinks,
+      captures: this.#captures,
+    };
+    return writeEvidence(scene, parent);
   }
 
   /** What the drawing shows, as data. */
@@ -263,17 +295,4 @@ export class Lab {
 
 function drawnEnd(end: Interface): DrawnEnd {
   return { namespace: end.namespace.name, interface: end.name };
-}
-
-/**
- * Addresses are usable at once and survive a link going down; nothing is sent that no test asked for
- * (router solicitations). Kernels without IPv6 have no such sysctls, and need none.
- */
-async function quietStart(namespace: Namespace): Promise<void> {
-  await namespace.ip('link set dev lo up');
-  const wanted = { accept_dad: 0, accept_ra: 0, router_solicitations: 0, keep_addr_on_down: 1 };
-  const settings = Object.entries(wanted).flatMap(([key, value]) =>
-    ['all', 'default'].map(scope => `echo ${value} >/proc/sys/net/ipv6/conf/${scope}/${key}`),
-  );
-  await namespace.query(['sh', '-c', `[ ! -d /proc/sys/net/ipv6 ] || { ${settings.join(' && ')}; }`]);
 }

@@ -228,3 +228,16 @@ export class Namespace {
     throw commandFailed(failedLine ?? shown.join('\n'), this.name, result);
   }
 }
+
+/**
+ * Addresses are usable at once and survive a link going down; nothing is sent that no test asked for
+ * (router solicitations). Kernels without IPv6 have no such sysctls, and need none.
+ */
+export async function quietStart(namespace: Namespace): Promise<void> {
+  await namespace.ip('link set dev lo up');
+  const wanted = { accept_dad: 0, accept_ra: 0, router_solicitations: 0, keep_addr_on_down: 1 };
+  const settings = Object.entries(wanted).flatMap(([key, value]) =>
+    ['all', 'default'].map(scope => `echo ${value} >/proc/sys/net/ipv6/conf/${scope}/${key}`),
+  );
+  await namespace.query(['sh', '-c', `[ ! -d /proc/sys/net/ipv6 ] || { ${settings.join(' && ')}; }`]);
+}

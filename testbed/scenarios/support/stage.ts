@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type LabSupport, labSupport } from 'netns-test-helpers';
+import { type Interface, type LabSupport, labSupport } from 'netns-test-helpers';
 import { type Site, type SiteOptions, setUpSite } from '../../site.ts';
 import { buildHome, type Home, type HomeOptions } from '../../topologies/home.ts';
 
@@ -29,6 +29,8 @@ export interface StageOptions<T> {
   readonly site?: (folder: string) => Omit<SiteOptions, 'directory' | 'detachable'>;
   /** Starts the peers, before the site is there. */
   readonly peers?: (home: Home, folder: string) => Promise<unknown>;
+  /** Interfaces whose last packets are kept when a test fails. */
+  readonly capture?: (home: Home) => readonly Interface[];
   /** What the tests share beyond the site. */
   readonly share?: (stage: Stage) => Promise<T>;
 }
@@ -50,7 +52,8 @@ function reasonToSkip(support: LabSupport, needs: 'root' | undefined): string | 
   return needs === 'root' && support.how !== 'root' ? 'its peers need root' : undefined;
 }
 
-function shownOnFailure(t: ExecutionContext, { site }: Stage): void {
+async function shownOnFailure(t: ExecutionContext, { site, home }: Stage): Promise<void> {
+  t.log(`evidence: ${await home.lab.keepEvidence().catch(String)}`);
   for (const [name, program] of [
     ['server', site.server],
     ['mediator', site.mediator],
@@ -62,6 +65,7 @@ async function raise<T>(options: StageOptions<T>, folder: string, made: (home: H
   const { name, home: homeOptions, site: siteOptions, peers, share } = options;
   const home = await buildHome({ name, ...homeOptions });
   made(home);
+  for (const wanted of options.capture?.(home) ?? []) await home.lab.capture(wanted);
   await peers?.(home, folder);
   const site = await setUpSite(home, { ...siteOptions?.(folder), directory: join(folder, 'site') });
   const stage = { site, home, folder };
@@ -93,7 +97,7 @@ export function setStage<T = unknown>(options: StageOptions<T>): Claim<T> {
       try {
         await body(t, stage);
       } catch (thrown) {
-        shownOnFailure(t, stage);
+        await shownOnFailure(t, stage);
         throw thrown;
       }
     });

@@ -24,6 +24,11 @@ export function profileOf({ folder }: Stage, name: string): Record<string, strin
   return { XDG_CONFIG_HOME: join(folder, 'technicians', name) };
 }
 
+/** Where a terminal with this environment keeps its key, membership and grants: what the SDK calls its directory. */
+export function profileFolder(env: Readonly<Record<string, string>>): string {
+  return join(env.XDG_CONFIG_HOME ?? '', 'entremise', 'default');
+}
+
 /** Enrols a terminal with a code of the operator's. */
 export async function enrolTerminal(stage: Stage, name: string): Promise<string> {
   const { site, home } = stage;
@@ -50,7 +55,7 @@ export async function hire(stage: Stage, name: string, ...grant: readonly string
     name,
     key,
     grantId,
-    directory: join(env.XDG_CONFIG_HOME ?? '', 'entremise', 'default'),
+    directory: profileFolder(env),
     run: (...words) => terminal.exec(cliCommand(...words, '--json'), { env }),
     start(t, ...words) {
       const program = terminal.spawn(cliCommand(...words, '--json'), { env });
