@@ -6,6 +6,7 @@ import { attachmentKeys, attachTranscript, controlMac, proofInput } from './sess
 import { filesUnder, root } from './testing/source-tree.ts';
 import * as cbor from './wire/cbor.ts';
 import * as fields from './wire/fields.ts';
+import * as packet from './wire/packet.ts';
 import * as spec from './wire/spec.ts';
 import { controlCodecs } from './wire/testing/codecs.ts';
 import { mapShapes, shapeText } from './wire/testing/shape-text.ts';
@@ -51,6 +52,14 @@ test('the table of flags is that of the code', t => {
   );
   const behindTypes = lines.find(line => line.startsWith('On labels other than 0')) ?? '';
   t.deepEqual(column(tableBehind(behindTypes), 0, 1), expected);
+});
+
+test('the table of kinds of packets is that of the code', t => {
+  const behind = lines.find(line => line.startsWith('body that is not so is dropped')) ?? '';
+  t.deepEqual(
+    column(tableBehind(behind), 0, 1),
+    Object.entries(packet.packetKind).map(([name, number]) => `${hexNumber(number)} ${name}`),
+  );
 });
 
 function rowOf({ key, name, optional, shape }: fields.FieldShape): string {
@@ -106,7 +115,7 @@ test('no two errors have one number', t => {
 });
 
 test('the numbers are those of the code', t => {
-  const constants: Readonly<Record<string, unknown>> = { ...spec, ...cbor, ...fields };
+  const constants: Readonly<Record<string, unknown>> = { ...spec, ...cbor, ...fields, ...packet };
   for (const [name = '', value = ''] of tableBehind('## P10 Numbers'))
     t.is(value.replaceAll(',', ''), String(constants[name]), name);
 });
@@ -162,6 +171,23 @@ test('P6.1, P6.4: what is signed, hashed and keyed are the vectors, and the page
   t.deepEqual(made, expected as typeof made);
   const packed = page.replaceAll(/\s/g, '');
   for (const hex of Object.values(made)) t.true(packed.includes(hex), hex);
+});
+
+test('P7.3: the keys and the packet that are quoted are the vectors', t => {
+  type Keys = { suite: string; cid: number; memberToServer: KeyText; serverToMember: KeyText };
+  type KeyText = { key: string; iv: string };
+  type Packets = { keys: Keys[]; packets: { name: string; hex: string }[] };
+  const { keys, packets } = readGroup('packets') as Packets;
+  const rows = tableBehind(
+    'In `packets.vectors.json`, with a secret of 32 × `ee`, nonces of 32 × `4d` and 32 × `53`, cid `00c0ffee`, epoch 0:',
+  );
+  const quoted = rows.map(([, bytes = '']) => bytes);
+  const own = keys.filter(({ cid }) => cid === 0x00c0ffee);
+  const texts = own
+    .flatMap(one => [one.memberToServer, one.serverToMember])
+    .map(({ key, iv }) => `${key} ${iv}`);
+  t.deepEqual(quoted.slice(0, 3), texts.slice(0, 3));
+  t.true(packets.some(({ name, hex }) => name === 'a keepalive' && hex === quoted[3]));
 });
 
 test('every rule that code, tests and documents cite is there', t => {

@@ -12,6 +12,9 @@ export const alpnProtocol = 'entremise/1';
 /** Label of the TLS exporter whose 32 bytes bind a PROOF to its session (P6.1). */
 export const exporterLabel = 'EXPORTER-entremise-link-v1';
 
+/** Label of the TLS exporter whose 32 bytes the keys of UDP channels come from (P7.3). */
+export const channelExporterLabel = 'EXPORTER-entremise-channel-v1';
+
 /** type u8, flags u8, length u16, label u32, stream u32 (P1.1). */
 export const headerBytes = 12;
 

@@ -1,0 +1,194 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { EntremiseError } from '../base/errors.ts';
+import { lengthPrefixed } from '../base/length-prefixed.ts';
+import {
+  decodePacketBody,
+  decodePacketHeader,
+  encodePacketBody,
+  encodePacketHeader,
+  maxPacketsPerKey,
+  type PacketBody,
+  packetHeaderBytes,
+  packetTagBytes,
+} from '../wire/packet.ts';
+import { ReplayWindow } from './replay-window.ts';
+
+/** Keys of UDP channels, and the sealing and opening of their packets (P7.3). No clock, no sockets. */
+
+/** How packets are sealed. */
+export type PacketSuite = 'aes-128-gcm' | 'chacha20-poly1305';
+
+/** Number on the wire and length of the key, by suite (P7.1). */
+const suites: Readonly<Record<PacketSuite, { readonly number: number; readonly keyBytes: number }>> = {
+  'aes-128-gcm': { number: 1, keyBytes: 16 },
+  'chacha20-poly1305': { number: 2, keyBytes: 32 },
+};
+
+/** Every suite of version 1. */
+export const packetSuites = Object.keys(suites) as readonly PacketSuite[];
+
+const ivBytes = 12;
+
+const tagged = { authTagLength: packetTagBytes };
+
+/** Node's types know each AEAD by itself and not a choice of them; both are used alike. */
+const asNode = (suite: PacketSuite) => suite as 'aes-128-gcm';
+
+/** How long packets of the epoch before are still opened (P7.3). */
+export const oldEpochMs = 10_000;
+
+/** What seals one direction of one epoch of one channel. */
+export interface PacketKey {
+  readonly suite: PacketSuite;
+  readonly key: Buffer;
+  readonly iv: Buffer;
+}
+
+/** What the keys of an epoch come from (P7.3). */
+export interface ChannelSecret {
+  /** 32 bytes exported from the TLS session of the link on which the nonces were exchanged. */
+  readonly exporter: Uint8Array;
+  readonly memberNonce: Uint8Array;
+  readonly serverNonce: Uint8Array;
+  readonly cid: number;
+  readonly epoch: number;
+  readonly suite: PacketSuite;
+}
+
+/** The keys of both directions. */
+export interface ChannelKeys {
+  readonly memberToServer: PacketKey;
+  readonly serverToMember: PacketKey;
+}
+
+/** HKDF-SHA-256 of the exporter, salted with both nonces, one info a direction (P7.3). */
+export function channelKeys(secret: ChannelSecret): ChannelKeys {
+  const { exporter, memberNonce, serverNonce, epoch, suite } = secret;
+  const salt = lengthPrefixed(memberNonce, serverNonce);
+  const { number, keyBytes } = suites[suite];
+  const cid = Buffer.allocUnsafe(4);
+  cid.writeUInt32BE(secret.cid);
+  const derive = (direction: string): PacketKey => {
+    const info = lengthPrefixed('entremise channel v1', cid, Buffer.of(epoch), direction, Buffer.of(number));
+    const bytes = Buffer.from(hkdfSync('sha256', exporter, salt, info, keyBytes + ivBytes));
+    return { suite, key: bytes.subarray(0, keyBytes), iv: bytes.subarray(keyBytes) };
+  };
+  return { memberToServer: derive('m2s'), serverToMember: derive('s2m') };
+}
+
+/** The nonce of a packet: the IV, its last 8 bytes XORed with the counter (P7.3, as RFC 8446 §5.3). */
+function nonceOf(iv: Buffer, counter: number): Buffer {
+  const nonce = Buffer.from(iv);
+  nonce.writeUInt32BE((nonce.readUInt32BE(8) ^ counter) >>> 0, 8);
+  return nonce;
+}
+
+/** Seals packets with one key, each with the next counter. A key is never given to two of them. */
+export class PacketSealer {
+  private readonly sealing: PacketKey;
+  private readonly cid: number;
+  private readonly epoch: number;
+  private counter: number;
+
+  /** `firstCounter` is for vectors: a key that is in use begins at 0. */
+  constructor(key: PacketKey, cid: number, epoch: number, firstCounter = 0) {
+    this.sealing = key;
+    this.cid = cid;
+    this.epoch = epoch;
+    this.counter = firstCounter;
+  }
+
+  /** Packets that have been sealed. */
+  get sealed(): number {
+    return this.counter;
+  }
+
+  /**
+   * A packet as it goes over the network.
+   * @throws EntremiseError `limit` once the key has sealed all that it may (P7.3)
+   */
+  seal(body: PacketBody): Buffer {
+    const { cid, epoch, sealing, counter } = this;
+    if (counter >= maxPacketsPerKey)
+      throw new EntremiseError('limit', { message: 'The key of this channel has sealed all it may.' });
+    this.counter++;
+    const header = encodePacketHeader({ kind: body.kind, epoch, cid, counter });
+    const { suite, key, iv } = sealing;
+    const cipher = createCipheriv(asNode(suite), key, nonceOf(iv, counter), tagged);
+    cipher.setAAD(header);
+    const sealed = cipher.update(encodePacketBody(body));
+    return Buffer.concat([header, sealed, cipher.final(), cipher.getAuthTag()]);
+  }
+}
+
+function unseal({ suite, key, iv }: PacketKey, packet: Buffer, counter: number): Buffer | undefined {
+  const tagAt = packet.length - packetTagBytes;
+  const decipher = createDecipheriv(asNode(suite), key, nonceOf(iv, counter), tagged);
+  decipher.setAAD(packet.subarray(0, packetHeaderBytes));
+  decipher.setAuthTag(packet.subarray(tagAt));
+  const body = decipher.update(packet.subarray(packetHeaderBytes, tagAt));
+  try {
+    return Buffer.concat([body, decipher.final()]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An epoch that packets are opened with. */
+interface Epoch {
+  readonly epoch: number;
+  readonly key: PacketKey;
+  readonly window: ReplayWindow;
+}
+
+/** Packets that were not answered, by why (P7.4). */
+export interface OpenerDrops {
+  /** No packet of this version, an epoch without a key, or a sealed body that is malformed. */
+  malformed: number;
+  forged: number;
+  replayed: number;
+}
+
+/** Opens what one direction of a channel receives. What it does not open is dropped, counted and never answered. */
+export class PacketOpener {
+  readonly drops: OpenerDrops = { malformed: 0, forged: 0, replayed: 0 };
+  private current: Epoch;
+  private before: (Epoch & { readonly untilMs: number }) | undefined;
+
+  constructor(key: PacketKey, epoch: number) {
+    this.current = { epoch, key, window: new ReplayWindow() };
+  }
+
+  /** The next epoch: the one before is opened for 10 s more (P7.3). */
+  install(key: PacketKey, epoch: number, nowMs: number): void {
+    this.before = { ...this.current, untilMs: nowMs + oldEpochMs };
+    this.current = { epoch, key, window: new ReplayWindow() };
+  }
+
+  /** What a packet says, or undefined: it is of no use and nobody is told. */
+  open(packet: Buffer, nowMs: number): PacketBody | undefined {
+    const header = decodePacketHeader(packet);
+    const epoch = header && this.epochOf(header.epoch, nowMs);
+    if (header === undefined || epoch === undefined) return this.drop('malformed');
+    if (!epoch.window.isNew(header.counter)) return this.drop('replayed');
+    const body = unseal(epoch.key, packet, header.counter);
+    if (body === undefined) return this.drop('forged');
+    epoch.window.mark(header.counter);
+    try {
+      return decodePacketBody(header.kind, body);
+    } catch {
+      return this.drop('malformed');
+    }
+  }
+
+  private epochOf(epoch: number, nowMs: number): Epoch | undefined {
+    if (this.before !== undefined && nowMs >= this.before.untilMs) this.before = undefined;
+    if (epoch === this.current.epoch) return this.current;
+    return epoch === this.before?.epoch ? this.before : undefined;
+  }
+
+  private drop(why: keyof OpenerDrops): undefined {
+    this.drops[why]++;
+    return undefined;
+  }
+}
