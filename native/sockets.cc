@@ -252,6 +252,7 @@ int GetTcpInfo(int fd, TcpInfo* out) {
   out->min_rtt_us = info.tcpi_min_rtt;
   out->unacked_segments = info.tcpi_unacked;
   out->not_sent_bytes = info.tcpi_notsent_bytes;
+  out->since_ack_ms = info.tcpi_last_ack_recv;
   out->bytes_acked = info.tcpi_bytes_acked;
   out->bytes_received = info.tcpi_bytes_received;
   return 0;

@@ -28,6 +28,7 @@ struct TcpInfo {
   uint32_t min_rtt_us = 0;
   uint32_t unacked_segments = 0;
   uint32_t not_sent_bytes = 0;
+  uint32_t since_ack_ms = 0;  // since the last acknowledgement came
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
 };

@@ -151,6 +151,7 @@ Value TcpInfoOf(const CallbackInfo& info) {
   Put(result, "bytesReceived", static_cast<double>(tcp.bytes_received));
   Put(result, "unackedSegments", static_cast<double>(tcp.unacked_segments));
   Put(result, "notSentBytes", static_cast<double>(tcp.not_sent_bytes));
+  Put(result, "sinceAckMs", static_cast<double>(tcp.since_ack_ms));
   Put(result, "retransmits", static_cast<double>(tcp.retransmits));
   return result;
 }

@@ -5,6 +5,7 @@ import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { type RunningMember, startMember } from '../member/running-member.ts';
 import { type NativeSockets, requireAddon } from '../native/addon.ts';
+import { tuneLink } from '../native/link-socket.ts';
 import type { GatewayFacts } from '../policy/gateway-facts.ts';
 import type { OwnerPolicy } from '../policy/owner-policy.ts';
 import type { MemberLink } from '../session/member-link.ts';
@@ -16,12 +17,17 @@ import { type MediatorConfig, readMediatorConfig } from './config.ts';
 import { factsOf, readEnvironment, reportOf } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
-import { tuneLink } from './link-tuning.ts';
 import { lookupName } from './lookup.ts';
 import { memoryFacts } from './memory-facts.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 
 /** The mediator program: member, agent, environment and the owner's policy, put together. */
+
+/**
+ * Bytes of a link that may wait unsent in the kernel. The queue that makes a command wait behind bulk is the kernel's,
+ * not ours: what is in it cannot be overtaken (P2.1). 16 KiB keeps full rate and a short queue.
+ */
+const notSentLowatBytes = 16 * 1024;
 
 /** How long the farewell to the server may take. */
 const farewellMs = 1000;
@@ -82,7 +88,7 @@ export async function startMediator(
     log,
     servers: config.servers,
     ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
-    tune: socket => tuneLink(native, socket),
+    tune: socket => tuneLink(native, socket, notSentLowatBytes),
     handlers: {
       onOnline(up) {
         offline = deferred();

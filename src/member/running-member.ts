@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
@@ -9,7 +8,7 @@ import { parseServerAddress, type ServerAddress } from '../policy/server-address
 import type { Welcomed } from '../session/handshake.ts';
 import { Member, type MemberHandlers } from '../session/member.ts';
 import type { MemberLink } from '../session/member-link.ts';
-import { connectTls } from '../transport/tls.ts';
+import { connectTls, type SocketTuner } from '../transport/tls.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import { alpnProtocol, frameType } from '../wire/spec.ts';
@@ -40,8 +39,8 @@ export interface RunningMemberOptions {
   readonly keepaliveMs?: number;
   /** Instead of the addresses of the trust statement and the membership. */
   readonly servers?: readonly ServerAddress[];
-  /** Socket options of the link that need the addon. */
-  tune?(socket: Socket): void;
+  /** Socket options of the link, and what is known of its path, which need the addon. */
+  readonly tune?: SocketTuner;
 }
 
 /** A member program: identity, what it believes, and its link, kept alive. */

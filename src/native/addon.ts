@@ -36,6 +36,8 @@ export interface TcpInfo {
   readonly unackedSegments: number;
   /** Written, but not sent even once. */
   readonly notSentBytes: number;
+  /** How long ago an acknowledgement came last. */
+  readonly sinceAckMs: number;
   /** Retransmissions in a row without an answer. */
   readonly retransmits: number;
 }
@@ -92,7 +94,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 2;
+const interfaceVersion = 3;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

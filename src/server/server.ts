@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { AppendFile } from '../base/append-file.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/errors.ts';
@@ -7,10 +6,10 @@ import { keyFromText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import { SparingLog } from '../base/sparing-log.ts';
 import { loadAddon } from '../native/addon.ts';
-import { fdOf } from '../native/fd-of.ts';
+import { tuneLink } from '../native/link-socket.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
-import { listenTls } from '../transport/tls.ts';
+import { listenTls, type SocketTuner } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ServerConfig } from './config.ts';
@@ -48,18 +47,13 @@ export interface ServerOptions {
   readonly log: Log;
 }
 
-function tuner(log: Log): ((socket: Socket) => void) | undefined {
+function tuner(log: Log): SocketTuner | undefined {
   const native = loadAddon();
   if (native === undefined) {
     log.warn('the native addon is not there: urgent frames may wait behind bulk in the kernel');
     return undefined;
   }
-  return socket => {
-    const fd = fdOf(socket);
-    if (fd === undefined) return;
-    native.setNotSentLowat(fd, notSentLowatBytes);
-    native.setKeepAlive(fd, 60, 10, 3);
-  };
+  return socket => tuneLink(native, socket, notSentLowatBytes);
 }
 
 function tell(changed: DocumentChange, { documents, hub }: { documents: Documents; hub: Switch }): void {

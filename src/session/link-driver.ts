@@ -3,6 +3,7 @@ import { asEntremiseError, EntremiseError, type ErrorCode, errorNumber } from '.
 import type { Log } from '../base/log.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
+import { decodeCredit } from '../wire/messages/binary.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameType, maxUnauthenticatedBytes } from '../wire/spec.ts';
 import { goawayError } from './goaway.ts';
@@ -66,10 +67,10 @@ export class LinkDriver {
   constructor(options: LinkOptions, handlers: LinkHandlers) {
     this.options = options;
     this.handlers = handlers;
-    this.upkeep = new Upkeep(options.keepaliveMs, options.clock.now());
+    this.upkeep = new Upkeep(options.keepaliveMs, options.clock.now(), options.transport.pathFacts());
     this.upkeep.pingsHeld = true;
     const { transport, clock } = options;
-    const onWritten = () => this.onWritten();
+    const onWritten = (asks: boolean) => this.onWritten(asks);
     this.output = new LinkOutput({ transport, clock, paced: this.isMember, onWritten });
   }
 
@@ -183,13 +184,14 @@ export class LinkDriver {
     if (this.reason !== undefined) return;
     if (frame.label === 0) checkMore(frame);
     if (frame.label === 0 && frame.type === frameType.goaway) return this.onGoaway(frame);
+    if (frame.type === frameType.credit) this.onCredit(frame);
     if (!this.authenticated || frame.label !== 0) return this.handlers.onFrame(frame);
     this.options.onLinkFrame?.(frame.bytes.length);
     switch (frame.type) {
       case frameType.ping:
         return this.onPing(frame);
       case frameType.pong:
-        return this.upkeep.onPong(pong.fromBytes(frameBody(frame)).id, this.options.clock.now());
+        return this.onPong(frame);
       default:
         return this.handlers.onFrame(frame);
     }
@@ -201,6 +203,17 @@ export class LinkDriver {
     this.sendNow(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
     if (!this.isMember) this.sendPing();
     this.armTick();
+  }
+
+  private onPong(frame: Frame): void {
+    const { id, received } = pong.fromBytes(frameBody(frame));
+    this.upkeep.onPong(id, received, this.options.clock.now());
+  }
+
+  /** Besides what it tells its label, it says how much of the link the server has had (P2.3). */
+  private onCredit(frame: Frame): void {
+    const total = linkReceivedOf(frameBody(frame));
+    if (total !== undefined) this.upkeep.onAcknowledged(total);
   }
 
   private onGoaway(frame: Frame): void {
@@ -223,8 +236,8 @@ export class LinkDriver {
     );
   }
 
-  private onWritten(): void {
-    this.upkeep.onSent(this.options.clock.now());
+  private onWritten(asks: boolean): void {
+    this.upkeep.onSent(this.options.clock.now(), this.output.writtenBytes, asks);
     this.armTick();
   }
 
@@ -245,7 +258,7 @@ export class LinkDriver {
   private tick(): void {
     this.tickAtMs = Number.POSITIVE_INFINITY;
     if (this.closed || this.reason !== undefined) return;
-    const action = this.upkeep.tick(this.options.clock.now());
+    const action = this.upkeep.tick(this.options.clock.now(), this.options.transport.pathFacts());
     if (action === 'ping') this.sendPing();
     if (action === 'dead') return this.options.transport.destroy(new Error('the peer fell silent'));
     if (action === 'idle-timeout') return this.close('idle-timeout');
@@ -260,5 +273,14 @@ export class LinkDriver {
     this.handlers.onClosed(
       this.reason ?? new EntremiseError('link-lost', cause === undefined ? {} : { cause }),
     );
+  }
+}
+
+/** A CREDIT that says nothing sensible is for its label to refuse. */
+function linkReceivedOf(body: Buffer): number | undefined {
+  try {
+    return decodeCredit(body).linkReceived;
+  } catch {
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Transport } from '../transport/transport.ts';
+import { frameType } from '../wire/spec.ts';
 import { LinkPacer } from './link-pacer.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type LinkPosition, Scheduler } from './scheduler.ts';
@@ -11,8 +12,8 @@ export interface LinkOutputOptions {
   readonly clock: Clock;
   /** True for members: label 0 goes at the pace of P1.6. */
   readonly paced: boolean;
-  /** Something has been written. */
-  onWritten(): void;
+  /** Something has been written. `asks`: not only PONGs, which nobody answers. */
+  onWritten(asks: boolean): void;
 }
 
 /** Cheaper than queueMicrotask(), which makes an AsyncResource each time. */
@@ -91,12 +92,14 @@ export class LinkOutput implements LinkPosition {
     this.pumpQueued = false;
     const { transport, onWritten } = this.options;
     const before = this.written;
+    let asks = false;
     while (!this.stopped && transport.backlogBytes < this.rate.backlogLimitBytes) {
       const frame = this.scheduler.take();
       if (frame === undefined) break;
       this.written += frame.length;
+      asks ||= frame[0] !== frameType.pong;
       transport.write(frame);
     }
-    if (this.written > before) onWritten();
+    if (this.written > before) onWritten(asks);
   };
 }

@@ -1,7 +1,9 @@
+import type { PathFacts } from '../transport/transport.ts';
+import { PathSilence } from './path-silence.ts';
+
 /**
- * Whether a link still lives (P8.1). Silence counts only while an answer is due: from the first write after the last
- * byte that came. After a third of what is allowed a PING makes sure that an answer is due from a process, not only
- * from a kernel; a PING is itself a write, so an idle link is judged by the same rule.
+ * When a side speaks, and when it gives its link up (P8.1). A PING makes an answer due from a process, not only from a
+ * kernel; it is itself a write, so an idle link is judged by the same rule as a busy one ({@link PathSilence}).
  */
 
 /** Silence after which a PING is sent although other bytes wait (P8.1). */
@@ -10,8 +12,13 @@ const suspectMs = 3_000;
 /** Silence after which the link is dead (P8.1). */
 const deadMs = 6_000;
 
+/** A peer of which not one byte comes for so long after a PING is stopped, were its kernel to take every byte (P8.1). */
+const muteMs = 30_000;
+
 /** How long after the promised time the server waits (P8.1). */
 const promiseSlackMs = 10_000;
+
+const never = Number.POSITIVE_INFINITY;
 
 /** What is to be done. */
 export type UpkeepAction = 'ping' | 'dead' | 'idle-timeout';
@@ -19,20 +26,27 @@ export type UpkeepAction = 'ping' | 'dead' | 'idle-timeout';
 /** See the head of this file. Times are monotonic milliseconds. */
 export class Upkeep {
   private readonly keepaliveMs: number | undefined;
+  private readonly silence: PathSilence;
   private lastSentMs: number;
-  private silentSinceMs: number | undefined;
+  private lastReceivedMs: number;
   private promise: { readonly withinMs: number; byMs: number } | undefined;
   private pinged: { readonly id: number; readonly atMs: number } | undefined;
-  private suspectPinged = false;
+  /** The first PING since a byte came: until one comes, another would tell no more. */
+  private askedSinceMs: number | undefined;
+  /** The verdict has been reached, and waits for what may lie unread in the socket of a process that was stopped. */
+  private condemned = false;
   private nextId = 1;
   private smoothedMs: number | undefined;
+  private pathMs = 0;
   /** While true no PING is asked for: it may not stand in a handshake (P6.1). */
   pingsHeld = false;
 
-  /** `keepaliveMs`: this side pings after that long without sending (members); undefined: it does not (the server). */
-  constructor(keepaliveMs: number | undefined, nowMs: number) {
+  /** `keepaliveMs`: this side pings after that long without sending (members); undefined: it does not (the server). `facts`: as for {@link tick}. */
+  constructor(keepaliveMs: number | undefined, nowMs: number, facts?: PathFacts) {
     this.keepaliveMs = keepaliveMs;
+    this.silence = new PathSilence(facts);
     this.lastSentMs = nowMs;
+    this.lastReceivedMs = nowMs;
   }
 
   /** Smoothed round trip of the link, or undefined before the first PONG. */
@@ -42,15 +56,22 @@ export class Upkeep {
 
   /** Bytes have come: whatever they are, the peer has spoken as it promised. */
   onReceived(nowMs: number): void {
-    this.silentSinceMs = undefined;
-    this.suspectPinged = false;
+    this.lastReceivedMs = nowMs;
+    this.askedSinceMs = undefined;
+    this.condemned = false;
+    this.silence.onReceived(nowMs);
     if (this.promise !== undefined) this.promise.byMs = nowMs + this.promise.withinMs + promiseSlackMs;
   }
 
-  /** Bytes have been written. */
-  onSent(nowMs: number): void {
+  /** Bytes have been written, `writtenBytes` in all. `asks`: there is more among them than PONGs. */
+  onSent(nowMs: number, writtenBytes: number, asks = true): void {
     this.lastSentMs = nowMs;
-    this.silentSinceMs ??= nowMs;
+    this.silence.onSent(nowMs, writtenBytes, asks);
+  }
+
+  /** The peer says how many bytes it has received in all (PONG, CREDIT). */
+  onAcknowledged(totalBytes: number): void {
+    this.silence.onAcknowledged(totalBytes);
   }
 
   /** The peer has promised that it will not be silent for longer than `withinMs`. */
@@ -61,39 +82,56 @@ export class Upkeep {
   /** The id of a PING that goes now, or as soon as the transport takes it: until then no other is asked for. */
   ping(nowMs: number): number {
     this.lastSentMs = nowMs;
+    this.askedSinceMs ??= nowMs;
     const id = this.nextId++;
     this.pinged = { id, atMs: nowMs };
+    this.silence.onAsked(nowMs);
     return id;
   }
 
-  /** A PONG has come. */
-  onPong(id: number, nowMs: number): void {
-    if (this.pinged?.id !== id) return;
-    const sampleMs = nowMs - this.pinged.atMs;
-    this.pinged = undefined;
-    this.smoothedMs = this.smoothedMs === undefined ? sampleMs : this.smoothedMs * 0.875 + sampleMs * 0.125;
+  /** A PONG has come: the peer has had `receivedBytes` in all. */
+  onPong(id: number, receivedBytes: number, nowMs: number): void {
+    if (this.pinged?.id === id) {
+      const sampleMs = nowMs - this.pinged.atMs;
+      this.pinged = undefined;
+      this.silence.onAnswered();
+      this.smoothedMs = this.smoothedMs === undefined ? sampleMs : this.smoothedMs * 0.875 + sampleMs * 0.125;
+    }
+    this.silence.onAcknowledged(receivedBytes);
   }
 
   private allowed(baseMs: number, roundTrips: number): number {
-    return Math.max(baseMs, roundTrips * (this.smoothedMs ?? 0));
+    return Math.max(baseMs, roundTrips * Math.max(this.smoothedMs ?? 0, this.pathMs));
   }
 
   private get deadAtMs(): number {
-    return this.silentSinceMs === undefined
-      ? Number.POSITIVE_INFINITY
-      : this.silentSinceMs + this.allowed(deadMs, 4);
+    const { sinceMs } = this.silence;
+    const silentMs = sinceMs === undefined ? never : sinceMs + this.allowed(deadMs, 4);
+    return Math.min(silentMs, this.muteAtMs);
+  }
+
+  private get muteAtMs(): number {
+    if (this.askedSinceMs === undefined) return never;
+    return Math.max(this.askedSinceMs, this.lastReceivedMs) + this.allowed(muteMs, 4);
   }
 
   private get pingAtMs(): number {
-    if (this.pingsHeld) return Number.POSITIVE_INFINITY;
-    const idle =
-      this.keepaliveMs === undefined ? Number.POSITIVE_INFINITY : this.lastSentMs + this.keepaliveMs;
-    if (this.silentSinceMs === undefined || this.suspectPinged) return idle;
-    return Math.min(idle, this.silentSinceMs + this.allowed(suspectMs, 2));
+    if (this.pingsHeld) return never;
+    const idleMs = this.idlePingAtMs;
+    const { sinceMs } = this.silence;
+    if (sinceMs === undefined || this.askedSinceMs !== undefined) return idleMs;
+    return Math.min(idleMs, sinceMs + this.allowed(suspectMs, 2));
+  }
+
+  /** Who hears nothing asks too, however much it says: a kernel may still take bytes that nobody reads. */
+  private get idlePingAtMs(): number {
+    if (this.keepaliveMs === undefined) return never;
+    const unheardSinceMs = this.askedSinceMs === undefined ? this.lastReceivedMs : never;
+    return Math.min(this.lastSentMs, unheardSinceMs) + this.keepaliveMs;
   }
 
   private get promisedByMs(): number {
-    return this.promise?.byMs ?? Number.POSITIVE_INFINITY;
+    return this.promise?.byMs ?? never;
   }
 
   /** When {@link tick} has something to say, unless things change before. */
@@ -101,12 +139,19 @@ export class Upkeep {
     return Math.min(this.deadAtMs, this.pingAtMs, this.promisedByMs);
   }
 
-  /** What is to be done at `nowMs`, if anything. */
-  tick(nowMs: number): UpkeepAction | undefined {
-    if (nowMs >= this.deadAtMs) return 'dead';
+  /** What is to be done at `nowMs`, if anything. `facts`: what the machine knows of the path, where it tells. */
+  tick(nowMs: number, facts?: PathFacts): UpkeepAction | undefined {
+    if (facts !== undefined) {
+      this.pathMs = facts.roundTripMs;
+      this.silence.learn(nowMs, facts);
+    }
+    if (nowMs >= this.deadAtMs) {
+      if (this.condemned) return 'dead';
+      this.condemned = true;
+      return undefined;
+    }
+    this.condemned = false;
     if (nowMs >= this.promisedByMs) return 'idle-timeout';
-    if (nowMs < this.pingAtMs) return undefined;
-    if (this.silentSinceMs !== undefined) this.suspectPinged = true;
-    return 'ping';
+    return nowMs < this.pingAtMs ? undefined : 'ping';
   }
 }

@@ -2,7 +2,10 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { startMember } from '../member/running-member.ts';
+import { loadAddon } from '../native/addon.ts';
+import { tuneLink } from '../native/link-socket.ts';
 import { parseServerAddress } from '../policy/server-address.ts';
+import type { SocketTuner } from '../transport/tls.ts';
 import { startTerminal, type Terminal, type TerminalOptions } from './terminal.ts';
 import { tunnelError } from './tunnel-error.ts';
 
@@ -18,6 +21,9 @@ export interface ConnectTerminalOptions extends Partial<TerminalOptions> {
   readonly clock?: Clock;
 }
 
+/** Bytes that may lie unsent in the kernel, so that what is urgent overtakes (P2.1). */
+const notSentLowatBytes = 32 * 1024;
+
 /**
  * Starts this program as the terminal that has enrolled in `directory`. Resolves at once; the link to the server is made
  * and kept in the background, until {@link Terminal.close}, which also lets the process end.
@@ -27,7 +33,9 @@ export async function connectTerminal(options: ConnectTerminalOptions): Promise<
   const { software = 'entremise-sdk', log = silentLog(), clock = systemClock, servers } = options;
   const directory = new MemberDirectory(options.directory);
   const storedGrants = () => directory.grants();
-  const member = { directory, role: 'terminal' as const, software, capabilities: [], clock, log };
+  const native = loadAddon();
+  const tune: SocketTuner = socket => native && tuneLink(native, socket, notSentLowatBytes);
+  const member = { directory, role: 'terminal' as const, software, capabilities: [], clock, log, tune };
   const addresses = servers?.map(parseServerAddress);
   try {
     return await startTerminal(

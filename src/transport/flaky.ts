@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { asError } from './fault.ts';
-import type { Transport, TransportHandlers } from './transport.ts';
+import type { PathFacts, Transport, TransportHandlers } from './transport.ts';
 
 /**
  * A transport that misbehaves on cue, around a real one: what networks do to links, repeatable in tests. Without
@@ -66,6 +66,10 @@ export class FlakyTransport implements Transport {
 
   get backlogBytes(): number {
     return this.inner.backlogBytes;
+  }
+
+  pathFacts(): PathFacts | undefined {
+    return this.inner.pathFacts();
   }
 
   exportKeyingMaterial(label: string, lengthBytes: number): Buffer {

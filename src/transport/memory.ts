@@ -69,6 +69,9 @@ export class MemoryTransport implements Transport {
     return this.outbox.bytes;
   }
 
+  /** No machine stands between the two ends. */
+  pathFacts(): undefined {}
+
   exportKeyingMaterial(label: string, lengthBytes: number): Buffer {
     if (this.phase === 'closed') throw new EntremiseError('link-closed');
     return Buffer.from(hkdfSync('sha256', this.shared.exporterSecret, '', label, lengthBytes));

@@ -1,4 +1,4 @@
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
 import {
   type ConnectionOptions,
   connect,
@@ -18,7 +18,7 @@ import {
 import { asError } from './fault.ts';
 import { pinOf } from './pin.ts';
 import { cipherOrder, minTlsVersion } from './tls-settings.ts';
-import { remoteOf, TlsTransport } from './tls-transport.ts';
+import { remoteOf, type SocketTuner, TlsTransport } from './tls-transport.ts';
 import type { Transport } from './transport.ts';
 
 /**
@@ -47,8 +47,7 @@ export interface ConnectTlsOptions {
   readonly signal?: AbortSignal;
   /** For a machine whose processor has no AES instructions. */
   readonly prefersChaCha?: boolean;
-  /** Sets socket options that Node does not know, on the connected socket before it is used. */
-  readonly tune?: (socket: Socket) => void;
+  readonly tune?: SocketTuner;
   readonly clock?: Clock;
 }
 
@@ -126,8 +125,8 @@ export async function connectTls(options: ConnectTlsOptions): Promise<Transport>
       socket.once('secureConnect', () => {
         try {
           const serverPin = checkedPin(endpoint, socket, options);
-          options.tune?.(socket);
-          resolve(new TlsTransport(socket, { serverPin, clock }));
+          const readPath = options.tune?.(socket);
+          resolve(new TlsTransport(socket, { serverPin, clock, readPath }));
         } catch (thrown) {
           reject(thrown);
         }

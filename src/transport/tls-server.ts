@@ -14,7 +14,7 @@ import { type Admission, Admissions, type RefusalReason } from './admissions.ts'
 import { asError, reportFault } from './fault.ts';
 import { pinOf } from './pin.ts';
 import { cipherOrder, minTlsVersion } from './tls-settings.ts';
-import { remoteOf, TlsTransport } from './tls-transport.ts';
+import { remoteOf, type SocketTuner, TlsTransport } from './tls-transport.ts';
 import type { Transport } from './transport.ts';
 
 /**
@@ -46,8 +46,7 @@ export interface ListenTlsOptions {
   /** From accept to the end of the handshake; 10 s by default. Also ends connections that say nothing. */
   readonly handshakeTimeoutMs?: number;
   readonly limits?: AcceptLimits;
-  /** Sets socket options that Node does not know, on every socket before it is handed over. */
-  readonly tune?: (socket: Socket) => void;
+  readonly tune?: SocketTuner;
   readonly clock?: Clock;
 }
 
@@ -200,9 +199,9 @@ class Listener implements TlsListener {
     const { options, clock } = this;
     this.admissions.handOver(admission);
     try {
-      options.tune?.(socket);
+      const readPath = options.tune?.(socket);
       if (socket.alpnProtocol === options.alpn) {
-        options.onTransport(new TlsTransport(socket, { serverPin, clock }), release);
+        options.onTransport(new TlsTransport(socket, { serverPin, clock, readPath }), release);
       } else options.onHttp?.(socket, release);
       this.handedOver++;
     } catch (thrown) {

@@ -1,8 +1,9 @@
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
 import { asError, reportFault } from './fault.ts';
-import type { Transport, TransportHandlers } from './transport.ts';
+import type { PathFacts, PathReader, Transport, TransportHandlers } from './transport.ts';
 
 /**
  * A transport over a TLS socket of Node. Three things decide its speed (3 Gbit/s a link): TLS sits directly on the TCP
@@ -27,7 +28,15 @@ export interface TlsTransportDetails {
   /** Pin of the server's key, 32 bytes (P6.1). */
   readonly serverPin: Buffer;
   readonly clock: Clock;
+  /** Reads what the machine knows of the socket's path, where it can be asked. */
+  readonly readPath?: PathReader | undefined;
 }
+
+/**
+ * Sets socket options that Node does not know on a connected socket before it is used; answers what reads its path from
+ * then on, where the machine can be asked.
+ */
+export type SocketTuner = (socket: Socket) => PathReader | undefined;
 
 /** `address:number` of the peer, IPv6 in brackets, IPv4 without its IPv6 mapping. */
 export function remoteOf(address: string | undefined, number: number | undefined): string {
@@ -42,6 +51,7 @@ export class TlsTransport implements Transport {
   readonly alpn: string | undefined;
   private readonly socket: TLSSocket;
   private readonly clock: Clock;
+  private readonly readPath: PathReader | undefined;
   private handlers: TransportHandlers | undefined;
   private phase: 'open' | 'ending' | 'destroyed' | 'closed' = 'open';
   private closeCause: Error | undefined;
@@ -53,6 +63,7 @@ export class TlsTransport implements Transport {
   constructor(socket: TLSSocket, details: TlsTransportDetails) {
     this.socket = socket;
     this.clock = details.clock;
+    this.readPath = details.readPath;
     this.serverPin = details.serverPin;
     this.remote = remoteOf(socket.remoteAddress, socket.remotePort);
     this.alpn =
@@ -65,6 +76,12 @@ export class TlsTransport implements Transport {
 
   get backlogBytes(): number {
     return this.socket.writableLength;
+  }
+
+  pathFacts(): PathFacts | undefined {
+    const facts = this.readPath?.();
+    if (facts === undefined || facts.outstanding || this.backlogBytes === 0) return facts;
+    return { ...facts, outstanding: true };
   }
 
   exportKeyingMaterial(label: string, lengthBytes: number): Buffer {

@@ -159,6 +159,7 @@ test('tune is given the connected socket at both ends before anything is written
   const tuned: string[] = [];
   const note = (end: string) => (socket: Socket) => {
     tuned.push(`${end} ${socket.readyState} ${socket.bytesWritten > 0}`);
+    return undefined;
   };
   const { listener, transports } = await loopback(t, { tune: note('server') });
   await connectTo(t, listener, { tune: note('client') });

@@ -8,3 +8,4 @@ export {
   type TlsListener,
   type TlsListenerCounters,
 } from './tls-server.ts';
+export type { SocketTuner } from './tls-transport.ts';

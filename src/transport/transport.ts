@@ -16,6 +16,21 @@ export interface TransportHandlers {
   onClosed(cause: Error | undefined): void;
 }
 
+/** What the machine knows of the path that a transport's bytes take (TCP_INFO). */
+export interface PathFacts {
+  /** Bytes that the peer's machine has acknowledged. From where it counts is the machine's own: only a rise tells something. */
+  readonly acknowledgedBytes: number;
+  /** How long ago an acknowledgement came last. */
+  readonly sinceAckMs: number;
+  /** True while not all that was written is acknowledged. */
+  readonly outstanding: boolean;
+  /** Smoothed round trip of the machine's own packets. */
+  readonly roundTripMs: number;
+}
+
+/** What the machine knows of a connection, what still waits in front of it not counted; undefined once it is closed. */
+export type PathReader = () => PathFacts | undefined;
+
 /** A connected, secured, ordered byte pipe. */
 export interface Transport {
   /** The peer's address and number, for lists and logs, as `address:number` or `[address]:number`. */
@@ -35,6 +50,8 @@ export interface Transport {
   write(bytes: Buffer): void;
   /** Bytes written that the kernel (or the twin) has not taken yet. */
   readonly backlogBytes: number;
+  /** What the machine knows of the path, or undefined where it does not tell. Costs a system call. */
+  pathFacts(): PathFacts | undefined;
   /** Sends what is written, then closes. `onClosed` follows. */
   end(): void;
   /** Closes at once; what is not sent is lost. `onClosed` follows. */

@@ -34,6 +34,8 @@ export class RawPeer {
   closed = false;
   /** False: PINGs are not answered, and nothing else is. */
   answers = true;
+  /** Every byte that has come. */
+  receivedBytes = 0;
   private readonly decoder = new FrameDecoder();
   private readonly onFrame: (frame: Frame) => void;
 
@@ -42,7 +44,10 @@ export class RawPeer {
     this.transport = transport;
     this.onFrame = onFrame;
     transport.start({
-      onBytes: piece => this.decoder.push(piece, frame => this.receive(parseFrame(frame.bytes))),
+      onBytes: piece => {
+        this.receivedBytes += piece.length;
+        this.decoder.push(piece, frame => this.receive(parseFrame(frame.bytes)));
+      },
       onDrain: () => {},
       onClosed: () => {
         this.closed = true;
@@ -55,7 +60,7 @@ export class RawPeer {
     if (!this.answers) return;
     if (frame.type !== frameType.ping) return this.onFrame(frame);
     const { id } = ping.fromBytes(frameBody(frame));
-    this.send(frameType.pong, pong.toBytes({ id, received: 0 }));
+    this.send(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
   }
 
   /** Sends a frame, whatever the rules. */
