@@ -1,6 +1,8 @@
 import type { Bench } from './bench.ts';
+import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
+import { streamsBench } from './streams.ts';
 import { tcpBench } from './tcp.ts';
 
 /** Every bench there is. */
-export const benches: readonly Bench[] = [tcpBench, memoryBench];
+export const benches: readonly Bench[] = [tcpBench, memoryBench, latencyBench, streamsBench];

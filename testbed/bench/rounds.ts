@@ -38,3 +38,10 @@ export function valuesOf(values: RoundValues, what: string): readonly number[] {
   if (found === undefined) throw new RangeError(`${what} was not measured`);
   return found;
 }
+
+/** Everything runs once before it counts: some of the programs are compiled while they run. */
+export async function warmUp(context: BenchContext, variants: readonly Variant[]): Promise<void> {
+  if (context.quick) return;
+  context.progress('a round that does not count');
+  for (const { measure } of variants) await measure();
+}

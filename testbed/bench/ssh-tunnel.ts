@@ -20,12 +20,17 @@ export interface SshPath {
 
 /** One forwarded port. */
 export interface SshForward {
-  /** A name of ssh's `Ciphers`; undefined for its default. */
-  readonly cipher: string | undefined;
   /** Of the server, where the load goes in. */
   readonly port: number;
   /** `address:number` as the gateway sees it. */
   readonly target: string;
+}
+
+/** One ssh connection, and what it forwards. */
+export interface SshTunnel {
+  /** A name of ssh's `Ciphers`; undefined for its default. */
+  readonly cipher: string | undefined;
+  readonly forwards: readonly SshForward[];
 }
 
 const sshdPort = 2222;
@@ -75,35 +80,38 @@ async function makeSeparationFolder(): Promise<() => Promise<void>> {
   }
 }
 
-function sshArguments(path: SshPath, { cipher, port, target }: SshForward): string[] {
+function sshArguments(path: SshPath, { cipher, forwards }: SshTunnel): string[] {
   return [
     ...['ssh', '-F', 'none', '-N', '-p', String(sshdPort), '-i', join(path.folder, 'user_key')],
     ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-o', 'ExitOnForwardFailure=yes'],
     ...['-o', `UserKnownHostsFile=${join(path.folder, 'known_hosts')}`, '-o', 'LogLevel=ERROR'],
     ...(cipher === undefined ? [] : ['-c', cipher]),
-    ...['-R', `0.0.0.0:${port}:${target}`, `root@${path.serverAddress}`],
+    ...forwards.flatMap(({ port, target }) => ['-R', `0.0.0.0:${port}:${target}`]),
+    `root@${path.serverAddress}`,
   ];
 }
 
-/** Starts sshd and the forwards, and waits until they stand. The lab ends the programs; call the result after that. */
-export async function startSsh(path: SshPath, forwards: readonly SshForward[]): Promise<() => Promise<void>> {
+/** Starts sshd and the tunnels, and waits until they stand. The lab ends the programs; call the result after that. */
+export async function startSsh(path: SshPath, tunnels: readonly SshTunnel[]): Promise<() => Promise<void>> {
   const removeSeparationFolder = await makeSeparationFolder();
   await makeKeys(path.server, path.folder);
   const config = join(path.folder, 'sshd_config');
   await writeFile(config, sshdConfig(path.folder));
   path.server.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', config]);
   await path.server.untilListening('tcp', sshdPort);
-  for (const forward of forwards) path.gateway.spawn(sshArguments(path, forward));
-  for (const { port } of forwards) await path.server.untilListening('tcp', port);
+  for (const tunnel of tunnels) path.gateway.spawn(sshArguments(path, tunnel));
+  for (const { port } of tunnels.flatMap(({ forwards }) => forwards))
+    await path.server.untilListening('tcp', port);
   return removeSeparationFolder;
 }
 
-/** A private folder for {@link SshPath.folder}, and what removes it. */
-export async function makeSshFolder(): Promise<{
-  readonly folder: string;
-  remove(): Promise<void>;
-}> {
+/** Hands out a private folder for {@link SshPath.folder}, and removes it. */
+export async function withSshFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp('/tmp/entremise-bench-ssh-');
-  await chmod(folder, 0o755);
-  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+  try {
+    await chmod(folder, 0o755);
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

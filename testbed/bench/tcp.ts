@@ -4,8 +4,8 @@ import type { Bench, BenchContext } from './bench.ts';
 import { type Flow, iperfGbits, startIperfServer } from './iperf.ts';
 import { median, medianRatio } from './median.ts';
 import { atLeast, type Figure, type Goal } from './report.ts';
-import { measureRounds, type RoundValues, type Variant, valuesOf } from './rounds.ts';
-import { makeSshFolder, startSsh } from './ssh-tunnel.ts';
+import { measureRounds, type RoundValues, type Variant, valuesOf, warmUp } from './rounds.ts';
+import { startSsh, withSshFolder } from './ssh-tunnel.ts';
 import { withSite } from './with-home.ts';
 
 /**
@@ -79,7 +79,7 @@ async function measure(site: Site, context: BenchContext, folder: string): Promi
   const target = `${homeAddresses.device}:${devicePort}`;
   const removeSshRest = await startSsh(
     path,
-    [sshAes, sshDefault].map(ssh => ({ ...ssh, target })),
+    [sshAes, sshDefault].map(({ cipher, port }) => ({ cipher, forwards: [{ port, target }] })),
   );
   try {
     const ways = [
@@ -90,17 +90,11 @@ async function measure(site: Site, context: BenchContext, folder: string): Promi
       direct(site, seconds),
     ];
     const variants = variantsOf(ways);
-    if (!context.quick) await warmUp(context, variants);
+    await warmUp(context, variants);
     return figuresOf(await measureRounds(context, context.quick ? 1 : 5, variants));
   } finally {
     await removeSshRest();
   }
-}
-
-/** Everything runs once before it counts: some of the programs are compiled while they run. */
-async function warmUp(context: BenchContext, variants: readonly Variant[]): Promise<void> {
-  context.progress('tcp: a round that does not count');
-  for (const { measure } of variants) await measure();
 }
 
 function figuresOf(values: RoundValues): Figure[] {
@@ -132,13 +126,8 @@ function figuresOf(values: RoundValues): Figure[] {
 export const tcpBench: Bench = {
   name: 'tcp',
   summary: 'one bulk TCP stream each way, against ssh and against the routed path',
-  async run(context) {
-    const { folder, remove } = await makeSshFolder();
-    try {
-      context.progress('tcp: building the home, enrolling server, mediator and terminal');
-      return await withSite('bench', {}, site => measure(site, context, folder));
-    } finally {
-      await remove();
-    }
+  run(context) {
+    context.progress('tcp: building the home, enrolling server, mediator and terminal');
+    return withSshFolder(folder => withSite('bench', {}, site => measure(site, context, folder)));
   },
 };

@@ -3,7 +3,7 @@ import process from 'node:process';
 import { labSupport } from 'netns-test-helpers';
 import { EntremiseError } from '../../src/base/errors.ts';
 import { type Site, type SiteOptions, setUpSite } from '../site.ts';
-import { buildHome } from '../topologies/home.ts';
+import { buildHome, type HomeOptions } from '../topologies/home.ts';
 
 /**
  * Runs `measure` in a home of its own with a whole Entremise in it, and takes everything down after it.
@@ -13,9 +13,10 @@ export async function withSite<T>(
   name: string,
   options: SiteOptions,
   measure: (site: Site) => Promise<T>,
+  network: Omit<HomeOptions, 'name'> = {},
 ): Promise<T> {
   requireRoot();
-  const home = await buildHome({ name });
+  const home = await buildHome({ name, ...network });
   let directory: string | undefined;
   try {
     const site = await setUpSite(home, options);
