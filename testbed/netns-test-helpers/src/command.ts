@@ -117,11 +117,13 @@ function onceEnded(
 ): void {
   let grace: NodeJS.Timeout | undefined;
   child.once('exit', (code, signal) => {
-    grace = setTimeout(() => {
+    const giveUp = () => {
       child.stdout?.destroy();
       child.stderr?.destroy();
       ended(code, signal);
-    }, 1_000);
+    };
+    // Timers come before reads: after a second in which this process stood still there is something to read yet.
+    grace = setTimeout(() => setImmediate(() => setImmediate(giveUp)), 1_000);
   });
   child.once('close', (code, signal) => {
     clearTimeout(grace);
