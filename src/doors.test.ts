@@ -109,7 +109,6 @@ test('the mediator asks, and leaves a line, at every command and every new datag
     // ATTACH, from the attachment's first signed word on.
     'src/mediator/agent.ts: permit attach',
     'src/mediator/attach-door.ts: permit grant',
-    'src/mediator/attached-terminal.ts: permit close',
     // What a name resolves to is asked about address by address.
     'src/mediator/ports/dial.ts: permit address',
     'src/mediator/ports/open.ts: permit ...asked',
@@ -119,6 +118,7 @@ test('the mediator asks, and leaves a line, at every command and every new datag
     'src/mediator/ports/tcp-port.ts: permit connect',
     'src/mediator/ports/tcp-port.ts: permit listen',
     'src/mediator/ports/udp-port.ts: permit datagram',
+    'src/mediator/terminal-session.ts: permit close',
   ]);
 });
 

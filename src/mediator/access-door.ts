@@ -33,18 +33,32 @@ export function denialError({ code, by, message }: Denial): EntremiseError {
   return new EntremiseError(code, { by, message });
 }
 
-/** See the head of this file. One for each attachment. */
+/** See the head of this file. One for each attachment, under the grant of its newest attempt. */
 export class AccessDoor implements Door {
-  readonly grant: AcceptedGrant;
-  private readonly who: AuditWho;
+  private current: AcceptedGrant;
+  private readonly attachment: Omit<AuditWho, 'grant'>;
   private readonly basis: AccessBasis;
   private readonly audit: Audit;
 
-  constructor(grant: AcceptedGrant, who: AuditWho, basis: AccessBasis, audit: Audit) {
-    this.grant = grant;
-    this.who = who;
+  constructor(grant: AcceptedGrant, attachment: Omit<AuditWho, 'grant'>, basis: AccessBasis, audit: Audit) {
+    this.current = grant;
+    this.attachment = attachment;
     this.basis = basis;
     this.audit = audit;
+  }
+
+  /** The grant that everything is asked under. */
+  get grant(): AcceptedGrant {
+    return this.current;
+  }
+
+  /** From now on everything is asked under that grant, whoever holds this door (P4.2). */
+  goUnder(grant: AcceptedGrant): void {
+    this.current = grant;
+  }
+
+  private get who(): AuditWho {
+    return { ...this.attachment, grant: this.current.id };
   }
 
   ask(command: AccessCommand): Denial | undefined {

@@ -6,20 +6,21 @@ import type { NativeSockets } from '../native/addon.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
 import type { CanonicalAddress } from '../policy/target.ts';
 import { Budget } from '../session/budget.ts';
-import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
+import type { MemberLink } from '../session/member-link.ts';
 import { SlabPool } from '../session/slab.ts';
-import type { Frame } from '../wire/frame.ts';
 import { type Attach, type AttachInner, attached } from '../wire/messages/attach.ts';
 import type { PortListing } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import { frameType } from '../wire/spec.ts';
 import { type AccessBasis, AccessDoor, denialError } from './access-door.ts';
 import { answerTo, attachRefusal, checkAttach, type PassedAttach } from './attach-door.ts';
-import { AttachedTerminal, type TerminalLink } from './attached-terminal.ts';
+import { AttachedTerminal, type ProvenAttempt } from './attached-terminal.ts';
+import { AttachmentRegistry } from './attachment-registry.ts';
 import type { Audit } from './audit.ts';
 import { CorkRound } from './cork.ts';
-import { GrantUsage } from './grant-usage.ts';
+import { GrantUsage, UsageShare } from './grant-usage.ts';
 import { NumberRegistry } from './ports/number-registry.ts';
+import { TerminalLabel } from './terminal-label.ts';
 
 /**
  * The mediator's side of all attachments: who may attach, who is attached, and what they share. Knows no sockets; the
@@ -31,9 +32,6 @@ const maxProving = 4;
 
 /** ATTACHes whose grant is being verified, beyond which not even that is done. */
 const maxUndecided = 16;
-
-/** Attachments of a mediator (P4.6). */
-const maxAttached = 16;
 
 /** What a mediator is made of. */
 export interface AgentOptions {
@@ -48,6 +46,8 @@ export interface AgentOptions {
   readonly native: NativeSockets;
   readonly clock: Clock;
   readonly log: Log;
+  /** The longest that a terminal is waited for (P4.6). */
+  readonly maxHoldMs: number;
   /** Bytes that all streams together may have received and not handed on (P3.3). */
   readonly receiveBudgetBytes: number;
   /** Bytes that all streams together may have sent without acknowledgement (P3.3). */
@@ -55,39 +55,11 @@ export interface AgentOptions {
   lookup(name: string): Promise<readonly CanonicalAddress[]>;
 }
 
-/** An attachment, in whatever phase. */
-interface Entry {
-  readonly key: string;
-  readonly inner: AttachInner;
-  readonly grant: AcceptedGrant;
-  readonly door: AccessDoor;
-  terminal: AttachedTerminal | undefined;
-}
-
-/** A label from its ATTACH on: before the answer whatever comes on it is too early, then it is its terminal's. */
-class AttachedLabel implements LabelEndpoint {
-  terminal: AttachedTerminal | undefined;
-  gone = false;
-
-  receive(frame: Frame): void {
-    if (this.terminal !== undefined) return this.terminal.receive(frame);
-    throw new EntremiseError('protocol-error', { message: 'A frame came before ATTACHED.' });
-  }
-
-  onGone(code: ErrorCode): void {
-    this.gone = true;
-    this.terminal?.onGone(code);
-  }
-}
-
-function attachmentKey({ terminalKey, attachmentId }: AttachInner): string {
-  return `${keyToText(terminalKey)} ${Buffer.from(attachmentId).toString('hex')}`;
-}
-
 /** See the head of this file. */
 export class MediatorAgent {
   private readonly options: AgentOptions;
-  private readonly entries = new Set<Entry>();
+  private readonly registry = new AttachmentRegistry<AttachedTerminal>();
+  private readonly proving = new Set<TerminalLabel>();
   private readonly usages = new Map<string, GrantUsage>();
   private readonly resources;
   private readonly shared;
@@ -115,9 +87,14 @@ export class MediatorAgent {
     };
   }
 
-  /** Terminals that have proved themselves. */
+  /** Terminals that are attached: proven, and routed. */
   get attachedCount(): number {
-    return [...this.entries].filter(({ terminal }) => terminal?.open).length;
+    return this.registry.all.filter(({ open }) => open).length;
+  }
+
+  /** Attachments that wait for their terminal (P4.6). */
+  get heldCount(): number {
+    return this.registry.suspended.length;
   }
 
   /** Memory that is promised to streams, for tests and QUERY. */
@@ -127,23 +104,21 @@ export class MediatorAgent {
 
   /** An ATTACH has come on `link`. Answers, now or later. */
   onAttach(link: MemberLink, message: Attach): void {
-    const label = new AttachedLabel();
-    link.takeLabel(message.label, label);
-    if (this.undecided >= maxUndecided) {
-      return this.refuse(link, message.label, false, new EntremiseError('limit'));
-    }
+    const { signer, verifyGrant, clock } = this.options;
+    const label = new TerminalLabel(link, message.label, clock);
+    const refuse = (thrown: unknown) => this.refuse(link, message.label, label.gone, thrown);
+    if (this.undecided >= maxUndecided) return refuse(new EntremiseError('limit'));
     this.undecided++;
-    const { signer, verifyGrant } = this.options;
     const checks = {
       verifyGrant,
       permit: (grant: AcceptedGrant, inner: AttachInner) => this.permitAttach(grant, inner),
-      checkLimits: (inner: AttachInner) => this.checkLimits(inner),
+      checkLimits: (inner: AttachInner) => this.checkLimits(link, inner),
     };
     void checkAttach(message, signer.publicKey, checks)
       .then(passed => {
-        if (!label.gone) label.terminal = this.answer(link, message.label, passed);
+        if (!label.gone) this.answer(label, message.label, passed);
       })
-      .catch(thrown => this.refuse(link, message.label, label.gone, thrown))
+      .catch(refuse)
       .finally(() => {
         this.undecided--;
       });
@@ -161,7 +136,6 @@ export class MediatorAgent {
     const { basis, audit } = this.options;
     const who = {
       terminal: keyToText(inner.terminalKey),
-      grant: grant.id,
       attachment: Buffer.from(inner.attachmentId).toString('hex'),
     };
     return new AccessDoor(grant, who, basis, audit);
@@ -172,46 +146,70 @@ export class MediatorAgent {
     this.doorFor(grant, inner).permit({ verb: 'attach', terminalKey, purpose }, { verb: 'attach' });
   }
 
-  private checkLimits(inner: AttachInner): void {
-    const proving = [...this.entries].filter(({ terminal }) => !terminal?.open).length;
-    if (proving + this.undecided > maxProving) {
+  private checkLimits(link: MemberLink, inner: AttachInner): void {
+    const proving = [...this.proving].filter(label => label.link === link).length;
+    if (proving + this.undecided > maxProving)
       throw new EntremiseError('limit', { message: 'Too many terminals are attaching; try again.' });
-    }
-    const before = this.liveEntry(attachmentKey(inner));
-    if (before !== undefined) return refuseOther(before, inner);
-    if (this.entries.size < maxAttached) return;
-    throw new EntremiseError('limit', {
-      message: `${maxAttached} terminals are attached already; one has to detach first.`,
+    this.registry.admit(inner);
+  }
+
+  private answer(label: TerminalLabel, labelNumber: number, passed: PassedAttach): void {
+    const { signer, instance, capabilities, maxHoldMs } = this.options;
+    const answered = answerTo(passed, { signer, instance, capabilities, maxHoldMs });
+    const { signature, holdMs } = answered;
+    const answer = { label: labelNumber, inner: answered.inner, signature };
+    label.link.driver.send(frameType.attached, attached.toBytes(answer));
+    this.proving.add(label);
+    label.prove(answered, passed.credit, {
+      onSettled: () => this.proving.delete(label),
+      onProven: pending => this.onProven(passed, { name: passed.inner, holdMs, label, pending }),
     });
   }
 
-  private liveEntry(key: string): Entry | undefined {
-    return [...this.entries].find(entry => entry.key === key && entry.terminal?.open);
+  /** The proof is there: only now the attempt counts (P4.2). What was true when it was asked for may not be any more. */
+  private onProven({ inner, grant }: PassedAttach, attempt: ProvenAttempt): void {
+    const before = this.registry.admit(inner);
+    const { terminalKey, purpose } = inner;
+    const denial = this.doorFor(grant, inner).ask({ verb: 'attach', terminalKey, purpose });
+    if (denial !== undefined) throw denialError(denial);
+    const held = before?.held === true ? before : undefined;
+    if (held === undefined) before?.end('displaced');
+    else this.bringUnder(held, grant);
+    const terminal = held ?? this.newTerminal(inner, grant);
+    this.registry.onResumed(terminal);
+    const { log } = this.options;
+    log.info(
+      { grant: grant.id, attempt: inner.attempt, purpose },
+      held ? 'terminal back' : 'terminal attached',
+    );
+    terminal.moveTo(attempt);
   }
 
-  private answer(link: MemberLink, label: number, passed: PassedAttach): AttachedTerminal {
-    const { signer, instance, capabilities, clock, log } = this.options;
-    const answered = answerTo(passed, { signer, instance, capabilities });
-    const { inner, grant, credit } = passed;
-    const door = this.doorFor(grant, inner);
-    const entry: Entry = { key: attachmentKey(inner), inner, grant, door, terminal: undefined };
-    this.entries.add(entry);
-    const { signature } = answered;
-    link.driver.send(frameType.attached, attached.toBytes({ label, inner: answered.inner, signature }));
-    entry.terminal = new AttachedTerminal({
+  private bringUnder(terminal: AttachedTerminal, grant: AcceptedGrant): void {
+    const { id } = terminal.door.grant;
+    terminal.door.goUnder(grant);
+    if (id === grant.id) return;
+    terminal.usage.moveTo(this.usageOf(grant));
+    this.forgetUsage(id);
+  }
+
+  private newTerminal(inner: AttachInner, grant: AcceptedGrant): AttachedTerminal {
+    const { clock, log } = this.options;
+    const attachment = Buffer.from(inner.attachmentId).toString('hex');
+    const terminal = new AttachedTerminal(inner, {
       clock,
-      link: terminalLink(link, label, credit),
-      answered,
-      door,
-      log: log.child({ label, grant: grant.id }),
+      door: this.doorFor(grant, inner),
+      usage: new UsageShare(this.usageOf(grant)),
+      log: log.child({ attachment }),
       resources: this.resources,
-      ports: { ...this.shared, usage: this.usageOf(grant) },
-      onPortEvent: event => this.tellWatchers(entry, event),
-      keyPorts: (after, count) => this.keyPorts(entry, after, count),
-      onProven: () => this.onProven(entry),
-      onEnded: code => this.onEnded(entry, code),
+      ports: this.shared,
+      onPortEvent: (from, event) => this.tellWatchers(from, event),
+      keyPorts: (asking, after, count) => this.keyPorts(asking, after, count),
+      onSuspended: suspended => this.registry.onSuspended(suspended),
+      onEnded: (ended, code) => this.onEnded(ended, code),
     });
-    return entry.terminal;
+    this.registry.add(terminal);
+    return terminal;
   }
 
   private usageOf(grant: AcceptedGrant): GrantUsage {
@@ -220,77 +218,45 @@ export class MediatorAgent {
     return usage;
   }
 
-  /** The proof is there: only now an older attempt of the same attachment gives way (P4.2). */
-  private onProven(entry: Entry): void {
-    const before = this.liveEntry(entry.key);
-    if (before !== undefined) {
-      refuseOther(before, entry.inner);
-      before.terminal?.end('displaced');
-    }
-    const { attempt, purpose } = entry.inner;
-    this.options.log.info({ grant: entry.grant.id, attempt, purpose }, 'terminal attached');
+  private forgetUsage(grantId: string): void {
+    if (!this.registry.all.some(({ door }) => door.grant.id === grantId)) this.usages.delete(grantId);
   }
 
-  /** The attachments of the same terminal key, this one included. */
-  private ofSameKey({ inner }: Entry): Entry[] {
-    return [...this.entries].filter(
-      other => Buffer.compare(other.inner.terminalKey, inner.terminalKey) === 0,
-    );
+  private tellWatchers(from: AttachedTerminal, event: PortEvent): void {
+    const { terminalKey, attachmentId } = from.name;
+    for (const other of this.registry.ofKey(terminalKey))
+      if (other !== from) other.watched(event, attachmentId);
   }
 
-  private tellWatchers(entry: Entry, event: PortEvent): void {
-    for (const other of this.ofSameKey(entry))
-      if (other !== entry) other.terminal?.watched(event, entry.inner.attachmentId);
-  }
-
-  private keyPorts(entry: Entry, after: number, count: number): PortListing[] {
-    const all = this.ofSameKey(entry).flatMap(other => {
-      const listings = other.terminal?.listings(after, count) ?? [];
-      const { attachmentId: attachment } = other.inner;
-      return other === entry ? listings : listings.map(each => ({ ...each, attachment }));
+  private keyPorts(asking: AttachedTerminal, after: number, count: number): PortListing[] {
+    const all = this.registry.ofKey(asking.name.terminalKey).flatMap(other => {
+      const listings = other.listings(after, count);
+      const { attachmentId: attachment } = other.name;
+      return other === asking ? listings : listings.map(each => ({ ...each, attachment }));
     });
     return all.sort((a, b) => a.port - b.port).slice(0, count);
   }
 
-  private onEnded(entry: Entry, code: ErrorCode): void {
-    this.entries.delete(entry);
-    const inUse = [...this.entries].some(other => other.grant.id === entry.grant.id);
-    if (!inUse) this.usages.delete(entry.grant.id);
-    this.options.log.info({ grant: entry.grant.id, code }, 'terminal detached');
+  private onEnded(terminal: AttachedTerminal, code: ErrorCode): void {
+    this.registry.delete(terminal);
+    const { id } = terminal.door.grant;
+    this.forgetUsage(id);
+    this.options.log.info({ grant: id, code }, 'terminal detached');
   }
 
   /** What is believed, what the owner allows or the gateway itself has changed: what is not allowed any more ends. */
   reauthorise(): void {
-    for (const { door, inner, terminal } of [...this.entries]) {
-      const { terminalKey, purpose } = inner;
-      const denial = door.ask({ verb: 'attach', terminalKey, purpose });
-      terminal?.reauthorise(denial === undefined ? undefined : denialError(denial));
+    for (const terminal of this.registry.all) {
+      const { terminalKey } = terminal.name;
+      const { purpose } = terminal.door.grant;
+      const denial = terminal.door.ask({ verb: 'attach', terminalKey, purpose });
+      terminal.reauthorise(denial === undefined ? undefined : denialError(denial));
     }
   }
 
   /** Detaches everybody. */
   stop(): void {
-    for (const { terminal } of [...this.entries]) terminal?.end('shutting-down');
+    for (const label of [...this.proving]) label.end('shutting-down');
+    for (const terminal of this.registry.all) terminal.end('shutting-down');
   }
-}
-
-/** Another process of that terminal has it, or this is an attempt from before: the one that is there stays. */
-function refuseOther(before: Entry, inner: AttachInner): void {
-  const sameProcess = Buffer.compare(before.inner.instance, inner.instance) === 0;
-  if (sameProcess && inner.attempt > before.inner.attempt) return;
-  throw new EntremiseError('in-use', {
-    message: 'The attachment is in use by a live process of this terminal.',
-  });
-}
-
-function terminalLink(link: MemberLink, label: number, credit: number): TerminalLink {
-  const { driver } = link;
-  return {
-    label,
-    credit,
-    wake: source => driver.scheduler.wake(source),
-    removeSource: source => driver.scheduler.remove(source),
-    closeLabel: code => link.closeLabel(label, code),
-    roundTripMs: () => driver.roundTripMs,
-  };
 }

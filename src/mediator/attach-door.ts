@@ -71,7 +71,7 @@ export function attachRefusal(label: number, thrown: unknown): Attached {
 }
 
 /**
- * The answer to an ATTACH that has passed. Hold is 0 in this version, whatever was asked (P4.6).
+ * The answer to an ATTACH that has passed. `maxHoldMs`: the most that is held, whatever was asked for (P4.6).
  * @throws EntremiseError `proof-invalid` when the terminal's X25519 key is of low order
  */
 export function answerTo(
@@ -80,7 +80,9 @@ export function answerTo(
     readonly signer: SigningKey;
     readonly instance: Uint8Array;
     readonly capabilities: readonly string[];
+    readonly maxHoldMs: number;
   },
-): AnsweredAttach {
-  return answerAttach(passed.innerBytes, passed.inner, { ...own, holdMs: 0 });
+): AnsweredAttach & { readonly holdMs: number } {
+  const holdMs = Math.min(passed.inner.holdMs, own.maxHoldMs);
+  return { ...answerAttach(passed.innerBytes, passed.inner, { ...own, holdMs }), holdMs };
 }

@@ -1,184 +1,142 @@
 import type { Clock } from '../base/clock.ts';
 import type { EntremiseError, ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { AnsweredAttach } from '../session/attach-handshake.ts';
-import { Attachment, type AttachmentResources } from '../session/attachment.ts';
-import { HopCredit } from '../session/hop-credit.ts';
-import type { LabelEndpoint } from '../session/member-link.ts';
-import type { LabelSource } from '../session/scheduler.ts';
+import type { AttachmentResources } from '../session/attachment.ts';
+import type { PendingAttempt } from '../session/pending-attempt.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { PortListing } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AccessDoor } from './access-door.ts';
-import { CommandRunner } from './command-runner.ts';
+import type { AttachmentName, Registered } from './attachment-registry.ts';
+import type { UsageShare } from './grant-usage.ts';
 import { PortTable } from './ports/port-table.ts';
-import { answerQuery } from './ports/query.ts';
 import type { PortSurroundings } from './ports/surroundings.ts';
+import type { Carried, TerminalLabel } from './terminal-label.ts';
+import { TerminalSession } from './terminal-session.ts';
 
 /**
- * A terminal that is attached, from ATTACHED to the end of its label: the session's attachment, the ports, the door.
+ * An attachment at the mediator, from its first proof to its end: what the session keeps of it, its ports, its door. It
+ * outlives labels, links and, where it is adopted, the terminal's process (P4.6).
  *
- *   proving --RESUME with a good signature over T--> open --> ended
+ *   open --UNROUTED, or the link is lost--> suspended --end of the hold--> ended
+ *     ^                                        |
+ *     +---- moveTo(), by an attempt that is proven ----+      DETACH, revocation, expiry: at once ended
  *
- * While proving nothing of the terminal acts and nothing but ATTACHED is sent (P4.2); a proof that does not come in time
- * ends it. Hold is 0 in this version: when the label goes, every stream ends with a RST and every port closes (P4.6).
+ * Suspended its streams and their LAN connections stay, as do its ports and what it uses of its grant. Its end resets
+ * connections for real and frees the numbers.
  */
 
-/** How long a terminal may take to prove itself (P4.2). */
-export const proofTimeoutMs = 10_000;
-
-/** The label and link as a terminal needs them. */
-export interface TerminalLink {
-  readonly label: number;
-  /** First hop credit towards the server (P2.3). */
-  readonly credit: number;
-  wake(source: LabelSource): void;
-  removeSource(source: LabelSource): void;
-  /** Ends the label from this side. */
-  closeLabel(code: ErrorCode): void;
-  /** Smoothed round trip of the link in milliseconds, if known. */
-  roundTripMs(): number | undefined;
-}
-
-/** What an attached terminal needs of its mediator. */
+/** What an attachment needs of its mediator. */
 export interface TerminalSurroundings {
-  readonly link: TerminalLink;
-  readonly answered: AnsweredAttach;
   readonly door: AccessDoor;
+  readonly usage: UsageShare;
   readonly resources: AttachmentResources;
   readonly clock: Clock;
   readonly log: Log;
   /** All that ports need besides this attachment. */
   readonly ports: Omit<
     PortSurroundings,
-    'door' | 'sendEvent' | 'sendDatagram' | 'createStream' | 'controlFull'
+    'door' | 'usage' | 'sendEvent' | 'sendDatagram' | 'createStream' | 'controlFull'
   >;
   /** Something has happened on a port; other attachments may watch. */
-  onPortEvent(event: PortEvent): void;
+  onPortEvent(terminal: AttachedTerminal, event: PortEvent): void;
   /** The ports of all attachments of this key, by id, from behind `after` on (P5.6). */
-  keyPorts(after: number, count: number): PortListing[];
-  /** The terminal has proved itself. A throw ends the label. */
-  onProven(): void;
+  keyPorts(terminal: AttachedTerminal, after: number, count: number): PortListing[];
+  /** It waits for its terminal. */
+  onSuspended(terminal: AttachedTerminal): void;
   /** It is over, once. */
-  onEnded(code: ErrorCode): void;
+  onEnded(terminal: AttachedTerminal, code: ErrorCode): void;
 }
 
-/** The rest of the path is as long as our own link, as far as anybody here knows; processes take some time too. */
-const leastRoundTripMs = 5;
+/** What an attempt that is proven brings. */
+export interface ProvenAttempt {
+  readonly name: AttachmentName;
+  readonly holdMs: number;
+  readonly label: TerminalLabel;
+  readonly pending: PendingAttempt;
+}
+
+function doNothing(): void {}
 
 /** See the head of this file. */
-export class AttachedTerminal implements LabelEndpoint {
+export class AttachedTerminal implements Carried, Registered {
+  readonly door: AccessDoor;
+  readonly usage: UsageShare;
   private readonly surroundings: TerminalSurroundings;
-  private readonly attachment: Attachment;
   private readonly table: PortTable;
-  private readonly runner: CommandRunner;
-  private source: LabelSource | undefined;
-  private watching = false;
-  private lostEvents = 0;
-  private phase: 'proving' | 'open' | 'ended' = 'proving';
-  private cancelDeadline: () => void;
+  private readonly ports: PortSurroundings;
+  private session: TerminalSession;
+  private attempt: Pick<ProvenAttempt, 'name' | 'holdMs'>;
+  private label: TerminalLabel | undefined;
+  private phase: 'fresh' | 'open' | 'suspended' | 'ended' = 'fresh';
+  /** True while one process's streams end and the next one's have not begun: nothing is accepted. */
+  private isSwitching = false;
+  private cancelHold = doNothing;
+  private cancelExpiry = doNothing;
 
-  constructor(surroundings: TerminalSurroundings) {
-    const { resources, clock } = surroundings;
+  /** `name`: of the attempt that makes it, to which {@link moveTo} brings it. */
+  constructor(name: AttachmentName, surroundings: TerminalSurroundings) {
+    this.attempt = { name, holdMs: 0 };
     this.surroundings = surroundings;
-    this.attachment = new Attachment('mediator', resources, {
-      onCommand: (command, seq, denied) => this.runner.run(command, seq, denied),
-      onDatagram: datagram => this.table.onDatagram(datagram),
-      onOpen: () => this.onOpen(),
-      onControlRoom: () => this.table.onRoom(),
-      // The terminal's business; the attachment has refused them as coming the wrong way.
-      onResult: () => {},
-      onEvent: () => {},
-    });
-    const ports = this.portSurroundings();
-    this.table = new PortTable(ports);
-    this.runner = this.makeRunner(ports);
-    this.cancelDeadline = clock.after(proofTimeoutMs, () => this.end('too-slow'));
-    this.bind();
-  }
-
-  private bind(): void {
-    const { link, answered, clock } = this.surroundings;
-    const { attachment } = this;
-    attachment.bind({
-      label: link.label,
-      credit: new HopCredit(link.credit),
-      keys: answered.keys,
-      verify: signature => answered.verify(signature),
-      wake: source => {
-        this.source = source;
-        link.wake(source);
-      },
-      requestTick: atMs => void clock.after(atMs - clock.now(), () => attachment.tick(clock.now())),
-      roundTripMs: () => Math.max(leastRoundTripMs, 2 * (link.roundTripMs() ?? 0)),
-    });
+    this.door = surroundings.door;
+    this.usage = surroundings.usage;
+    this.ports = this.portSurroundings();
+    this.table = new PortTable(this.ports);
+    this.session = this.newSession();
   }
 
   private portSurroundings(): PortSurroundings {
-    const { ports, door } = this.surroundings;
-    const { attachment } = this;
+    const { ports, door, usage } = this.surroundings;
     return {
       ...ports,
       door,
+      usage,
       sendEvent: (event, creates) => {
-        if (this.phase !== 'open') return;
-        attachment.sendEvent(event, creates);
-        this.surroundings.onPortEvent(event);
+        if (this.phase === 'ended') return;
+        this.session.attachment.sendEvent(event, creates);
+        this.surroundings.onPortEvent(this, event);
       },
-      sendDatagram: datagram => attachment.sendDatagram(datagram),
-      createStream: limit => attachment.createStream(limit),
-      controlFull: () => attachment.controlFull,
+      sendDatagram: datagram => this.session.attachment.sendDatagram(datagram),
+      createStream: limit => this.session.attachment.createStream(limit),
+      controlFull: () => this.isSwitching || this.session.attachment.controlFull,
     };
   }
 
-  private makeRunner(ports: PortSurroundings): CommandRunner {
-    const { attachment, table } = this;
-    const { door, resources } = this.surroundings;
-    const { receiveBudget, replayBudget } = resources;
-    return new CommandRunner({
+  private newSession(): TerminalSession {
+    const { table, ports, door } = this;
+    return new TerminalSession({
+      resources: this.surroundings.resources,
       table,
-      acceptStream: (id, limit) => attachment.acceptStream(id, limit),
-      refuseStream: (id, code) => attachment.refuseStream(id, code),
-      query: command =>
-        answerQuery(command, {
-          table,
-          ports,
-          receiveBudget,
-          replayBudget,
-          watchEvents: () => {
-            this.watching = true;
-          },
-          keyPorts: (after, count) => this.surroundings.keyPorts(after, count),
-        }),
-      permitClose: ({ streams }, port) => door.permit({ verb: 'close' }, { verb: 'close', port, streams }),
-      auditDenied: (command, code) => door.refusedByServer(command, code),
-      sendResult: result => {
-        if (this.phase === 'open') attachment.sendResult(result);
-      },
+      ports,
+      door,
+      keyPorts: (after, count) => this.surroundings.keyPorts(this, after, count),
+      onOpen: () => table.onRoom(),
     });
   }
 
-  /** True once the terminal has proved itself and until the end. */
+  /** Of {@link Registered}. */
+  get name(): AttachmentName {
+    return this.attempt.name;
+  }
+
+  /** True while it has a label. */
   get open(): boolean {
     return this.phase === 'open';
   }
 
-  /**
-   * Something has happened on a port of another attachment of the same key, whose id `attachment` is (P5.6). Unlike its
-   * own events these may be lost when stream 0 is full; how many is told with the next.
-   */
+  /** Of {@link Registered}. */
+  get suspended(): boolean {
+    return this.phase === 'suspended';
+  }
+
+  /** True when it waits for its terminal, or would. */
+  get held(): boolean {
+    return this.attempt.holdMs > 0 && this.phase !== 'ended';
+  }
+
+  /** As {@link TerminalSession.watched}. */
   watched(event: PortEvent, attachment: Uint8Array): void {
-    if (!this.watching || this.phase !== 'open') return;
-    if (this.attachment.controlFull) {
-      this.lostEvents++;
-      return;
-    }
-    if (this.lostEvents > 0) {
-      const { port, timeMs } = event;
-      this.attachment.sendEvent({ kind: 'lost', port, timeMs, attachment, count: this.lostEvents });
-      this.lostEvents = 0;
-    }
-    this.attachment.sendEvent({ ...event, attachment });
+    this.session.watched(event, attachment);
   }
 
   /** Its ports by id, from behind `after` on. */
@@ -186,23 +144,70 @@ export class AttachedTerminal implements LabelEndpoint {
     return this.table.listings(after, count);
   }
 
-  /** Live streams and ports, for logs. */
-  get counts(): { readonly ports: number; readonly streams: number } {
-    return { ports: this.table.count, streams: this.attachment.streamCount };
-  }
-
-  /** Of {@link LabelEndpoint}. */
-  receive(frame: Frame): void {
-    if (this.phase !== 'ended') this.attachment.receive(frame);
-  }
-
-  private onOpen(): void {
-    this.surroundings.onProven();
+  /**
+   * Goes on where the terminal has proved itself, under the grant that its door now has; the label before is ended. What
+   * that grant does not allow is closed first (P4.2).
+   * @throws EntremiseError as {@link Attachment.moveTo}: the label must end, and this with it
+   */
+  moveTo({ name, holdMs, label, pending }: ProvenAttempt): void {
+    this.label?.end('displaced');
+    this.label = label;
+    const isNewProcess = Buffer.compare(name.instance, this.name.instance) !== 0;
+    this.attempt = { name, holdMs };
+    if (isNewProcess) this.beginAnew();
+    else this.session.attachment.suspend();
     this.phase = 'open';
-    this.cancelDeadline();
-    const { clock, door } = this.surroundings;
-    const leftMs = door.grant.deadlineMs - clock.now();
-    this.cancelDeadline = clock.after(leftMs, () => this.end('grant-expired'));
+    this.cancelHold();
+    this.watchExpiry();
+    label.carry(this);
+    this.closeForbidden();
+    this.session.attachment.moveTo(pending);
+  }
+
+  /** Another process of the terminal adopts the ports; nothing else of the one before is of use to it (P4.6). */
+  private beginAnew(): void {
+    const before = this.session;
+    this.session = this.newSession();
+    this.isSwitching = true;
+    this.table.forgetOpens();
+    before.attachment.unbind('terminal-restarted');
+    this.isSwitching = false;
+  }
+
+  private watchExpiry(): void {
+    const { clock } = this.surroundings;
+    this.cancelExpiry();
+    const leftMs = this.door.grant.deadlineMs - clock.now();
+    this.cancelExpiry = clock.after(leftMs, () => this.end('grant-expired'));
+  }
+
+  /** Of {@link Carried}. */
+  receive(frame: Frame): void {
+    this.session.attachment.receive(frame);
+  }
+
+  /** Of {@link Carried}. */
+  tick(nowMs: number): void {
+    this.session.attachment.tick(nowMs);
+  }
+
+  /** Of {@link Carried}. */
+  onLabelGone(label: TerminalLabel, code: ErrorCode, mayResume: boolean): void {
+    if (label !== this.label) return;
+    this.label = undefined;
+    if (mayResume && this.held) this.suspend(code);
+    else this.end(code);
+  }
+
+  /** The hold counts from here (P4.6). */
+  private suspend(code: ErrorCode): void {
+    const { clock, log } = this.surroundings;
+    const { holdMs } = this.attempt;
+    this.phase = 'suspended';
+    this.session.attachment.suspend();
+    this.cancelHold = clock.after(holdMs, () => this.end('terminal-gone'));
+    log.info({ code, holdMs }, 'terminal away, attachment held');
+    this.surroundings.onSuspended(this);
   }
 
   /**
@@ -210,27 +215,24 @@ export class AttachedTerminal implements LabelEndpoint {
    * attachment as a whole is not, if so.
    */
   reauthorise(refused: EntremiseError | undefined): void {
-    if (this.phase === 'ended') return;
-    if (refused !== undefined) return this.end(refused.code);
+    if (refused !== undefined) this.end(refused.code);
+    else this.closeForbidden();
+  }
+
+  private closeForbidden(): void {
     const closed = this.table.reauthorise();
     if (closed > 0) this.surroundings.log.info({ closed }, 'ports closed that are not allowed any more');
   }
 
-  /** Of {@link LabelEndpoint}: the label is gone. */
-  onGone(code: ErrorCode): void {
-    if (this.phase === 'ended') return;
-    this.phase = 'ended';
-    this.cancelDeadline();
-    this.attachment.unbind(code);
-    if (this.source !== undefined) this.surroundings.link.removeSource(this.source);
-    this.table.closeAll();
-    this.surroundings.onEnded(code);
-  }
-
-  /** Ends it from this side: DETACH says why. */
+  /** Ends it from this side: DETACH says why, if there is a label to say it on. */
   end(code: ErrorCode): void {
     if (this.phase === 'ended') return;
-    this.surroundings.link.closeLabel(code);
-    this.onGone(code);
+    this.phase = 'ended';
+    this.cancelHold();
+    this.cancelExpiry();
+    this.label?.end(code);
+    this.session.attachment.unbind(code);
+    this.table.closeAll();
+    this.surroundings.onEnded(this, code);
   }
 }

@@ -13,6 +13,7 @@ test('one line is enough', t => {
     auditFile: '/etc/entremise/audit.jsonl',
     logLevel: 'info',
     keepaliveMs: undefined,
+    maxHoldMs: 900_000,
     receiveBudgetBytes: 8 * 1024 * 1024,
     replayBudgetBytes: 6 * 1024 * 1024,
     services: [],
@@ -37,6 +38,7 @@ servers = ["server.example:443", "[2001:db8::5]:8443"]
 auditFile = "/var/log/audit.jsonl"
 logLevel = "debug"
 keepaliveMs = 20000
+maxHoldMs = 0
 [memory]
 receiveBytes = 4194304
 replayBytes = 2097152
@@ -54,6 +56,7 @@ hide = ["hostname"]
     auditFile: '/var/log/audit.jsonl',
     logLevel: 'debug',
     keepaliveMs: 20_000,
+    maxHoldMs: 0,
     receiveBudgetBytes: 4_194_304,
     replayBudgetBytes: 2_097_152,
   });

@@ -16,6 +16,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
  *   keepaliveMs = 25000
+ *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   [memory]                                   bytes of all streams together
  *   receiveBytes = 8388608
  *   replayBytes = 6291456
@@ -33,6 +34,8 @@ export interface MediatorConfig {
   readonly auditFile: string;
   readonly logLevel: string;
   readonly keepaliveMs: number | undefined;
+  /** The longest hold that a terminal may have (P4.6). */
+  readonly maxHoldMs: number;
   readonly receiveBudgetBytes: number;
   readonly replayBudgetBytes: number;
   readonly services: readonly WantedService[];
@@ -40,6 +43,8 @@ export interface MediatorConfig {
 }
 
 const mebibyte = 1024 * 1024;
+
+const minuteMs = 60_000;
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -71,6 +76,7 @@ const configSchema = closedObject({
   auditFile: v.optional(filePath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
+  maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
   memory: v.optional(memorySchema, {}),
   services: v.optional(
     listOf(closedObject({ name: textUpTo(64), parameters: v.optional(parameters, {}) }), 0, 32),
@@ -100,7 +106,8 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
   const parsed = v.safeParse(configSchema, readToml(text, where), { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
-  const { stateDir, servers, auditFile, logLevel, keepaliveMs, memory, services, owner } = parsed.output;
+  const { stateDir, servers, auditFile, logLevel, keepaliveMs, maxHoldMs, memory, services, owner } =
+    parsed.output;
   return {
     path: undefined,
     stateDir,
@@ -108,6 +115,7 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
     logLevel,
     keepaliveMs,
+    maxHoldMs,
     receiveBudgetBytes: memory.receiveBytes,
     replayBudgetBytes: memory.replayBytes,
     services,

@@ -79,11 +79,74 @@ export class GrantUsage {
     this.liveStreams--;
   }
 
+  /** Ports and streams come from another grant, with the attachment that has them. They may be more than this one allows. */
+  take(ports: number, streams: number): void {
+    this.openPorts += ports;
+    this.liveStreams += streams;
+  }
+
   /** `bytes` have moved: how long to wait before more may, in milliseconds. */
   paceMs(bytes: number, nowMs: number): number {
     const { bytesPerSecond } = this.limits;
     if (bytesPerSecond === undefined) return 0;
     this.paidUntilMs = Math.max(this.paidUntilMs, nowMs - burstMs) + (bytes / bytesPerSecond) * 1000;
     return Math.max(0, this.paidUntilMs - nowMs);
+  }
+}
+
+/** What one attachment uses of its grant, and takes along to the grant that a later attempt shows (P4.2). */
+export class UsageShare {
+  private whole: GrantUsage;
+  private ownPorts = 0;
+  private ownStreams = 0;
+
+  constructor(whole: GrantUsage) {
+    this.whole = whole;
+  }
+
+  /** What all attachments use that show the same grant. */
+  get ofGrant(): GrantUsage {
+    return this.whole;
+  }
+
+  /** From now on that grant's. */
+  moveTo(whole: GrantUsage): void {
+    this.whole.take(-this.ownPorts, -this.ownStreams);
+    whole.take(this.ownPorts, this.ownStreams);
+    this.whole = whole;
+  }
+
+  /** @throws EntremiseError as {@link GrantUsage.addPort} */
+  addPort(): void {
+    this.whole.addPort();
+    this.ownPorts++;
+  }
+
+  /** As {@link GrantUsage.removePort}. */
+  removePort(): void {
+    this.whole.removePort();
+    this.ownPorts--;
+  }
+
+  /** As {@link GrantUsage.streamWaitMs}. */
+  streamWaitMs(nowMs: number): number {
+    return this.whole.streamWaitMs(nowMs);
+  }
+
+  /** @throws EntremiseError as {@link GrantUsage.addStream} */
+  addStream(nowMs: number): void {
+    this.whole.addStream(nowMs);
+    this.ownStreams++;
+  }
+
+  /** As {@link GrantUsage.removeStream}. */
+  removeStream(): void {
+    this.whole.removeStream();
+    this.ownStreams--;
+  }
+
+  /** As {@link GrantUsage.paceMs}. */
+  paceMs(bytes: number, nowMs: number): number {
+    return this.whole.paceMs(bytes, nowMs);
   }
 }

@@ -126,6 +126,7 @@ export async function startMediator(
     native,
     clock,
     log,
+    maxHoldMs: config.maxHoldMs,
     receiveBudgetBytes: config.receiveBudgetBytes,
     replayBudgetBytes: config.replayBudgetBytes,
     lookup: lookupName,

@@ -40,7 +40,12 @@ export interface PumpOwner {
 type End = Omit<EventOf<'fin' | 'rst'>, 'port' | 'stream' | 'timeMs'>;
 
 /** A stream that is over for these reasons has nobody left to tell of it. */
-const withoutAudience: ReadonlySet<ErrorCode> = new Set(['link-lost', 'terminal-gone', 'detached']);
+const withoutAudience: ReadonlySet<ErrorCode> = new Set([
+  'link-lost',
+  'terminal-gone',
+  'terminal-restarted',
+  'detached',
+]);
 
 /** How long a device that reads slowly may hold up its RST. */
 const resetPatienceMs = 1000;

@@ -19,8 +19,11 @@ import { LinkAssembler } from './spanning.ts';
 export interface LabelEndpoint {
   /** A frame of the label. A throw ends the label, not the link (P3.8). */
   receive(frame: Frame): void;
-  /** The label is gone; nothing more goes or comes on it. */
-  onGone(code: ErrorCode): void;
+  /**
+   * The label is gone; nothing more goes or comes on it. `mayResume`: by UNROUTED or the loss of the link, so that what was
+   * on it may go on on another (P4.3).
+   */
+  onGone(code: ErrorCode, mayResume: boolean): void;
 }
 
 /** What the owner of a member's link is told. */
@@ -148,7 +151,7 @@ export class MemberLink {
       const { code } = error;
       this.log.warn({ code, err: error, label: frame.label }, 'label ended by an error');
       this.closeLabel(frame.label, code);
-      endpoint.onGone(code);
+      endpoint.onGone(code, false);
     }
   }
 
@@ -162,11 +165,12 @@ export class MemberLink {
         return this.handlers.onAttached(attached.fromBytes(body));
       case frameType.detach: {
         const { label, reason } = detach.fromBytes(body);
-        return this.dropLabel(label, reason === undefined ? 'detached' : (errorCodeOf(reason) ?? 'detached'));
+        const code = reason === undefined ? undefined : errorCodeOf(reason);
+        return this.dropLabel(label, code ?? 'detached', false);
       }
       case frameType.unrouted: {
         const { label, reason } = unrouted.fromBytes(body);
-        return this.dropLabel(label, errorCodeOf(reason) ?? 'link-lost');
+        return this.dropLabel(label, errorCodeOf(reason) ?? 'link-lost', true);
       }
       case frameType.presence:
         return this.handlers.onPresence(presence.fromBytes(body));
@@ -184,16 +188,16 @@ export class MemberLink {
     }
   }
 
-  private dropLabel(label: number, code: ErrorCode): void {
+  private dropLabel(label: number, code: ErrorCode, mayResume: boolean): void {
     const endpoint = this.labels.get(label);
     this.labels.delete(label);
-    endpoint?.onGone(code);
+    endpoint?.onGone(code, mayResume);
   }
 
   private loseLabels(): void {
     const endpoints = [...this.labels.values()];
     this.labels.clear();
-    for (const endpoint of endpoints) endpoint.onGone('link-lost');
+    for (const endpoint of endpoints) endpoint.onGone('link-lost', true);
   }
 
   private onClosed(error: EntremiseError): void {

@@ -224,7 +224,7 @@ export class Route {
 
   /** The server takes the route away: the terminal must not come back by itself, the mediator holds nothing for it. */
   end(code: ErrorCode): void {
-    this.finish({ terminal: 'detach', mediator: 'unrouted' }, code);
+    this.finish({ terminal: 'detach', mediator: 'detach' }, code);
   }
 
   /** The server has no room: both ends keep what they have and may resume (P2.3). */

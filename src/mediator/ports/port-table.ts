@@ -46,7 +46,7 @@ export class PortTable {
     const id = surroundings.nextPortId();
     const onClosed = () => {
       this.ports.delete(id);
-      this.idOfSeq.delete(seq);
+      if (this.idOfSeq.get(seq) === id) this.idOfSeq.delete(seq);
     };
     const port =
       held.protocol === 'tcp'
@@ -85,6 +85,11 @@ export class PortTable {
     const port = this.forVerb(verb, reference);
     if (port instanceof TcpPort) return port;
     throw new EntremiseError('internal', { message: `${verb} came through to a UDP port.` });
+  }
+
+  /** From now on seqs begin anew: those of OPENs that have been name no port any more (P4.6). */
+  forgetOpens(): void {
+    this.idOfSeq.clear();
   }
 
   /** A datagram of the terminal's (S12). */

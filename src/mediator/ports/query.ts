@@ -35,7 +35,7 @@ function pageOf(found: readonly PortListing[]): ResultFields {
 type Limit = NonNullable<Result['limits']>[number];
 
 function listLimits({ table, ports, receiveBudget, replayBudget }: QuerySurroundings): ResultFields {
-  const { usage } = ports;
+  const usage = ports.usage.ofGrant;
   const usedOf = (budget: Budget) => budget.totalBytes - budget.freeBytes;
   const limits: Limit[] = [
     { name: 'ports', used: usage.ports, allowed: usage.allowed.ports },

@@ -13,7 +13,7 @@ import type { Result } from '../../wire/messages/command.ts';
 import type { PortEvent } from '../../wire/messages/event.ts';
 import type { AuditDetails } from '../audit.ts';
 import type { CorkRound } from '../cork.ts';
-import type { GrantUsage } from '../grant-usage.ts';
+import type { UsageShare } from '../grant-usage.ts';
 import type { NumberRegistry } from './number-registry.ts';
 
 /** What a RESULT says besides id and code. */
@@ -35,7 +35,7 @@ export interface Door {
 /** What the ports of one attachment need of it and of the process. Everything a port can do goes through here. */
 export interface PortSurroundings {
   readonly door: Door;
-  readonly usage: GrantUsage;
+  readonly usage: UsageShare;
   readonly native: NativeSockets;
   readonly clock: Clock;
   readonly log: Log;

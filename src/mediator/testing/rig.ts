@@ -32,8 +32,12 @@ export interface RigBasis {
 /** See the head of this file. */
 export interface Rig {
   readonly agent: MediatorAgent;
+  /** Of the newest link. */
   readonly server: ServerDouble;
+  /** The newest link. */
   readonly link: MemberLink;
+  /** Ends the mediator's link and makes another. */
+  relink(): Promise<void>;
   readonly mediatorKey: SigningKey;
   readonly basis: RigBasis;
   /** Every audit line. */
@@ -56,6 +60,8 @@ export interface RigOptions {
   readonly owner?: unknown;
   readonly receiveBudgetBytes?: number;
   readonly replayBudgetBytes?: number;
+  /** Default: 15 minutes. */
+  readonly maxHoldMs?: number;
 }
 
 /** What the owner of the gateway under test allows. */
@@ -153,6 +159,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     native: requireAddon(),
     clock,
     log: silentLog(),
+    maxHoldMs: options.maxHoldMs ?? 900_000,
     receiveBudgetBytes: options.receiveBudgetBytes ?? 8 * 1024 * 1024,
     replayBudgetBytes: options.replayBudgetBytes ?? 4 * 1024 * 1024,
     async lookup(name) {
@@ -161,11 +168,19 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       throw new EntremiseError('no-such-name');
     },
   });
-  const { server, link } = await linked(agent, mediatorKey);
+  let current = await linked(agent, mediatorKey);
   const rig: Rig = {
     agent,
-    server,
-    link,
+    get server() {
+      return current.server;
+    },
+    get link() {
+      return current.link;
+    },
+    async relink() {
+      current.link.driver.close('link-lost');
+      current = await linked(agent, mediatorKey);
+    },
     mediatorKey,
     basis,
     lines,
@@ -201,7 +216,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       const key = generateSigningKey();
       return { key, grant: rig.grant(key) };
     },
-    close: () => link.driver.close('shutting-down'),
+    close: () => current.link.driver.close('shutting-down'),
   };
   return rig;
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../base/clock.ts';
 import { type Deferred, deferred } from '../../base/deferred.ts';
-import { type ErrorCode, errorCodeOf } from '../../base/errors.ts';
+import { type ErrorCode, errorCodeOf, errorNumber } from '../../base/errors.ts';
 import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
 import type { AcceptedGrant, GrantClaims } from '../../policy/grant.ts';
 import { prepareAttach } from '../../session/attach-handshake.ts';
 import { Attachment } from '../../session/attachment.ts';
 import { Budget } from '../../session/budget.ts';
+import type { ControlKeys } from '../../session/control-stream.ts';
 import { HopCredit } from '../../session/hop-credit.ts';
 import { Scheduler } from '../../session/scheduler.ts';
 import { SlabPool } from '../../session/slab.ts';
@@ -16,6 +17,7 @@ import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Command, CommandOf, Result } from '../../wire/messages/command.ts';
 import type { EventKind, EventOf, PortEvent } from '../../wire/messages/event.ts';
 import type { Rig } from './rig.ts';
+import type { ServerDouble } from './server-double.ts';
 import { TestStream } from './test-stream.ts';
 
 /** What a terminal needs of its surroundings: a rig, or a mediator that was started whole. */
@@ -29,6 +31,8 @@ export interface TerminalOptions {
   readonly attachmentId?: Buffer;
   readonly instance?: Buffer;
   readonly attempt?: number;
+  /** The hold that is asked for; default 0. */
+  readonly holdMs?: number;
   readonly purpose?: 'assistance' | 'service';
   /** Signs RESUME instead of the terminal's own key. */
   readonly signature?: Buffer;
@@ -45,7 +49,6 @@ export type Answer = Omit<Result, 'code'> & { readonly code: ErrorCode | 'ok' };
 /** The terminal's end of an attachment: the session's own, driven by a test. */
 export class TestTerminal {
   readonly attachment: Attachment;
-  readonly label: number;
   /** RESULTs and EVENTs in the order in which they came, for tests of order. */
   readonly log: string[] = [];
   readonly events: PortEvent[] = [];
@@ -53,14 +56,27 @@ export class TestTerminal {
   readonly streams = new Map<number, TestStream>();
   /** The reason of the DETACH, once it has come. */
   readonly gone = deferred<ErrorCode>();
-  private readonly scheduler: Scheduler;
+  /** As ATTACHED gave it. */
+  holdMs = 0;
+  private readonly rig: TerminalSurroundings;
+  private readonly options: TerminalOptions & Required<Pick<TerminalOptions, 'key' | 'grant' | 'attempt'>>;
+  private readonly name;
+  private attempts: number;
+  private current: { readonly server: ServerDouble; readonly label: number } | undefined;
   private readonly waiting = new Map<number, Deferred<Answer>>();
   private readonly watchers: { holds: () => boolean; done: Deferred<void> }[] = [];
   private nextId = 1;
 
-  private constructor(label: number, rig: TerminalSurroundings, options: TerminalOptions) {
-    this.label = label;
-    this.scheduler = new Scheduler(() => queueMicrotask(() => this.pump(rig, options)));
+  private constructor(rig: TerminalSurroundings, options: TerminalOptions) {
+    const { key = generateSigningKey(), attempt = 1 } = options;
+    const grant = options.grant ?? rig.grant(key, options.claims);
+    this.rig = rig;
+    this.options = { ...options, key, grant, attempt };
+    this.attempts = attempt;
+    this.name = {
+      instance: options.instance ?? randomBytes(16),
+      attachmentId: options.attachmentId ?? randomBytes(16),
+    };
     const budget = () => new Budget(options.terminalBudgetBytes ?? 8 * 1024 * 1024);
     const resources = {
       pool: new SlabPool(),
@@ -83,41 +99,79 @@ export class TestTerminal {
 
   /** Attaches through the rig's server; an error code when the mediator refuses. */
   static async attach(rig: TerminalSurroundings, options: TerminalOptions = {}): Promise<TestTerminal> {
-    const { key = generateSigningKey(), attempt = 1, purpose = 'assistance' } = options;
-    const grant = options.grant ?? rig.grant(key, options.claims);
-    const request = {
-      mediatorKey: rig.mediatorKey.publicKey,
-      instance: options.instance ?? randomBytes(16),
-      attachmentId: options.attachmentId ?? randomBytes(16),
-      grant: grant.text,
-      attempt,
-      purpose,
-      holdMs: 0,
-      capabilities: [],
-    };
-    const prepared = prepareAttach(request, key);
-    let terminal: TestTerminal | undefined;
-    const answer = await rig.server.attach(rig.mediatorKey.publicKey, prepared.inner, {
-      onFrame: frame => terminal?.receive(frame),
-      onGone: reason => {
-        const code = reason === undefined ? undefined : errorCodeOf(reason);
-        terminal?.gone.resolve(code ?? 'detached');
-        terminal?.attachment.unbind(code ?? 'detached');
-      },
-    });
-    const { keys, signature } = prepared.complete(answer);
-    terminal = new TestTerminal(answer.label, rig, options);
-    terminal.bind(keys, options.signature ?? signature);
+    const terminal = new TestTerminal(rig, options);
+    await terminal.attachAs(terminal.attempts, options.signature);
     return terminal;
   }
 
-  private bind(keys: Parameters<Attachment['bind']>[0]['keys'], signature: Buffer): void {
+  /**
+   * The next attempt, or the one said: leaves the label that it has, if it still has one, for another (P4.2). With another
+   * `grant` under that.
+   */
+  async reattach(changes: { readonly attempt?: number; readonly grant?: AcceptedGrant } = {}): Promise<void> {
+    this.attempts = changes.attempt ?? this.attempts + 1;
+    await this.attachAs(this.attempts, undefined, changes.grant);
+  }
+
+  private async attachAs(attempt: number, signature?: Buffer, grant = this.options.grant): Promise<void> {
+    const { server, mediatorKey: mediator } = this.rig;
+    const { purpose = 'assistance', holdMs = 0, key } = this.options;
+    const mediatorKey = mediator.publicKey;
+    const about = {
+      ...this.name,
+      attempt,
+      grant: grant.text,
+      purpose,
+      holdMs,
+      capabilities: [],
+      mediatorKey,
+    };
+    const prepared = prepareAttach(about, key);
+    let label: number | undefined;
+    const isCurrent = () => this.current?.server === server && this.current.label === label;
+    const answer = await server.attach(mediatorKey, prepared.inner, {
+      onFrame: frame => {
+        if (isCurrent()) this.receive(frame);
+      },
+      onGone: reason => {
+        if (isCurrent()) this.onGone(reason === undefined ? undefined : errorCodeOf(reason));
+      },
+    });
+    const agreed = prepared.complete(answer);
+    this.attachment.suspend();
+    label = answer.label;
+    this.holdMs = agreed.holdMs;
+    this.current = { server, label };
+    this.bind(agreed.keys, signature ?? agreed.signature);
+  }
+
+  /** Of the newest attempt. */
+  get label(): number {
+    return this.current?.label ?? 0;
+  }
+
+  private onGone(code: ErrorCode = 'detached'): void {
+    this.gone.resolve(code);
+    this.attachment.unbind(code);
+  }
+
+  /** The terminal's link is lost: the server tells the mediator, and this end waits for {@link reattach}. */
+  lose(): void {
+    const { current } = this;
+    this.current = undefined;
+    this.attachment.suspend();
+    current?.server.unroute(current.label, errorNumber('link-lost'));
+  }
+
+  private bind(keys: ControlKeys, signature: Buffer): void {
+    const to = this.current;
+    const scheduler: Scheduler = new Scheduler(() => queueMicrotask(() => this.pump(scheduler, to)));
     this.attachment.bind({
       label: 1,
       keys,
       signature,
       credit: new HopCredit(Number.MAX_SAFE_INTEGER),
-      wake: source => this.scheduler.wake(source),
+      wake: source => scheduler.wake(source),
       requestTick: atMs => {
         systemClock.after(atMs - systemClock.now(), () => this.attachment.tick(systemClock.now()));
       },
@@ -125,12 +179,13 @@ export class TestTerminal {
     });
   }
 
-  private pump(rig: TerminalSurroundings, { tamper = frame => frame }: TerminalOptions): void {
+  private pump(scheduler: Scheduler, to: typeof this.current): void {
+    const { tamper = frame => frame } = this.options;
     for (;;) {
-      const frame = this.scheduler.take();
+      const frame = scheduler.take();
       if (frame === undefined) return;
       const bytes = tamper(frame);
-      if (bytes !== undefined) rig.server.deliver(this.label, bytes);
+      if (bytes !== undefined) to?.server.deliver(to.label, bytes);
     }
   }
 
