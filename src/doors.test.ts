@@ -139,8 +139,8 @@ test('what reaches the LAN from a mediator does so in these places, each behind 
       'src/mediator/ports/dial.ts: connect',
       'src/mediator/ports/dial.ts: lookup',
       // Made by TcpPort.listen, behind its door.
-      'src/mediator/ports/listener.ts: createServer',
-      'src/mediator/ports/listener.ts: listen',
+      'src/mediator/ports/listening-socket.ts: createServer',
+      'src/mediator/ports/listening-socket.ts: listen',
       // openNumber: the door comes first; pickNumber asks for each number it tries.
       'src/mediator/ports/open.ts: reserve',
       'src/mediator/ports/pick-number.ts: reserve',

@@ -1,14 +1,16 @@
 import type { Clock } from '../base/clock.ts';
 import type { EntremiseError, ErrorCode } from '../base/errors.ts';
+import { keyToText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import type { AttachmentResources } from '../session/attachment.ts';
 import type { PendingAttempt } from '../session/pending-attempt.ts';
 import type { Frame } from '../wire/frame.ts';
-import type { PortListing } from '../wire/messages/command.ts';
+import type { PortListing, Protocol } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AccessDoor } from './access-door.ts';
 import type { AttachmentName, Registered } from './attachment-registry.ts';
 import type { UsageShare } from './grant-usage.ts';
+import type { NumberHolder } from './ports/number-registry.ts';
 import { PortTable } from './ports/port-table.ts';
 import type { PortSurroundings } from './ports/surroundings.ts';
 import type { Carried, TerminalLabel } from './terminal-label.ts';
@@ -36,7 +38,7 @@ export interface TerminalSurroundings {
   /** All that ports need besides this attachment. */
   readonly ports: Omit<
     PortSurroundings,
-    'door' | 'usage' | 'sendEvent' | 'sendDatagram' | 'createStream' | 'controlFull'
+    'door' | 'usage' | 'holder' | 'sendEvent' | 'sendDatagram' | 'createStream' | 'controlFull'
   >;
   /** Something has happened on a port; other attachments may watch. */
   onPortEvent(terminal: AttachedTerminal, event: PortEvent): void;
@@ -59,7 +61,7 @@ export interface ProvenAttempt {
 function doNothing(): void {}
 
 /** See the head of this file. */
-export class AttachedTerminal implements Carried, Registered {
+export class AttachedTerminal implements Carried, Registered, NumberHolder {
   readonly door: AccessDoor;
   readonly usage: UsageShare;
   private readonly surroundings: TerminalSurroundings;
@@ -91,6 +93,7 @@ export class AttachedTerminal implements Carried, Registered {
       ...ports,
       door,
       usage,
+      holder: this,
       sendEvent: (event, creates) => {
         if (this.phase === 'ended') return;
         this.session.attachment.sendEvent(event, creates);
@@ -110,7 +113,7 @@ export class AttachedTerminal implements Carried, Registered {
       ports,
       door,
       keyPorts: (after, count) => this.surroundings.keyPorts(this, after, count),
-      onOpen: () => table.onRoom(),
+      onOpen: () => table.onBack(),
     });
   }
 
@@ -132,6 +135,22 @@ export class AttachedTerminal implements Carried, Registered {
   /** True when it waits for its terminal, or would. */
   get held(): boolean {
     return this.attempt.holdMs > 0 && this.phase !== 'ended';
+  }
+
+  /** Of {@link NumberHolder}. */
+  get away(): boolean {
+    return this.suspended;
+  }
+
+  /** Of {@link NumberHolder}. */
+  get terminal(): string {
+    return keyToText(this.name.terminalKey);
+  }
+
+  /** Of {@link NumberHolder}. */
+  release(protocol: Protocol, address: string, number: number): void {
+    this.surroundings.log.info({ protocol, address, number }, 'number taken over by another attachment');
+    this.table.release(protocol, address, number);
   }
 
   /** As {@link TerminalSession.watched}. */
@@ -205,6 +224,7 @@ export class AttachedTerminal implements Carried, Registered {
     const { holdMs } = this.attempt;
     this.phase = 'suspended';
     this.session.attachment.suspend();
+    this.table.onAway();
     this.cancelHold = clock.after(holdMs, () => this.end('terminal-gone'));
     log.info({ code, holdMs }, 'terminal away, attachment held');
     this.surroundings.onSuspended(this);

@@ -1,27 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import test, { type ExecutionContext } from 'ava';
-import { type FakeClock, fakeClock } from '../base/clock.ts';
+import test from 'ava';
 import { until } from '../native/test-sockets.ts';
 import { dialIn, pattern, readToEnd } from './testing/devices.ts';
-import { makeRig, type Rig, type RigOptions } from './testing/rig.ts';
-import { attached, budgetsAreWhole, playing } from './testing/set-up.ts';
-import { type TerminalOptions, TestTerminal } from './testing/test-terminal.ts';
+import { makeRig } from './testing/rig.ts';
+import { attached, budgetsAreWhole, playing, suspended } from './testing/set-up.ts';
+import { TestTerminal } from './testing/test-terminal.ts';
 
 const minuteMs = 60_000;
-
-/** A mediator whose time stands still, and a terminal with a hold of 2 min whose link has just been lost. */
-async function suspended(
-  t: ExecutionContext,
-  options: RigOptions & TerminalOptions = {},
-  before: (terminal: TestTerminal) => Promise<unknown> = async () => {},
-): Promise<{ rig: Rig; terminal: TestTerminal; clock: FakeClock }> {
-  const clock = fakeClock();
-  const { rig, terminal } = await attached(t, { clock, holdMs: 2 * minuteMs, ...options });
-  await before(terminal);
-  terminal.lose();
-  await until('it is suspended', () => rig.agent.heldCount === 1);
-  return { rig, terminal, clock };
-}
 
 test('P4.4: streams, ports and commands go on after the terminal’s link was lost, and no byte is lost', async t => {
   const { rig, terminal } = await attached(t, { holdMs: 2 * minuteMs });

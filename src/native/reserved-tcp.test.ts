@@ -384,3 +384,23 @@ test('the backlog is the one that was asked for', async t => {
   for (const client of clients) client.destroy();
   deaf.close();
 });
+
+test('a number taken back from a listener is held: nobody connects, nobody else has it, and it listens again', async t => {
+  const reserved = ReservedTcp.reserve(native, '127.0.0.1', 0);
+  const { port } = reserved;
+  t.teardown(() => reserved.close());
+  for (let time = 0; time < 3; time++) {
+    const server = net.createServer(socket => socket.end('here'));
+    await reserved.listen(server, 4);
+    const visitor = net.connect(port, '127.0.0.1');
+    t.is((await readAll(visitor)).text, 'here');
+    reserved.takeBack(server);
+    t.is(reserved.state, 'held');
+    const refused = net.connect(port, '127.0.0.1');
+    const [error] = await once(refused, 'error');
+    t.is(error.code, 'ECONNREFUSED');
+    t.is(native.reserveTcp('127.0.0.1', port), 'EADDRINUSE');
+    t.is(await listenByNode('127.0.0.1', port), 'EADDRINUSE');
+    t.throws(() => reserved.takeBack(server), { code: 'wrong-state' });
+  }
+});

@@ -2,8 +2,9 @@
  * A TCP number that is held (P5.1), and how it becomes a listener or a connection.
  *
  *   held ──listen, connect──► handing over ──► handed over      (Node owns the fd)
- *    ▲                             │
- *    └────────── failed ───────────┘                            close() leads from anywhere to closed
+ *    ▲                             │                                   │
+ *    └────────── failed ───────────┘      takeBack(): from a listener  │      close() leads from anywhere to closed
+ *    ▲─────────────────────────────────────────────────────────────────┘
  *
  * Node takes an fd for good: when its connect or listen fails it closes the fd, and the number would be gone.
  * So while it is being handed over, the addon holds a second fd of the same socket. On success that one is
@@ -13,6 +14,7 @@ import net, { type Server, type Socket } from 'node:net';
 import { EntremiseError } from '../base/errors.ts';
 import type { NativeSockets } from './addon.ts';
 import { bindError, connectError, errnoOf } from './errno.ts';
+import { fdOf } from './fd-of.ts';
 import { type SlabReader, socketOnFd } from './slab-reader.ts';
 
 /** Where to connect to, and how. */
@@ -80,10 +82,26 @@ export class ReservedTcp {
     try {
       await listening(server);
     } catch (cause) {
-      this.#takeBack();
+      this.#takeSpareBack();
       throw asEntremise(cause, bindError(errnoOf(cause), this.address, this.port, cause));
     }
     this.#finishHandOver();
+  }
+
+  /**
+   * Takes the number back from `server`, which {@link ReservedTcp.listen} made listen on it: `server` is closed, who
+   * connects is refused from now on, and the number is held again.
+   * @throws EntremiseError limit (no more fds; `server` listens on), wrong-state
+   */
+  takeBack(server: Server): void {
+    const fd = fdOf(server);
+    if (this.#state.kind !== 'handed-over' || fd === undefined)
+      throw new EntremiseError('wrong-state', { message: 'the server does not listen' });
+    const ownFd = this.#native.duplicate(fd);
+    if (typeof ownFd === 'string') throw bindError(ownFd, this.address, this.port);
+    server.close();
+    // On the same socket, so that nobody can have the number in between.
+    this.#holdAgain(ownFd);
   }
 
   /**
@@ -105,7 +123,7 @@ export class ReservedTcp {
     try {
       await connected(socket);
     } catch (cause) {
-      this.#takeBack();
+      this.#takeSpareBack();
       throw asEntremise(cause, connectError(errnoOf(cause), host, port, cause));
     } finally {
       signal?.removeEventListener('abort', giveUp);
@@ -152,12 +170,15 @@ export class ReservedTcp {
     this.#state = { kind: 'handed-over' };
   }
 
-  #takeBack(): void {
+  #takeSpareBack(): void {
     if (this.#state.kind !== 'handing-over') return;
-    const { spareFd } = this.#state;
-    this.#native.disconnect(spareFd);
-    this.#native.setReuseAddress(spareFd, false);
-    this.#state = { kind: 'held', fd: spareFd };
+    this.#holdAgain(this.#state.spareFd);
+  }
+
+  #holdAgain(fd: number): void {
+    this.#native.disconnect(fd);
+    this.#native.setReuseAddress(fd, false);
+    this.#state = { kind: 'held', fd };
   }
 }
 

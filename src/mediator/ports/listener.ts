@@ -1,9 +1,11 @@
-import net, { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import type { EntremiseError } from '../../base/errors.ts';
 import { rewrapAccepted } from '../../native/accepted.ts';
 import type { ReservedTcp } from '../../native/reserved-tcp.ts';
 import { canonicalIp } from '../../wire/ip.ts';
 import { SlabFeed } from '../slab-feed.ts';
 import { StreamPump } from '../stream-pump.ts';
+import { ListeningSocket } from './listening-socket.ts';
 import type { PortSurroundings } from './surroundings.ts';
 
 /**
@@ -12,6 +14,9 @@ import type { PortSurroundings } from './surroundings.ts';
  * While stream 0 is full, the budgets have no floor or the grant's limits are reached, nothing is taken (P3.3, P3.7).
  * Node cannot leave a connection in the kernel's queue, so the queue is here: connections wait unread, as many as the
  * backlog; one more is turned away with a RST.
+ *
+ * While the terminal is away streams are made all the same, and announced when it is back, but no more than the backlog;
+ * or, by `whileAway` false, nobody can connect (P4.7).
  */
 
 /** Connections that may wait, whatever backlog is asked for: each is an open file. */
@@ -33,11 +38,15 @@ export interface ListenerOptions {
   readonly port: number;
   readonly reserved: ReservedTcp;
   readonly backlog: number;
+  /** Whether it listens while the terminal is away (P4.7). */
+  readonly whileAway: boolean;
   /** First window of every stream towards the terminal (P3.4). */
   readonly limit: number;
   readonly surroundings: PortSurroundings;
   /** A stream has ended, and how many still live. */
   onStreamEnded(liveStreams: number): void;
+  /** It cannot listen any more. */
+  onFailed(error: EntremiseError): void;
 }
 
 /** The address without its zone, in the spelling of the wire. */
@@ -48,16 +57,19 @@ function wireAddress(text: string | undefined): string | undefined {
 /** See the head of this file. */
 export class Listener {
   private readonly options: ListenerOptions;
-  private readonly server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  private readonly socket: ListeningSocket;
   private readonly waiting: Waiting[] = [];
   private readonly pumps = new Set<StreamPump>();
   private stopped = false;
+  /** While the terminal is away: streams made since. */
+  private away: { streams: number } | undefined;
   private cancelRetry: (() => void) | undefined;
 
   constructor(options: ListenerOptions) {
     this.options = options;
-    this.server.on('connection', socket => this.onConnection(socket));
-    this.server.on('error', error => options.surroundings.log.warn({ err: error }, 'listener failed'));
+    const { reserved, onFailed } = options;
+    const onConnection = (socket: Socket) => this.onConnection(socket);
+    this.socket = new ListeningSocket({ reserved, backlog: this.backlog, onConnection, onFailed });
   }
 
   private get backlog(): number {
@@ -71,7 +83,7 @@ export class Listener {
 
   /** @throws EntremiseError what the reserved number says */
   start(): Promise<void> {
-    return this.options.reserved.listen(this.server, this.backlog);
+    return this.socket.start();
   }
 
   /** Takes no more connections; those that wait are turned away, streams live on. */
@@ -79,8 +91,21 @@ export class Listener {
     if (this.stopped) return;
     this.stopped = true;
     this.cancelRetry?.();
-    this.server.close();
+    this.socket.stop();
     for (const { socket, feed } of this.waiting.splice(0)) turnAway(socket, feed);
+  }
+
+  /** The terminal is away from now on. */
+  onAway(): void {
+    this.away = { streams: 0 };
+    if (!this.options.whileAway) this.socket.pause();
+  }
+
+  /** The terminal is back. */
+  onBack(): void {
+    this.away = undefined;
+    if (!this.options.whileAway) this.socket.resume();
+    this.takeWaiting();
   }
 
   /** Ends every stream. */
@@ -91,7 +116,8 @@ export class Listener {
   private onConnection(accepted: Socket): void {
     const { surroundings } = this.options;
     accepted.on('error', () => {});
-    if (this.stopped || this.waiting.length >= this.backlog) {
+    const inLine = this.waiting.length + (this.away?.streams ?? 0);
+    if (this.stopped || inLine >= this.backlog) {
       surroundings.log.info({ port: this.options.port }, 'connection turned away: too many wait');
       accepted.resetAndDestroy();
       return;
@@ -134,12 +160,14 @@ export class Listener {
     this.cancelRetry = undefined;
     const { surroundings, limit } = this.options;
     const { usage, clock } = surroundings;
+    if (this.away !== undefined && !this.options.whileAway) return;
     while (this.waiting.length > 0) {
       const free = !surroundings.controlFull() && usage.streamWaitMs(clock.now()) === 0;
       const made = free ? surroundings.createStream(limit) : undefined;
       const next = made === undefined ? undefined : this.waiting.shift();
       if (made === undefined || next === undefined) return this.retryLater();
       usage.addStream(clock.now());
+      if (this.away !== undefined) this.away.streams++;
       this.begin(next, made);
     }
   }

@@ -108,7 +108,7 @@ function explained(thrown: unknown, address: string, number: number): unknown {
  * `address-not-available`, `audit-unavailable`
  */
 export function openNumber(command: CommandOf<'open'>, surroundings: PortSurroundings): Opened {
-  const { door, usage, native, numbers } = surroundings;
+  const { door, usage, native, numbers, holder } = surroundings;
   const { protocol } = command;
   const bound = boundTo(command);
   const wish = wishOf(command);
@@ -119,11 +119,19 @@ export function openNumber(command: CommandOf<'open'>, surroundings: PortSurroun
   );
   usage.addPort();
   try {
-    const reserve = reserveOf(protocol, native, bound.text);
+    const fromKernel = reserveOf(protocol, native, bound.text);
+    const reserve = (number: number) => {
+      if (number !== 0) numbers.takeOver(protocol, bound.text, number, holder);
+      return fromKernel(number);
+    };
     const source: NumberSource<Reserved> = {
       ranges: door.portNumbers(protocol),
       ask: number => door.ask({ ...asked, number: { choice: 'mandatory', number } }),
-      isFree: number => numbers.isFree(protocol, bound.text, number),
+      // Who takes any number takes it from nobody.
+      isFree: number =>
+        wish.choice === 'any'
+          ? numbers.isFree(protocol, bound.text, number)
+          : numbers.mayTakeOver(protocol, bound.text, number, holder),
       reserve,
       numberOf: reserved => reserved.port,
       release: reserved => reserved.close(),
@@ -136,9 +144,13 @@ export function openNumber(command: CommandOf<'open'>, surroundings: PortSurroun
   }
 }
 
-function heldNumber(reserved: Reserved, bound: BoundTo, { usage, numbers }: PortSurroundings): HeldNumber {
+function heldNumber(
+  reserved: Reserved,
+  bound: BoundTo,
+  { usage, numbers, holder }: PortSurroundings,
+): HeldNumber {
   const protocol = reserved instanceof ReservedTcp ? 'tcp' : 'udp';
-  const giveUpClaim = numbers.claim(protocol, bound.text, reserved.port);
+  const giveUpClaim = numbers.claim(protocol, bound.text, reserved.port, holder);
   let held = true;
   const giveUp = () => {
     if (!held) return;

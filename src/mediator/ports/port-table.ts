@@ -1,6 +1,6 @@
 import { EntremiseError } from '../../base/errors.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
-import type { CommandOf, PortListing } from '../../wire/messages/command.ts';
+import type { CommandOf, PortListing, Protocol } from '../../wire/messages/command.ts';
 import { openNumber } from './open.ts';
 import { noSuchPort, type PortAnswer, type PortVerb, portAnswers } from './port-states.ts';
 import type { PortSurroundings, ResultFields } from './surroundings.ts';
@@ -116,6 +116,25 @@ export class PortTable {
   /** Stream 0 has room again: connections may wait for that (P3.7). */
   onRoom(): void {
     for (const port of [...this.ports.values()]) if (port instanceof TcpPort) port.onRoom();
+  }
+
+  /** Closes the port that holds that number, if one does. */
+  release(protocol: Protocol, address: string, number: number): void {
+    for (const port of [...this.ports.values()]) {
+      const isIt =
+        port.listing.protocol === protocol && port.bound.text === address && port.number === number;
+      if (isIt) port.close('reset');
+    }
+  }
+
+  /** Its terminal is away from now on (P4.7). */
+  onAway(): void {
+    for (const port of [...this.ports.values()]) if (port instanceof TcpPort) port.onAway();
+  }
+
+  /** Its terminal is back, and can be told things. */
+  onBack(): void {
+    for (const port of [...this.ports.values()]) port.onBack();
   }
 
   /** Closes what is not allowed any more; returns how many. */

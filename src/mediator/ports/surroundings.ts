@@ -14,7 +14,7 @@ import type { PortEvent } from '../../wire/messages/event.ts';
 import type { AuditDetails } from '../audit.ts';
 import type { CorkRound } from '../cork.ts';
 import type { UsageShare } from '../grant-usage.ts';
-import type { NumberRegistry } from './number-registry.ts';
+import type { NumberHolder, NumberRegistry } from './number-registry.ts';
 
 /** What a RESULT says besides id and code. */
 export type ResultFields = Omit<Result, 'id' | 'code'>;
@@ -42,6 +42,8 @@ export interface PortSurroundings {
   readonly pool: SlabPool;
   readonly cork: CorkRound;
   readonly numbers: NumberRegistry;
+  /** The attachment, for the registry of numbers. */
+  readonly holder: NumberHolder;
   /** A new id, unique for the mediator's boot (P1.3). */
   nextPortId(): number;
   /** `creates`: the stream that `connected` makes. */

@@ -167,7 +167,7 @@ export class TcpPort {
    * Listens (S10).
    * @throws EntremiseError `not-permitted`, `audit-unavailable`, `port-in-use`, `port-closed`
    */
-  async listen({ backlog, limit }: CommandOf<'listen'>): Promise<void> {
+  async listen({ backlog, limit, whileAway }: CommandOf<'listen'>): Promise<void> {
     const { surroundings, reserved, id, number } = this;
     const { address, text } = this.bound;
     surroundings.door.permit(
@@ -177,7 +177,13 @@ export class TcpPort {
     const onStreamEnded = (live: number) => {
       if (this.kind === 'draining' && live === 0) this.leave();
     };
-    const listener = new Listener({ port: id, reserved, backlog, limit, surroundings, onStreamEnded });
+    const onFailed = (error: EntremiseError) => {
+      surroundings.log.warn({ port: id, code: error.code, reason: error.message }, 'listener failed');
+      this.closeNow('port-closed');
+    };
+    const asked = { port: id, reserved, backlog, limit, whileAway };
+    const listener = new Listener({ ...asked, surroundings, onStreamEnded, onFailed });
+    if (surroundings.holder.away) listener.onAway();
     this.state = { kind: 'starting', listener };
     try {
       await listener.start();
@@ -192,6 +198,16 @@ export class TcpPort {
   /** There may be room for connections that wait. */
   onRoom(): void {
     if (this.state.kind === 'server') this.state.listener.takeWaiting();
+  }
+
+  /** The terminal is away: a listener has its manners for that (P4.7). */
+  onAway(): void {
+    if (this.state.kind === 'server' || this.state.kind === 'starting') this.state.listener.onAway();
+  }
+
+  /** The terminal is back. */
+  onBack(): void {
+    if (this.state.kind === 'server' || this.state.kind === 'starting') this.state.listener.onBack();
   }
 
   /** Closes (S11): streams end with RESET, or go on to their own end while the port takes nothing new. */

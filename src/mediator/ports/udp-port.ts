@@ -24,6 +24,8 @@ const tellEveryMs = 1000;
 
 /** Datagrams of a port that did not go, by reason. */
 export interface DroppedDatagrams {
+  /** They came from the LAN while the terminal was away. */
+  away: number;
   denied: number;
   tooFast: number;
   failed: number;
@@ -33,7 +35,7 @@ export interface DroppedDatagrams {
 export class UdpPort {
   readonly id: number;
   readonly bound: BoundTo;
-  readonly dropped: DroppedDatagrams = { denied: 0, tooFast: 0, failed: 0 };
+  readonly dropped: DroppedDatagrams = { away: 0, denied: 0, tooFast: 0, failed: 0 };
   private readonly held: HeldNumber & { readonly protocol: 'udp' };
   private readonly surroundings: PortSurroundings;
   private readonly onClosed: () => void;
@@ -41,6 +43,7 @@ export class UdpPort {
   private readonly destinations: Destinations;
   private open = true;
   private untold = 0;
+  private untoldAway = 0;
   private cancelTelling: (() => void) | undefined;
 
   /**
@@ -97,6 +100,11 @@ export class UdpPort {
   private onMessage(bytes: Buffer, from: RemoteInfo): void {
     const peerAddress = canonicalIp(from.address.split('%')[0] ?? '');
     if (!this.open || peerAddress === undefined || bytes.length > maxDatagramBytes) return;
+    if (this.surroundings.holder.away) {
+      this.dropped.away++;
+      this.untoldAway++;
+      return;
+    }
     this.surroundings.sendDatagram({ port: this.id, peerAddress, peerNumber: from.port, bytes });
   }
 
@@ -157,6 +165,14 @@ export class UdpPort {
     sendEvent({ kind: 'limit', port: this.id, timeMs: clock.wallTimeMs(), count: this.untold });
     this.untold = 0;
     this.cancelTelling = clock.after(tellEveryMs, () => this.tellDropped());
+  }
+
+  /** The terminal is back: it is told how many datagrams it missed (P4.7). */
+  onBack(): void {
+    if (this.untoldAway === 0) return;
+    const { clock, sendEvent } = this.surroundings;
+    sendEvent({ kind: 'lost', port: this.id, timeMs: clock.wallTimeMs(), count: this.untoldAway });
+    this.untoldAway = 0;
   }
 
   /** Closes (S11). Nothing can be drained: what is sent is sent. */

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { EntremiseError } from '../../base/errors.ts';
 import { generateSigningKey, keyThumbprint, type SigningKey } from '../../base/keys.ts';
 import { silentLog } from '../../base/log.ts';
-import { requireAddon } from '../../native/addon.ts';
+import { type NativeSockets, requireAddon } from '../../native/addon.ts';
 import { type GatewayFacts, gatewayFacts } from '../../policy/gateway-facts.ts';
 import { type AcceptedGrant, type GrantClaims, grantClaimsSchema } from '../../policy/grant.ts';
 import type { MemberStatement } from '../../policy/member-statement.ts';
@@ -45,6 +45,7 @@ export interface Rig {
   /** Set, and no line can be written. */
   readonly auditFault: { failing: boolean };
   readonly clock: Clock;
+  readonly native: NativeSockets;
   /** Makes a grant for a terminal's key, known under its text. */
   grant(key: SigningKey, changes?: Partial<GrantClaims>, lifeMs?: number): AcceptedGrant;
   /** A terminal's key with its grant. */
@@ -108,6 +109,7 @@ function memoryAudit(lines: AuditEntry[], fault: { failing: boolean }): Audit {
 /** Makes one and waits until its mediator is welcome at the server. */
 export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const { clock = systemClock, owner = ownerTable } = options;
+  const native = requireAddon();
   const mediatorKey = generateSigningKey();
   const authority = generateSigningKey();
   const grants = new Map<string, AcceptedGrant>();
@@ -156,7 +158,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       now: () => clock.now(),
     },
     audit: memoryAudit(lines, auditFault),
-    native: requireAddon(),
+    native,
     clock,
     log: silentLog(),
     maxHoldMs: options.maxHoldMs ?? 900_000,
@@ -186,6 +188,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     lines,
     auditFault,
     clock,
+    native,
     names,
     grant(key, changes = {}, lifeMs = 3_600_000) {
       const text = `grant ${grants.size + 1}`;
@@ -216,7 +219,10 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       const key = generateSigningKey();
       return { key, grant: rig.grant(key) };
     },
-    close: () => current.link.driver.close('shutting-down'),
+    close() {
+      agent.stop();
+      current.link.driver.close('shutting-down');
+    },
   };
   return rig;
 }

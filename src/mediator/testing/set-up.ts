@@ -1,4 +1,6 @@
 import type { ExecutionContext } from 'ava';
+import { type FakeClock, fakeClock } from '../../base/clock.ts';
+import { until } from '../../native/test-sockets.ts';
 import { type Device, device } from './devices.ts';
 import { makeRig, type Rig, type RigOptions } from './rig.ts';
 import { type TerminalOptions, TestTerminal } from './test-terminal.ts';
@@ -11,6 +13,20 @@ export async function attached(
   const rig = await makeRig(options);
   t.teardown(() => rig.close());
   return { rig, terminal: await TestTerminal.attach(rig, options) };
+}
+
+/** A mediator whose time stands still, and a terminal with a hold of 2 min whose link has just been lost. */
+export async function suspended(
+  t: ExecutionContext,
+  options: RigOptions & TerminalOptions = {},
+  before: (terminal: TestTerminal) => Promise<unknown> = async () => {},
+): Promise<{ rig: Rig; terminal: TestTerminal; clock: FakeClock }> {
+  const clock = fakeClock();
+  const { rig, terminal } = await attached(t, { clock, holdMs: 120_000, ...options });
+  await before(terminal);
+  terminal.lose();
+  await until('it is suspended', () => rig.agent.heldCount === 1);
+  return { rig, terminal, clock };
 }
 
 /** A device for this test. */

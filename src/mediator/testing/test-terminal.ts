@@ -28,6 +28,8 @@ export interface TerminalOptions {
   readonly key?: SigningKey;
   readonly grant?: AcceptedGrant;
   readonly claims?: Partial<GrantClaims>;
+  /** Of the grant that is made for it. */
+  readonly lifeMs?: number;
   readonly attachmentId?: Buffer;
   readonly instance?: Buffer;
   readonly attempt?: number;
@@ -69,7 +71,7 @@ export class TestTerminal {
 
   private constructor(rig: TerminalSurroundings, options: TerminalOptions) {
     const { key = generateSigningKey(), attempt = 1 } = options;
-    const grant = options.grant ?? rig.grant(key, options.claims);
+    const grant = options.grant ?? rig.grant(key, options.claims, options.lifeMs);
     this.rig = rig;
     this.options = { ...options, key, grant, attempt };
     this.attempts = attempt;
@@ -105,8 +107,7 @@ export class TestTerminal {
   }
 
   /**
-   * The next attempt, or the one said: leaves the label that it has, if it still has one, for another (P4.2). With another
-   * `grant` under that.
+   * The next attempt, or the one said, under its grant or another: leaves the label that it has, if any (P4.2).
    */
   async reattach(changes: { readonly attempt?: number; readonly grant?: AcceptedGrant } = {}): Promise<void> {
     this.attempts = changes.attempt ?? this.attempts + 1;
@@ -143,6 +144,11 @@ export class TestTerminal {
     this.holdMs = agreed.holdMs;
     this.current = { server, label };
     this.bind(agreed.keys, signature ?? agreed.signature);
+  }
+
+  /** The terminal's own. */
+  get key(): SigningKey {
+    return this.options.key;
   }
 
   /** Of the newest attempt. */
