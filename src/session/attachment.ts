@@ -61,6 +61,12 @@ export interface Binding extends OutletBinding, ExchangeBinding {
 /** The most DATA that may go before the RESULT of the CONNECT that creates its stream (P3.4). */
 export const earlyDataBytes = 4096;
 
+/** Timers come early by no more than this. */
+const earlyMs = 50;
+
+/** How often idle streams are looked for (P3.3). */
+const sweepMs = 10_000;
+
 /** See the head of this file. */
 export class Attachment {
   private readonly side: Side;
@@ -73,6 +79,7 @@ export class Attachment {
   private binding: Binding | undefined;
   private exchange: ResumeExchange | undefined;
   private tickAtMs: number | undefined;
+  private sweepAtMs: number | undefined;
   private phase: 'fresh' | 'bound' | 'suspended' | 'ended' = 'fresh';
   /** True until the first label is gone: the peer can have nothing of ours but what goes to that label. */
   private onFirstLabel = true;
@@ -85,8 +92,9 @@ export class Attachment {
     this.outlet = new LabelOutlet(this.control);
     this.streams = new StreamTable(side, resources, {
       outlet: this.outlet,
-      isAlive: () => this.phase === 'bound' || this.phase === 'suspended',
+      isAlive: () => this.phase !== 'ended',
       requestWindowTick: () => this.requestWindowTick(),
+      requestSweep: () => this.requestSweep(),
       roundTripMs: () => this.binding?.roundTripMs() ?? 0,
     });
   }
@@ -149,6 +157,7 @@ export class Attachment {
     this.exchange = undefined;
     this.assembler = new DatagramAssembler();
     this.tickAtMs = undefined;
+    this.sweepAtMs = undefined;
   }
 
   /** True between {@link suspend} and the next {@link bind}. */
@@ -355,12 +364,29 @@ export class Attachment {
     this.binding.requestTick(this.tickAtMs);
   }
 
-  /** Time has come to `nowMs`: WINDOWs that were put off are due (P3.1). */
+  private requestSweep(): void {
+    if (this.sweepAtMs !== undefined || this.binding === undefined) return;
+    this.sweepAtMs = this.resources.now() + sweepMs;
+    this.binding.requestTick(this.sweepAtMs);
+  }
+
+  /** Time has come to `nowMs`: WINDOWs that were put off are due (P3.1), or idle streams are to be looked for (P3.3). */
   tick(nowMs: number): void {
-    if (this.tickAtMs === undefined) return;
-    // Timers may come a little early: the WINDOWs would then never go.
-    if (nowMs < this.tickAtMs) return this.binding?.requestTick(this.tickAtMs);
-    this.tickAtMs = undefined;
-    this.outlet.windowsAreOverdue();
+    if (this.isDue(this.tickAtMs, nowMs)) {
+      this.tickAtMs = undefined;
+      this.outlet.windowsAreOverdue();
+    }
+    if (this.isDue(this.sweepAtMs, nowMs)) {
+      this.sweepAtMs = undefined;
+      if (this.streams.sweep()) this.requestSweep();
+    }
+  }
+
+  /** Timers may come a little early: what they were for would then never be done. */
+  private isDue(atMs: number | undefined, nowMs: number): boolean {
+    if (atMs === undefined || nowMs >= atMs) return atMs !== undefined;
+    // One that was meant for the other deadline.
+    if (atMs - nowMs < earlyMs) this.binding?.requestTick(atMs);
+    return false;
   }
 }

@@ -1,3 +1,6 @@
+/** What a stream has at least, and goes back to when it is idle (P3.3). */
+export const floorBytes = 4 * 1024;
+
 /**
  * Memory that is promised before it is used (P3.3): windows are reserved from one budget per process, replay shares
  * from another, so that whatever peers send or do not read, the sum is bounded.
@@ -41,5 +44,4 @@ export class Budget {
   }
 }
 
-const floorBytes = 4 * 1024;
 const startCeilingBytes = 64 * 1024;

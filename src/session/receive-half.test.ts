@@ -201,3 +201,35 @@ test('P3.3: whatever comes and is taken, what the peer may send never exceeds wh
   );
   t.pass();
 });
+
+test('P3.3: YIELD takes the window back to the floor, and the answer says so at once', t => {
+  const { budget, half } = makeHalf();
+  half.onData(0, pattern(1000), false);
+  half.onTaken(500, 0, 10);
+  half.takeWindow();
+  half.onYield(1000);
+  t.is(budget.freeBytes, 32 * kib * kib - 4 * kib);
+  t.true(half.windowDue);
+  t.deepEqual(half.takeWindow(), { received: 1000, limit: 500 + 4 * kib, yields: 1 });
+  t.throws(() => half.onData(1000, pattern(4 * kib), false), { code: 'stream-limit' });
+  half.release();
+  t.is(budget.freeBytes, budget.totalBytes);
+});
+
+test('P3.3: what the application has still to take is not given back', t => {
+  const { budget, half } = makeHalf();
+  half.onData(0, pattern(10_000), false);
+  half.onYield(10_000);
+  t.is(budget.freeBytes, 32 * kib * kib - 10_000);
+  t.is(half.takeWindow().limit, 10_000);
+  half.onTaken(10_000, 60_000, 10);
+  t.is(half.takeWindow().limit, 20_000);
+});
+
+test('P3.3: a YIELD of what has been used, of what was never allowed, or behind FIN is protocol-error', t => {
+  const { half } = makeHalf({ window: 20_000 });
+  half.onData(0, pattern(100), false);
+  for (const upTo of [99, 20_001]) t.throws(() => half.onYield(upTo), { code: 'protocol-error' });
+  half.onFin(100);
+  t.throws(() => half.onYield(100), { code: 'protocol-error' });
+});

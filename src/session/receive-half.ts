@@ -1,6 +1,6 @@
 import { EntremiseError } from '../base/errors.ts';
 import type { Window } from '../wire/messages/binary.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, floorBytes } from './budget.ts';
 
 /**
  * The receiving half of a stream (P3): counts what reached this process (`received`), what the application took
@@ -38,6 +38,7 @@ export class ReceiveHalf {
   private toldReceived = 0;
   private toldLimit: number;
   private askedNow = false;
+  private yields = 0;
   private windowStartedAt = 0;
   private windowStartOffset = 0;
 
@@ -98,6 +99,28 @@ export class ReceiveHalf {
     return true;
   }
 
+  /**
+   * YIELD has come: the sender will not go beyond `upTo` before it is told of a limit that was made knowing this (P3.3).
+   * @throws EntremiseError `protocol-error` when it gives back what it has used, or never had
+   */
+  onYield(upTo: number): void {
+    if (upTo < this.receivedBytes || upTo > this.limit || this.finAt !== undefined) {
+      throw new EntremiseError('protocol-error', { message: 'YIELD gives back what is not there.' });
+    }
+    this.yields++;
+    this.askedNow = true;
+    const kept = Math.max(upTo - this.taken, floorBytes);
+    if (kept >= this.window) return;
+    this.budget.release(this.window - kept);
+    this.window = kept;
+    this.limit = this.taken + kept;
+  }
+
+  /** Bytes that the peer may send, and the application has not taken. */
+  get promisedBytes(): number {
+    return this.limit - this.taken;
+  }
+
   /** The application has taken `bytes` more. `roundTripMs`: of the whole path, for the window's growth. */
   onTaken(bytes: number, nowMs: number, roundTripMs: number): void {
     this.taken += bytes;
@@ -132,7 +155,7 @@ export class ReceiveHalf {
     this.askedNow = false;
     this.toldReceived = this.received;
     this.toldLimit = this.limit;
-    return { received: this.received, limit: this.limit, yields: 0 };
+    return { received: this.received, limit: this.limit, yields: this.yields };
   }
 
   /** Gives the window back to the budget. */

@@ -198,12 +198,12 @@ test('P4.4: on a new label what the peer lacks goes again from where it stands, 
   half.finish();
   t.deepEqual(takeAll(), ['DATA 100+50', 'FIN 150']);
   window(100);
-  t.true(half.rewind({ received: 100, limit: 1000 }));
+  t.true(half.rewind({ received: 100, limit: 1000, yields: 0 }));
   t.false(half.finSent);
   t.throws(() => window(120), { code: 'protocol-error' }, 'not sent yet on this label');
   t.deepEqual(takeAll(), ['DATA 100+50', 'FIN 150']);
   t.is(half.resentBytes, 50);
-  t.true(half.rewind({ received: 151, limit: 1000 }));
+  t.true(half.rewind({ received: 151, limit: 1000, yields: 0 }));
   t.true(half.finished);
   t.deepEqual(takeAll(), []);
 });
@@ -213,9 +213,9 @@ test('P4.4: bytes that were forgotten or never sent cannot be resumed, and nothi
   half.addCopy(pattern(100));
   takeAll();
   window(20, 60);
-  for (const received of [19, 61, 101]) t.false(half.rewind({ received, limit: 100 }));
+  for (const received of [19, 61, 101]) t.false(half.rewind({ received, limit: 100, yields: 0 }));
   t.deepEqual(takeAll(), []);
-  t.true(half.rewind({ received: 60, limit: 100 }));
+  t.true(half.rewind({ received: 60, limit: 100, yields: 0 }));
   t.deepEqual(takeAll(), ['DATA 60+40']);
 });
 
@@ -225,7 +225,7 @@ test('P4.4: a slab that the link before still writes is not touched by the next 
   const slow = { writtenBytes: 0, leftBytes: 0 };
   const frame = half.take(header, everything, slow) ?? Buffer.alloc(0);
   const written = Buffer.from(frame);
-  half.rewind({ received: 0, limit: 0 });
+  half.rewind({ received: 0, limit: 0, yields: 0 });
   const again = half.take({ label: 3, stream: 1 }, everything, emptyLink) ?? Buffer.alloc(0);
   t.true(frame.equals(written));
   t.true(again.subarray(12).equals(written.subarray(12)));
@@ -238,4 +238,80 @@ test('P4.5: a RESET goes again on a new label', t => {
   half.repeatReset();
   t.is(half.resetReason, 26);
   t.is(take(), 'RESET 26');
+});
+
+/** A half that was idle for two rounds, with `limit` and all else acknowledged. */
+function idleHalf(limit = 65_536) {
+  const made = makeHalf({ limit });
+  made.half.addCopy(pattern(100));
+  made.takeAll();
+  made.window(100);
+  made.half.sweep();
+  made.half.sweep();
+  return made;
+}
+
+test('P3.3: a sender that was idle gives its window back by YIELD, and its share at once', t => {
+  const { half, budget, takeAll, window } = makeHalf({ limit: 65_536 });
+  half.addCopy(pattern(100));
+  takeAll();
+  t.false(half.sweep(), 'it has sent since it was last looked at');
+  t.false(half.sweep(), 'what it has sent is not acknowledged');
+  window(100);
+  t.is(budget.freeBytes, (1 << 20) - 65_536);
+  t.true(half.sweep());
+  t.is(budget.freeBytes, (1 << 20) - 4096);
+  t.deepEqual(takeAll(), ['YIELD 100']);
+  t.false(half.hasSpare);
+  t.false(half.sweep());
+});
+
+test('P3.3: a WINDOW that was made before the YIELD came raises no limit, one after it does', t => {
+  const { half, takeAll } = idleHalf();
+  t.deepEqual(takeAll(), ['YIELD 100']);
+  half.addCopy(pattern(50));
+  half.onWindow({ received: 100, limit: 131_072, yields: 0 });
+  t.deepEqual(takeAll(), []);
+  half.onWindow({ received: 100, limit: 4196, yields: 1 });
+  t.deepEqual(takeAll(), ['DATA 100+50']);
+});
+
+test('P3.3: bytes that come before the YIELD has gone go instead of it', t => {
+  const { half, takeAll } = idleHalf();
+  half.addCopy(pattern(50));
+  t.deepEqual(takeAll(), ['DATA 100+50']);
+});
+
+test('P3.3: no YIELD for a window of the floor, nor from who has finished', t => {
+  t.deepEqual(idleHalf(100 + 4096).takeAll(), []);
+  const { half, takeAll } = makeHalf();
+  half.finish();
+  half.sweep();
+  half.sweep();
+  t.deepEqual(takeAll(), ['FIN 0']);
+});
+
+test('P4.4: a YIELD that was lost with its label never was, and one that came stays', t => {
+  const lost = idleHalf();
+  t.deepEqual(lost.takeAll(), ['YIELD 100']);
+  t.true(lost.half.rewind({ received: 100, limit: 65_536, yields: 0 }));
+  lost.half.addCopy(pattern(10));
+  t.deepEqual(lost.takeAll(), ['DATA 100+10']);
+  const came = idleHalf();
+  t.deepEqual(came.takeAll(), ['YIELD 100']);
+  t.true(came.half.rewind({ received: 100, limit: 4196, yields: 1 }));
+  came.half.onWindow({ received: 100, limit: 131_072, yields: 0 });
+  came.half.addCopy(pattern(10_000));
+  t.deepEqual(came.takeAll(), ['DATA 100+4096 NOW']);
+});
+
+test('P4.4: a peer that never saw the stream allows again what it allowed first', t => {
+  const { half, takeAll } = makeHalf({ limit: 65_536 });
+  half.sweep();
+  half.sweep();
+  t.deepEqual(takeAll(), ['YIELD 0']);
+  half.addCopy(pattern(10));
+  t.deepEqual(takeAll(), []);
+  t.true(half.rewindToStart());
+  t.deepEqual(takeAll(), ['DATA 0+10']);
 });

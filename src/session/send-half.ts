@@ -1,8 +1,8 @@
 import { EntremiseError } from '../base/errors.ts';
 import { type FrameHeader, writeHeader } from '../wire/frame.ts';
-import { encodeFin, encodeReset, type Window, writeOffset } from '../wire/messages/binary.ts';
+import { encodeFin, encodeReset, encodeYield, type Window, writeOffset } from '../wire/messages/binary.ts';
 import { dataOffsetBytes, frameFlag, frameType, headerBytes } from '../wire/spec.ts';
-import type { Budget } from './budget.ts';
+import { type Budget, floorBytes } from './budget.ts';
 import { finDataRoom } from './hop-credit.ts';
 import type { LinkPosition } from './scheduler.ts';
 import { type SlabPool, slabCapacity, slabHeadroom } from './slab.ts';
@@ -62,6 +62,11 @@ export class SendHalf {
   private ending: Ending = { is: 'open' };
   private askedNow = false;
   private finGone = false;
+  /** What the peer allowed first, and allows again when it has never seen the stream. */
+  private readonly firstLimit: number;
+  private yields = 0;
+  private yieldDue = false;
+  private endAtSweep = -1;
   /** Bytes that went, or will go, more than once because a label was lost. */
   resentBytes = 0;
 
@@ -70,6 +75,7 @@ export class SendHalf {
     this.pool = pool;
     this.budget = budget;
     this.limit = limit;
+    this.firstLimit = limit;
     this.share = share;
   }
 
@@ -97,6 +103,7 @@ export class SendHalf {
   /** Takes a slab whose `length` bytes stand behind its headroom. The caller must not touch it again. */
   add(slab: Buffer, length: number): void {
     if (this.ending.is !== 'open' || length === 0) return;
+    this.yieldDue = false;
     this.chunks.push(unwritten(this.pool.fit(slab, length), this.end, length));
     this.end += length;
   }
@@ -158,7 +165,8 @@ export class SendHalf {
       default: {
         const chunk = this.chunks[this.nextChunk];
         if (chunk === undefined) {
-          return this.ending.is === 'failing' || (this.ending.is === 'finishing' && dataRoom >= finDataRoom);
+          if (this.ending.is === 'failing') return true;
+          return (this.ending.is === 'finishing' || this.yieldDue) && dataRoom >= finDataRoom;
         }
         const bytes = this.sendableOf(chunk);
         return bytes > 0 && slabHeadroom + bytes <= dataRoom;
@@ -178,7 +186,15 @@ export class SendHalf {
     if (this.ending.is === 'aborting') return this.takeReset(header, this.ending.reason);
     const chunk = this.chunks[this.nextChunk];
     if (chunk !== undefined) return this.takeData(header, this.sendablePart(chunk), link);
-    return this.ending.is === 'failing' ? this.takeReset(header, this.ending.reason) : this.takeFin(header);
+    if (this.ending.is === 'failing') return this.takeReset(header, this.ending.reason);
+    return this.ending.is === 'open' ? this.takeYield(header) : this.takeFin(header);
+  }
+
+  private takeYield(header: FrameTarget): Buffer {
+    this.yieldDue = false;
+    this.yields++;
+    this.limit = this.sent;
+    return frameOf(headerOf(frameType.yield, 0, header), encodeYield(this.sent));
   }
 
   private takeReset(header: FrameTarget, reason: number): Buffer {
@@ -252,13 +268,41 @@ export class SendHalf {
         message: 'WINDOW acknowledges bytes that were never sent.',
       });
     }
-    this.raiseLimit(window.limit);
+    if (window.yields >= this.yields) this.raiseLimit(window.limit);
     if (window.received <= this.received) return;
     if (this.sent - this.received >= this.share / 2) this.growShare();
     this.received = window.received;
     this.askedNow = false;
     this.dropAcknowledged();
     if (finOffset === 1 && window.received === this.end + 1) this.ending = { is: 'finAcknowledged' };
+  }
+
+  /**
+   * Called every 10 s: who has had nothing to send since the last time gives back all but the floor, of its share at once and
+   * of its window by YIELD (P3.3). Returns whether a YIELD waits.
+   */
+  sweep(): boolean {
+    const isIdle = this.ending.is === 'open' && this.chunks.length === 0 && this.end === this.endAtSweep;
+    this.endAtSweep = this.end;
+    if (!isIdle) return false;
+    if (this.share > floorBytes) this.shrinkShare();
+    this.yieldDue = this.limit - this.sent > floorBytes;
+    return this.yieldDue;
+  }
+
+  private shrinkShare(): void {
+    this.budget.release(this.share - floorBytes);
+    this.share = floorBytes;
+  }
+
+  /** True while there is something that {@link sweep} may give back. */
+  get hasSpare(): boolean {
+    return this.ending.is === 'open' && (this.share > floorBytes || this.limit - this.sent > floorBytes);
+  }
+
+  /** Bytes taken from the application that the peer is not known to have. */
+  get keptBytes(): number {
+    return this.chunks.length === 0 ? 0 : this.end - this.received;
   }
 
   /** More than half the share was under way at once, so the path holds more than the share does. */
@@ -269,12 +313,14 @@ export class SendHalf {
   /**
    * The label is a new one, and RESUME says what the peer has (P4.4): all behind `received` goes again, FIN too, and the
    * limit is told anew. False, and nothing changed, when that cannot be: it has been forgotten here, or was never sent.
+   * A YIELD that the peer has not seen was lost with its label: then it never was.
    */
-  rewind({ received, limit }: Pick<Window, 'received' | 'limit'>): boolean {
+  rewind({ received, limit, yields }: Window): boolean {
     const sent = this.sent + (this.finGone ? 1 : 0);
     if (received < this.received || received > sent) return false;
     this.finGone = received > this.end;
     this.ending = this.endingOnNewLabel();
+    this.yields = Math.min(this.yields, yields);
     this.raiseLimit(limit);
     this.received = received;
     this.dropAcknowledged();
@@ -283,6 +329,11 @@ export class SendHalf {
     this.sent = Math.min(received, this.end);
     this.askedNow = false;
     return true;
+  }
+
+  /** As {@link rewind}, for a peer that has not seen the message that creates the stream. */
+  rewindToStart(): boolean {
+    return this.rewind({ received: 0, limit: this.firstLimit, yields: 0 });
   }
 
   private endingOnNewLabel(): Ending {

@@ -33,10 +33,12 @@ export interface NewStream {
 /** What the table needs of its attachment. */
 export interface TableSurroundings {
   readonly outlet: LabelOutlet;
-  /** True while the attachment has a label, or has had one and waits for the next. */
+  /** True until the attachment has ended: it has a label, or will have one. */
   isAlive(): boolean;
   /** WINDOWs that were put off should go within the delay of P3.1. */
   requestWindowTick(): void;
+  /** {@link StreamTable.sweep} within 10 s. */
+  requestSweep(): void;
   /** Milliseconds of the whole path, as far as known. */
   roundTripMs(): number;
 }
@@ -232,8 +234,16 @@ export class StreamTable implements StreamSurroundings {
     stream.release();
   }
 
+  /** Every stream that has been idle since the last time gives back what it does not use (P3.3). False when none is left to. */
+  sweep(): boolean {
+    let more = false;
+    for (const stream of this.streams.values()) more = stream.sweep() || more;
+    return more;
+  }
+
   /** Of {@link StreamSurroundings}. */
   wake(stream: Stream): void {
+    this.surroundings.requestSweep();
     this.surroundings.outlet.wakeStream(stream);
   }
 

@@ -1,7 +1,14 @@
 import { asEntremiseError, type ErrorCode, errorCodeOf, errorNumber } from '../base/errors.ts';
 import type { Frame } from '../wire/frame.ts';
 import { frameBody } from '../wire/frame.ts';
-import { decodeData, decodeFin, decodeReset, decodeWindow, type Window } from '../wire/messages/binary.ts';
+import {
+  decodeData,
+  decodeFin,
+  decodeReset,
+  decodeWindow,
+  decodeYield,
+  type Window,
+} from '../wire/messages/binary.ts';
 import type { LiveStream } from '../wire/messages/resume.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import type { ReceiveHalf } from './receive-half.ts';
@@ -205,6 +212,8 @@ export class Stream {
         return this.end(errorCodeOf(decodeReset(body)) ?? 'aborted');
       case frameType.window:
         return this.onWindow(decodeWindow(body));
+      case frameType.yield:
+        return this.onYield(decodeYield(body));
       default:
         return undefined;
     }
@@ -231,6 +240,17 @@ export class Stream {
     this.surroundings.wake(this);
     this.tellRoom();
     this.forgetWhenDone();
+  }
+
+  private onYield(upTo: number): void {
+    this.receiving.onYield(upTo);
+    this.announceWindow();
+  }
+
+  /** Every 10 s: gives back what it has not used since the last time (P3.3). False when there is nothing to give back. */
+  sweep(): boolean {
+    if (this.sending.sweep()) this.surroundings.wake(this);
+    return this.sending.hasSpare;
   }
 
   private tellRoom(): void {
@@ -264,13 +284,13 @@ export class Stream {
   /** The label is a new one, and to the peer the stream is past and was not reset: it finished cleanly (P4.5). */
   resumeFinished(): void {
     const all = this.sending.endOffset + 1;
-    this.goOn(this.receiving.finished && this.sending.rewind({ received: all, limit: 0 }));
+    this.goOn(this.receiving.finished && this.sending.rewind({ received: all, limit: 0, yields: 0 }));
   }
 
   /** The label is a new one, and the message that creates the stream has not reached the peer (P4.5). */
   resumeUnseen(): void {
     const nothingCame = this.receiving.receivedBytes === 0 && !this.receiving.finished;
-    this.goOn(nothingCame && this.sending.rewind({ received: 0, limit: 0 }));
+    this.goOn(nothingCame && this.sending.rewindToStart());
   }
 
   private goOn(consistent: boolean): void {
@@ -286,7 +306,7 @@ export class Stream {
    * the bytes before it; absent when it has ended the stream already.
    */
   repeatReset(received?: number): void {
-    const bytesGoToo = received !== undefined && this.sending.rewind({ received, limit: 0 });
+    const bytesGoToo = received !== undefined && this.sending.rewind({ received, limit: 0, yields: 0 });
     if (!bytesGoToo) this.sending.repeatReset();
     this.surroundings.wake(this);
   }
@@ -299,6 +319,16 @@ export class Stream {
   /** The reason of the RESET of this end, if there is one. */
   get resetReason(): number | undefined {
     return this.sending.resetReason;
+  }
+
+  /** Bytes taken from the owner that the peer is not known to have (P3.3). */
+  get keptBytes(): number {
+    return this.sending.keptBytes;
+  }
+
+  /** Bytes that the peer may send, and the owner has not taken (P3.3); 0 once the stream is over. */
+  get promisedBytes(): number {
+    return this.over ? 0 : this.receiving.promisedBytes;
   }
 
   /** Bytes that went more than once because a label was lost. */

@@ -1,6 +1,6 @@
 import type { Frame } from '../../wire/frame.ts';
 import { FrameDecoder, frameBody } from '../../wire/frame.ts';
-import { decodeData, decodeFin, decodeReset } from '../../wire/messages/binary.ts';
+import { decodeData, decodeFin, decodeReset, decodeYield } from '../../wire/messages/binary.ts';
 import { frameFlag, frameType } from '../../wire/spec.ts';
 import type { LinkPosition } from '../scheduler.ts';
 
@@ -31,6 +31,8 @@ export function streamFrameText(bytes: Uint8Array): string {
       return `FIN ${decodeFin(body)}`;
     case frameType.reset:
       return `RESET ${decodeReset(body)}${(frame.flags & frameFlag.echo) !== 0 ? ' ECHO' : ''}`;
+    case frameType.yield:
+      return `YIELD ${decodeYield(body)}`;
     default:
       return `type ${frame.type}`;
   }
