@@ -24,6 +24,8 @@ export class ModelEnd implements StreamHandlers {
   /** Why the stream is over, when the real thing says so. */
   resetSeen: ErrorCode | undefined;
   finished = false;
+  /** What was first told that should not have been. The real thing takes what handlers throw for its own. */
+  fault: string | undefined;
 
   /** `farEnd`: the other end, once it is there. Nothing is heard before {@link listen}. */
   constructor(name: string, stream: Stream, farEnd: () => ModelEnd | undefined) {
@@ -89,7 +91,8 @@ export class ModelEnd implements StreamHandlers {
   }
 
   private fail(what: string): never {
-    throw new Error(`${this.name}: ${what}`);
+    this.fault ??= `${this.name}: ${what}`;
+    throw new Error(this.fault);
   }
 
   private mustBeLive(what: string): void {
