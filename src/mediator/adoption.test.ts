@@ -28,8 +28,11 @@ test('P4.6: a new process adopts the ports of the one before; its streams are re
   const { ports = [] } = await next.command({ verb: 'query', what: 'ports' });
   t.deepEqual(
     ports.map(({ port, state, streams }) => ({ port, state, streams })),
-    [{ port: listening.port, state: 'server', streams: 0 }],
+    [{ port: listening.port, state: 'opened', streams: 0 }],
   );
+  // P3.8: it gets no streams of ports that it did not make LISTEN.
+  await t.throwsAsync(dialIn(listening.number), { code: 'ECONNREFUSED' });
+  t.is((await next.listen(listening.port)).code, 'ok');
   const visitor = await dialIn(listening.number);
   visitor.write('to the new one');
   const event = await next.event('connected');

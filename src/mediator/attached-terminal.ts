@@ -188,8 +188,8 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
     const before = this.session;
     this.session = this.newSession();
     this.isSwitching = true;
-    this.table.forgetOpens();
     before.attachment.unbind('terminal-restarted');
+    this.table.onAdopted();
     this.isSwitching = false;
   }
 

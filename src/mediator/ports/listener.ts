@@ -76,6 +76,11 @@ export class Listener {
     return Math.min(Math.max(1, this.options.backlog), maxWaiting);
   }
 
+  /** True when it takes no more connections. */
+  get over(): boolean {
+    return this.stopped;
+  }
+
   /** Live streams. */
   get liveStreams(): number {
     return this.pumps.size;
@@ -88,10 +93,19 @@ export class Listener {
 
   /** Takes no more connections; those that wait are turned away, streams live on. */
   stop(): void {
+    this.leave(() => this.socket.stop());
+  }
+
+  /** As {@link stop}, and gives the number back to where it came from. */
+  giveBack(): void {
+    this.leave(() => this.socket.pause());
+  }
+
+  private leave(close: () => void): void {
     if (this.stopped) return;
     this.stopped = true;
     this.cancelRetry?.();
-    this.socket.stop();
+    close();
     for (const { socket, feed } of this.waiting.splice(0)) turnAway(socket, feed);
   }
 

@@ -87,9 +87,10 @@ export class PortTable {
     throw new EntremiseError('internal', { message: `${verb} came through to a UDP port.` });
   }
 
-  /** From now on seqs begin anew: those of OPENs that have been name no port any more (P4.6). */
-  forgetOpens(): void {
+  /** Another process of the terminal has the ports (P4.6). Its seqs begin anew: those of before name no port any more. */
+  onAdopted(): void {
     this.idOfSeq.clear();
+    for (const port of [...this.ports.values()]) if (port instanceof TcpPort) port.onAdopted();
   }
 
   /** A datagram of the terminal's (S12). */

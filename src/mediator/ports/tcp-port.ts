@@ -191,8 +191,8 @@ export class TcpPort {
       if (this.kind === 'starting') this.state = { kind: 'opened' };
       throw this.kind === 'closed' ? new EntremiseError('port-closed', { cause: thrown }) : thrown;
     }
-    if (this.kind === 'starting') this.state = { kind: 'server', listener };
-    else listener.stop();
+    if (this.kind !== 'starting') listener.stop();
+    else this.state = listener.over ? { kind: 'opened' } : { kind: 'server', listener };
   }
 
   /** There may be room for connections that wait. */
@@ -208,6 +208,18 @@ export class TcpPort {
   /** The terminal is back. */
   onBack(): void {
     if (this.state.kind === 'server' || this.state.kind === 'starting') this.state.listener.onBack();
+  }
+
+  /**
+   * Another process of the terminal has it (P4.6). Its LISTEN has yet to come: until then it is sent no streams, whose first
+   * window it could not know (P3.8).
+   */
+  onAdopted(): void {
+    const { state } = this;
+    if (state.kind !== 'server' && state.kind !== 'starting') return;
+    state.listener.giveBack();
+    // Giving back may have failed, and closed the port.
+    if (this.kind === 'server') this.state = { kind: 'opened' };
   }
 
   /** Closes (S11): streams end with RESET, or go on to their own end while the port takes nothing new. */
