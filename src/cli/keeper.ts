@@ -1,4 +1,11 @@
-import { AttachmentKeeper, type KeeperStatus, type Terminal } from '../terminal/index.ts';
+import { EntremiseError } from '../base/errors.ts';
+import {
+  AttachmentKeeper,
+  type ErrorCode,
+  type KeeperStatus,
+  type Suspension,
+  type Terminal,
+} from '../terminal/index.ts';
 import type { Context } from './context.ts';
 import { formatDuration } from './duration.ts';
 
@@ -6,6 +13,10 @@ function sentence(status: KeeperStatus): string {
   switch (status.state) {
     case 'attached':
       return `attached to ${status.mediator}`;
+    case 'suspended':
+      return suspendedSentence(status);
+    case 'resumed':
+      return resumedSentence(status.afterMs);
     case 'waiting': {
       const since = `${status.since.toISOString()} (${formatDuration(Date.now() - status.since.getTime())})`;
       if (status.for === 'mediator') return `waiting: ${status.mediator} offline since ${since}`;
@@ -16,17 +27,38 @@ function sentence(status: KeeperStatus): string {
   }
 }
 
-/** An attachment that is made anew whenever it is lost, telling the user what it waits for. */
+/** How long the mediator is asked to keep what is open while this program has no way to it (P4.6). */
+export const cliHoldMs = 120_000;
+
+const losses: Partial<Record<ErrorCode, string>> = { 'link-lost': 'link lost' };
+
+/** For people: that the way is lost, why, and for how long what is open stays so. */
+export function suspendedSentence({ reason, since, until }: Suspension): string {
+  const why = losses[reason] ?? new EntremiseError(reason).message;
+  return `suspended: ${why}, holding ${formatDuration(until.getTime() - since.getTime())}`;
+}
+
+/** For people: that everything goes on. */
+export function resumedSentence(afterMs: number): string {
+  return `resumed after ${(afterMs / 1000).toFixed(1)} s`;
+}
+
+/** What a program is told beside the sentence. */
+function fieldsOf(status: KeeperStatus, mediator: string): Readonly<Record<string, unknown>> {
+  const { state } = status;
+  if (state === 'suspended') return { state, mediator, reason: status.reason, until: status.until };
+  if (state === 'resumed') return { state, mediator, afterMs: Math.round(status.afterMs) };
+  return { state, mediator };
+}
+
+/** An attachment that is made anew whenever it has ended, telling the user what it waits for. */
 export function keepAttached(
   context: Context,
   terminal: Terminal,
   mediator: string,
   signal: AbortSignal,
 ): AttachmentKeeper {
-  const keeper = new AttachmentKeeper(terminal, mediator, { signal });
-  keeper.on('status', status => {
-    const { state } = status;
-    context.output.status(sentence(status), { state, mediator });
-  });
+  const keeper = new AttachmentKeeper(terminal, mediator, { signal, holdMs: cliHoldMs });
+  keeper.on('status', status => context.output.status(sentence(status), fieldsOf(status, mediator)));
   return keeper;
 }

@@ -3,6 +3,7 @@ import { EntremiseError } from '../base/errors.ts';
 import { connectTerminal, type MediatorAttachment, type Terminal, TunnelError } from '../terminal/index.ts';
 import type { Context } from './context.ts';
 import { formatDuration } from './duration.ts';
+import { cliHoldMs, resumedSentence, suspendedSentence } from './keeper.ts';
 
 /** Ctrl-C and SIGTERM end the verb cleanly; a second one ends it at once. */
 function stopSignal(): { readonly signal: AbortSignal; readonly done: () => void } {
@@ -95,6 +96,17 @@ export async function waitForMediator(
   await terminal.waitOnline(name, { signal });
 }
 
+function tellSuspensions({ output }: Context, attachment: MediatorAttachment): void {
+  const { mediator } = attachment.peer;
+  attachment.on('suspended', suspension => {
+    const { reason, until } = suspension;
+    output.status(suspendedSentence(suspension), { state: 'suspended', mediator, reason, until });
+  });
+  attachment.on('resumed', ({ afterMs }) =>
+    output.status(resumedSentence(afterMs), { state: 'resumed', mediator, afterMs: Math.round(afterMs) }),
+  );
+}
+
 /** Runs `work` attached to the mediator, waiting for it to come online first. */
 export function withAttachment(
   context: Context,
@@ -103,7 +115,8 @@ export function withAttachment(
 ): Promise<void> {
   return withTerminal(context, async (terminal, signal) => {
     await waitForMediator(context, terminal, name, signal);
-    const attachment = await terminal.attach(name, { signal });
+    const attachment = await terminal.attach(name, { signal, holdMs: cliHoldMs });
+    tellSuspensions(context, attachment);
     try {
       await work(attachment, signal);
     } finally {

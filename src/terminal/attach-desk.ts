@@ -1,18 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
-import { type Deferred, deferred } from '../base/deferred.ts';
-import { EntremiseError } from '../base/errors.ts';
+import { deferred } from '../base/deferred.ts';
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import type { SigningKey } from '../base/keys.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
-import { type PreparedAttach, prepareAttach } from '../session/attach-handshake.ts';
-import type { AttachmentResources } from '../session/attachment.ts';
-import { HopCredit } from '../session/hop-credit.ts';
+import { type AttachAgreement, prepareAttach } from '../session/attach-handshake.ts';
 import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
-import { type Attached, attach } from '../wire/messages/attach.ts';
+import type { Frame } from '../wire/frame.ts';
+import { type Attached, attach, type Purpose } from '../wire/messages/attach.ts';
 import { frameType } from '../wire/spec.ts';
 import { onAbort } from './abort-error.ts';
-import type { AttachmentCore } from './attachment-core.ts';
-import { type AttachmentPeer, type MediatorAttachment, makeAttachment } from './mediator-attachment.ts';
 
 /** How long the answer to an ATTACH may take. */
 const attachTimeoutMs = 15_000;
@@ -24,12 +20,24 @@ const capabilities: readonly string[] = [];
 export interface AttachDemand {
   readonly link: MemberLink;
   readonly mediatorKey: Uint8Array;
-  readonly peer: Omit<AttachmentPeer, 'id'>;
+  /** For messages. */
+  readonly mediatorName: string;
+  readonly purpose: Purpose;
   readonly grant: AcceptedGrant;
+  readonly attachmentId: Uint8Array;
+  /** Rises within the attachment (P4.2). */
+  readonly attempt: number;
+  /** Asked for (P4.6). */
   readonly holdMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Milliseconds between server and mediator, as the server tells. */
-  mediatorRoundTripMs(): number;
+}
+
+/** What an ATTACH has come to: a label whose frames come to the endpoint, and what was agreed for it. */
+export interface AttachedLabel {
+  readonly label: number;
+  readonly agreement: AttachAgreement & { readonly signature: Buffer };
+  /** First hop credit (P2.3). */
+  readonly creditBytes: number;
 }
 
 /** Who attaches. */
@@ -38,22 +46,53 @@ export interface AttachIdentity {
   readonly instance: Uint8Array;
 }
 
-/**
- * The round trip that windows are judged by is never taken for shorter (P3.3): scheduling alone takes as long, and a
- * window that is filled within it is too small.
- */
-const shortestRoundTripMs = 10;
+/** A label from its ATTACH on. Until the answer has been taken, the end of the label is the answer. */
+class Dialogue implements LabelEndpoint {
+  private readonly endpoint: LabelEndpoint;
+  private readonly answer = deferred<Attached>();
+  private gone: EntremiseError | undefined;
+  private taken = false;
 
-/** Makes attachments (P6.4): one dialogue of ATTACH and ATTACHED each, by the label that it is about. */
+  constructor(endpoint: LabelEndpoint) {
+    this.endpoint = endpoint;
+  }
+
+  resolve(message: Attached): void {
+    this.answer.resolve(message);
+  }
+
+  reject(thrown: unknown): void {
+    this.answer.reject(thrown);
+  }
+
+  /** @throws EntremiseError what the label ended with; what {@link reject} was given */
+  async answered(): Promise<Attached> {
+    const message = await this.answer.promise;
+    // UNROUTED may have come right behind ATTACHED.
+    if (this.gone !== undefined) throw this.gone;
+    this.taken = true;
+    return message;
+  }
+
+  receive(frame: Frame): void {
+    this.endpoint.receive(frame);
+  }
+
+  onGone(code: ErrorCode, mayResume: boolean): void {
+    if (this.taken) return this.endpoint.onGone(code, mayResume);
+    this.gone = new EntremiseError(code);
+    this.reject(this.gone);
+  }
+}
+
+/** One dialogue of ATTACH and ATTACHED after another (P6.4), each by the label that it is about. */
 export class AttachDesk {
   private readonly identity: AttachIdentity;
-  private readonly resources: AttachmentResources;
   private readonly clock: Clock;
-  private readonly waiting = new Map<number, Deferred<Attached>>();
+  private readonly waiting = new Map<number, Dialogue>();
 
-  constructor(identity: AttachIdentity, resources: AttachmentResources, clock: Clock) {
+  constructor(identity: AttachIdentity, clock: Clock) {
     this.identity = identity;
-    this.resources = resources;
     this.clock = clock;
   }
 
@@ -63,28 +102,21 @@ export class AttachDesk {
   }
 
   /**
-   * Attaches. The attachment is usable at once: its first commands go right behind RESUME (P4.4).
+   * Makes an attempt. The label goes to `endpoint`, which is not told of its end before the answer.
    * @throws EntremiseError with the refusal of server or mediator, `proof-invalid`, `timed-out`, `link-lost`; AbortError
    */
-  async attach(demand: AttachDemand): Promise<MediatorAttachment> {
-    const { link } = demand;
-    const attachmentId = randomBytes(16);
-    const peer = { ...demand.peer, id: attachmentId.toString('hex') };
-    const prepared = this.prepare(demand, attachmentId);
-    const answer = deferred<Attached>();
-    const { resources, clock } = this;
-    const leave = () => link.closeLabel(label);
-    const { attachment, core } = makeAttachment({ peer, resources, clock, leave });
-    const label = link.openLabel(endpointOf(core, answer));
-    this.waiting.set(label, answer);
-    const stopWaiting = this.limitWait(demand, answer);
+  async ask(demand: AttachDemand, endpoint: LabelEndpoint): Promise<AttachedLabel> {
+    const { link, mediatorKey: mediator, grant } = demand;
+    const { signer, instance } = this.identity;
+    const prepared = prepareAttach({ ...demand, instance, grant: grant.text, capabilities }, signer);
+    const dialogue = new Dialogue(endpoint);
+    const label = link.openLabel(dialogue);
+    this.waiting.set(label, dialogue);
+    const stopWaiting = this.limitWait(demand, dialogue);
     try {
-      link.driver.send(
-        frameType.attach,
-        attach.toBytes({ label, mediator: demand.mediatorKey, inner: prepared.inner }),
-      );
-      this.bind(core, demand, label, prepared, await answer.promise);
-      return attachment;
+      link.driver.send(frameType.attach, attach.toBytes({ label, mediator, inner: prepared.inner }));
+      const attached = await dialogue.answered();
+      return { label, agreement: prepared.complete(attached), creditBytes: attached.credit ?? 0 };
     } catch (thrown) {
       link.closeLabel(label);
       throw thrown;
@@ -94,53 +126,15 @@ export class AttachDesk {
     }
   }
 
-  private prepare(demand: AttachDemand, attachmentId: Uint8Array): PreparedAttach {
-    const { mediatorKey, grant, holdMs, peer } = demand;
-    const { signer, instance } = this.identity;
-    const { purpose } = peer;
-    const request = { mediatorKey, instance, attachmentId, attempt: 1, purpose, holdMs, capabilities };
-    return prepareAttach({ ...request, grant: grant.text }, signer);
-  }
-
-  private limitWait({ signal, peer }: AttachDemand, answer: Deferred<Attached>): () => void {
-    const message = `${peer.mediator} did not answer ATTACH within ${attachTimeoutMs / 1000} s.`;
+  private limitWait({ signal, mediatorName }: AttachDemand, dialogue: Dialogue): () => void {
+    const message = `${mediatorName} did not answer ATTACH within ${attachTimeoutMs / 1000} s.`;
     const cancel = this.clock.after(attachTimeoutMs, () =>
-      answer.reject(new EntremiseError('timed-out', { message, by: 'terminal' })),
+      dialogue.reject(new EntremiseError('timed-out', { message, by: 'terminal' })),
     );
-    const stopListening = onAbort(signal, error => answer.reject(error));
+    const stopListening = onAbort(signal, error => dialogue.reject(error));
     return () => {
       cancel();
       stopListening();
     };
   }
-
-  private bind(
-    core: AttachmentCore,
-    { link, mediatorRoundTripMs }: AttachDemand,
-    label: number,
-    prepared: PreparedAttach,
-    answer: Attached,
-  ): void {
-    const { keys, signature } = prepared.complete(answer);
-    const { driver } = link;
-    core.bind({
-      label,
-      keys,
-      signature,
-      credit: new HopCredit(answer.credit ?? 0),
-      wake: source => driver.scheduler.wake(source),
-      roundTripMs: () => Math.max(shortestRoundTripMs, (driver.roundTripMs ?? 0) + mediatorRoundTripMs()),
-    });
-  }
-}
-
-/** The label's frames go to the core; its end also ends the wait for an answer. */
-function endpointOf(core: AttachmentCore, answer: Deferred<Attached>): LabelEndpoint {
-  return {
-    receive: frame => core.receive(frame),
-    onGone(code) {
-      answer.reject(new EntremiseError(code));
-      core.onGone(code);
-    },
-  };
 }

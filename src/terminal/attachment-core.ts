@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { Attachment, type AttachmentResources, type Binding } from '../session/attachment.ts';
-import type { LabelEndpoint } from '../session/member-link.ts';
 import type { SlabPool } from '../session/slab.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { IpText } from '../wire/ip.ts';
@@ -9,22 +8,26 @@ import type { Datagram } from '../wire/messages/binary.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import { callOut } from './call-out.ts';
 import { CommandQueue, commandTimeoutMs } from './command-queue.ts';
+import { PathClock } from './path-clock.ts';
 import type { PortHost, PortWatcher } from './port-host.ts';
 import { failure, TunnelError } from './tunnel-error.ts';
 
 /** What the owner of a core is told. */
 export interface CoreHandlers {
   onEvent(event: PortEvent): void;
+  /** The peer's RESUME has come on the label of now: everything goes on. */
+  onOpen(): void;
   /** The attachment is over, once. */
   onClosed(error: EntremiseError): void;
 }
 
 /** The terminal's end of one attachment: the session's machine, its commands, and who wants to know of which port. */
-export class AttachmentCore implements PortHost, LabelEndpoint {
+export class AttachmentCore implements PortHost {
   readonly session: Attachment;
   readonly commands: CommandQueue;
   readonly pool: SlabPool;
   readonly clock: Clock;
+  readonly pathClock: PathClock;
   private readonly handlers: CoreHandlers;
   private readonly watchers = new Map<number, PortWatcher>();
   private over = false;
@@ -33,18 +36,23 @@ export class AttachmentCore implements PortHost, LabelEndpoint {
     this.handlers = handlers;
     this.pool = resources.pool;
     this.clock = clock;
+    this.pathClock = new PathClock(clock);
     this.session = new Attachment('terminal', resources, {
       onCommand: () => {},
       onResult: result => this.commands.onResult(result),
       onEvent: event => this.onEvent(event),
       onDatagram: datagram => this.onDatagram(datagram),
-      onOpen: () => {},
+      onOpen: () => this.onOpen(),
       onControlRoom: () => this.commands.onRoom(),
     });
-    this.commands = new CommandQueue(this.session, clock);
+    this.commands = new CommandQueue(this.session, this.pathClock);
   }
 
-  /** The label is this attachment's: COMMANDs may go at once (P4.4). */
+  /**
+   * The label is this attachment's: COMMANDs may go at once when it is the first (P4.4), else everything when the mediator
+   * has said what it has.
+   * @throws EntremiseError as the session's bind
+   */
   bind(binding: Omit<Binding, 'requestTick'>): void {
     const { clock, session } = this;
     const requestTick = (atMs: number) =>
@@ -52,26 +60,36 @@ export class AttachmentCore implements PortHost, LabelEndpoint {
     session.bind({ ...binding, requestTick });
   }
 
-  /** Of {@link LabelEndpoint}. */
+  private onOpen(): void {
+    this.pathClock.resume();
+    this.handlers.onOpen();
+  }
+
+  /** A frame of the label has come. @throws EntremiseError as the session */
   receive(frame: Frame): void {
     this.session.receive(frame);
   }
 
-  /** Of {@link LabelEndpoint}: everything of the attachment fails with `code`. */
-  onGone(code: ErrorCode): void {
+  /** The label is lost and another is to come: what is open stays so, and waits. */
+  suspend(): void {
+    this.session.suspend();
+    this.pathClock.pause();
+  }
+
+  /** The attachment is over: everything of it fails with `error`. */
+  end(error: EntremiseError): void {
     // To the sockets `detached` says that this side wanted it.
-    this.end(code, code === 'detached' ? 'aborted' : code);
+    this.finish(error, error.code === 'detached' ? 'aborted' : error.code);
   }
 
   /** This side ends the attachment: its sockets close without an error. */
   detach(): void {
-    this.end('detached', 'detached');
+    this.finish(new EntremiseError('detached'), 'detached');
   }
 
-  private end(code: ErrorCode, streamCode: ErrorCode): void {
+  private finish(error: EntremiseError, streamCode: ErrorCode): void {
     if (this.over) return;
     this.over = true;
-    const error = new EntremiseError(code);
     this.session.unbind(streamCode);
     this.commands.close(error);
     const watchers = [...this.watchers.values()];

@@ -1,18 +1,23 @@
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
-import type { ErrorCode } from '../base/errors.ts';
 import { onAbort, throwIfAborted } from './abort-error.ts';
+import type { Suspension } from './attachment-hold.ts';
 import { callOut } from './call-out.ts';
+import { isFinal } from './final-reasons.ts';
 import type { AttachmentEnd, MediatorAttachment } from './mediator-attachment.ts';
 import type { Mediator } from './mediator-list.ts';
 import { pause } from './pause.ts';
 import type { AttachOptions, Terminal } from './terminal.ts';
-import { failure, reasonOf, type TunnelError, tunnelError } from './tunnel-error.ts';
+import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
 
 /** What a keeper is doing, for the user. */
 export type KeeperStatus =
   | { readonly state: 'attached'; readonly mediator: string }
+  /** The way is lost and everything on it waits, at the longest until `until`. */
+  | ({ readonly state: 'suspended'; readonly mediator: string } & Suspension)
+  /** The way is back, `afterMs` after it was lost. */
+  | { readonly state: 'resumed'; readonly mediator: string; readonly afterMs: number }
   /** There is no link to the server; `error` says why the last try failed. */
   | {
       readonly state: 'waiting';
@@ -33,36 +38,13 @@ export interface AttachmentKeeperEvents {
   failed: [error: Error];
 }
 
-/** Reasons that another try would only hear again. */
-const final: ReadonlySet<ErrorCode> = new Set([
-  'grant-missing',
-  'grant-expired',
-  'grant-invalid',
-  'grant-revoked',
-  'key-revoked',
-  'not-enrolled',
-  'no-such-mediator',
-  'mediator-unverified',
-  'not-permitted',
-  'consent-required',
-  'pin-mismatch',
-  'version-mismatch',
-  'proof-invalid',
-  'bad-request',
-  'unsupported',
-]);
-
 const firstRetryMs = 1_000;
 const longestRetryMs = 30_000;
 
-/** True for a reason that another try would only hear again. */
-export function isFinal(thrown: unknown): boolean {
-  return final.has(reasonOf(thrown));
-}
-
 /**
- * Keeps one attachment to a mediator for as long as it is wanted, making a new one whenever the old is lost. What was
- * open on the old one is gone: who uses a keeper begins anew with each attachment.
+ * Keeps one attachment to a mediator for as long as it is wanted. While its way is lost, but held, it is the same one and
+ * what is open on it stays so; when it has ended for good a new one is made. What was open on the old one is gone then: who
+ * uses a keeper begins anew with each attachment.
  */
 export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
   readonly mediatorName: string;
@@ -168,15 +150,18 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
 
   private async use(attachment: MediatorAttachment): Promise<void> {
     const end = deferred<AttachmentEnd>();
+    const mediator = this.mediatorName;
     attachment.once('closed', closed => end.resolve(closed));
+    attachment.on('suspended', suspension => this.tell({ state: 'suspended', mediator, ...suspension }));
+    attachment.on('resumed', ({ afterMs }) => this.tell({ state: 'resumed', mediator, afterMs }));
     this.attachment = attachment;
-    this.tell({ state: 'attached', mediator: this.mediatorName });
+    this.tell({ state: 'attached', mediator });
     for (const waiter of this.waiters) waiter.resolve(attachment);
     callOut(() => this.emit('attached', attachment));
-    const { reason, error } = await end.promise;
+    const { error } = await end.promise;
     this.attachment = undefined;
     throwIfAborted(this.stopping.signal);
-    if (final.has(reason)) throw error;
+    if (isFinal(error)) throw error;
   }
 
   private async waitOnline(): Promise<void> {

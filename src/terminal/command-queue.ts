@@ -1,9 +1,9 @@
-import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, errorCodeOf } from '../base/errors.ts';
 import type { Stream } from '../session/stream.ts';
 import type { Command, Result, Verb } from '../wire/messages/command.ts';
 import { onAbort } from './abort-error.ts';
+import type { Timers } from './path-clock.ts';
 import { tunnelError } from './tunnel-error.ts';
 
 type WithoutId<C> = C extends Command ? Omit<C, 'id'> : never;
@@ -28,7 +28,7 @@ export interface Outgoing {
 
 /** How a command is run. */
 export interface RunOptions {
-  /** Undefined: as long as it takes. */
+  /** Undefined: as long as it takes. Time without a way to the mediator does not count. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** It was done. Called before anything that follows the answer on the link is looked at. */
@@ -62,15 +62,16 @@ export const commandTimeoutMs = 30_000;
 /** The commands of one attachment: sent in order while stream 0 has room, answered by id. */
 export class CommandQueue {
   private readonly channel: CommandChannel;
-  private readonly clock: Clock;
+  private readonly timers: Timers;
   private readonly waiting: Entry[] = [];
   private readonly sent = new Map<number, Entry>();
   private nextId = 1;
   private closedBy: EntremiseError | undefined;
 
-  constructor(channel: CommandChannel, clock: Clock) {
+  /** `timers`: those of the path, so that a command has all its time with a way to the mediator. */
+  constructor(channel: CommandChannel, timers: Timers) {
     this.channel = channel;
-    this.clock = clock;
+    this.timers = timers;
   }
 
   /** Runs a command. `make` is called when it goes, which is at once while there is room. */
@@ -99,7 +100,7 @@ export class CommandQueue {
     entry.cleanUp.push(onAbort(signal, error => this.settle(entry, error)));
     if (entry.settled) return;
     if (timeoutMs !== undefined) {
-      entry.cleanUp.push(this.clock.after(timeoutMs, () => this.settle(entry, tooLate(entry, timeoutMs))));
+      entry.cleanUp.push(this.timers.after(timeoutMs, () => this.settle(entry, tooLate(entry, timeoutMs))));
     }
     this.waiting.push(entry);
     this.onRoom();

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
-import { isFinal } from './attachment-keeper.ts';
+import { isFinal } from './final-reasons.ts';
 import type { Endpoint } from './forward-tcp.ts';
 import { lanAddress } from './lan-address.ts';
 import type { MediatorAttachment } from './mediator-attachment.ts';

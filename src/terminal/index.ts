@@ -15,6 +15,7 @@ export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/
 export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
 export type { Report } from '../wire/messages/report.ts';
 export { AbortError } from './abort-error.ts';
+export type { Suspension } from './attachment-hold.ts';
 export {
   AttachmentKeeper,
   type AttachmentKeeperEvents,

@@ -1,12 +1,12 @@
-import type { Clock } from '../base/clock.ts';
 import type { Stream } from '../session/stream.ts';
+import type { Timers } from './path-clock.ts';
 
 /** How long a stream whose socket is gone may wait for the peer's end (Linux gives an orphan 60 s). */
 export const lingerMs = 60_000;
 
 /** How a destroyed socket leaves its stream. */
 export interface LingerOptions {
-  readonly clock: Clock;
+  readonly timers: Timers;
   /** Bytes that the socket has taken of the stream. */
   readonly takenBytes: number;
   /** The application had ended its half: what the peer still sends is dropped. Else it is answered with RESET. */
@@ -19,8 +19,8 @@ export interface LingerOptions {
  * again), since a RESET would cost the peer the answer that is still on its way to it.
  */
 export function linger(stream: Stream, options: LingerOptions): void {
-  const { clock, takenBytes, wasEnded } = options;
-  const cancel = clock.after(lingerMs, () => stream.abort('aborted'));
+  const { timers, takenBytes, wasEnded } = options;
+  const cancel = timers.after(lingerMs, () => stream.abort('aborted'));
   const abort = () => {
     cancel();
     stream.abort('aborted');
@@ -39,8 +39,8 @@ export function linger(stream: Stream, options: LingerOptions): void {
  * RESET behind what the stream was given, as far as the peer takes it within {@link lingerMs} (P3.5). What the peer still
  * sends is dropped.
  */
-export function resetBehindData(stream: Stream, clock: Clock): void {
-  const cancel = clock.after(lingerMs, () => stream.abort('aborted'));
+export function resetBehindData(stream: Stream, timers: Timers): void {
+  const cancel = timers.after(lingerMs, () => stream.abort('aborted'));
   stream.setHandlers({
     onData: () => {},
     onFin: () => {},

@@ -1,11 +1,10 @@
 import { EventEmitter, on } from 'node:events';
-import type { Clock } from '../base/clock.ts';
 import type { EntremiseError, ErrorCode } from '../base/errors.ts';
-import type { AttachmentResources } from '../session/attachment.ts';
 import type { Purpose } from '../wire/messages/attach.ts';
 import type { PortListing, Result } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
-import { AttachmentCore } from './attachment-core.ts';
+import type { AttachmentCore } from './attachment-core.ts';
+import { AttachmentHold, type HoldParts, type Suspension } from './attachment-hold.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import { type KnownFamilies, type QuickConnectOptions, quickConnect } from './quick-connect.ts';
 import type { TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
@@ -25,6 +24,10 @@ export interface AttachmentEnd {
 export interface MediatorAttachmentEvents {
   /** Something happened on a port: connected, fin, rst, ... (S15, S16). */
   event: [event: PortEvent];
+  /** The way is lost, and everything waits for it to come back: at the longest until `until`. */
+  suspended: [suspension: Suspension];
+  /** The way is back, and nothing was lost but datagrams. */
+  resumed: [resumed: { readonly afterMs: number }];
   closed: [end: AttachmentEnd];
 }
 
@@ -33,7 +36,7 @@ export interface AttachmentPeer {
   /** The mediator's name, by the operator's word. */
   readonly mediator: string;
   readonly purpose: Purpose;
-  /** Id of the grant that it runs under. */
+  /** Id of the grant that it runs under; chosen anew when the way was lost. */
   readonly grant: string;
   /** 16 random bytes that name the attachment at the mediator (P4.2), as hex. */
   readonly id: string;
@@ -54,21 +57,51 @@ export interface LimitListing {
 
 /**
  * A mediator's TCP/IP interface at this program's disposal (S1): ports, sockets, listeners. End to end: the server
- * between can refuse, but not make commands. Never closes by itself but when its path is lost ('closed' says why);
- * then every socket has an 'error' first. It does not come back: forward and expose attach anew, see there.
+ * between can refuse, but not make commands. A lost way suspends it: sockets stay open, writes go as far as their windows
+ * have room, commands wait, datagrams are dropped; each byte and each command comes exactly once when the way is back. It
+ * ends by itself only when the way does not come back within the hold, the mediator was restarted, or it is no longer
+ * allowed ('closed' says which); then every socket has an 'error' first. It does not come back: forward and expose attach
+ * anew, see there.
  */
 export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
-  readonly peer: AttachmentPeer;
-  private readonly core: AttachmentCore;
-  private readonly leave: () => void;
+  private readonly whom: Omit<AttachmentPeer, 'grant'>;
+  private readonly hold: AttachmentHold;
   private readonly families: KnownFamilies = new Map();
 
-  /** Attachments come from {@link Terminal.attach}. `leave` frees the label at the link. */
-  constructor(peer: AttachmentPeer, core: AttachmentCore, leave: () => void) {
+  /** Attachments come from {@link Terminal.attach}. */
+  constructor(whom: Omit<AttachmentPeer, 'grant'>, parts: HoldParts) {
     super();
-    this.peer = peer;
-    this.core = core;
-    this.leave = leave;
+    this.whom = whom;
+    this.hold = new AttachmentHold(parts, {
+      onEvent: event => this.emit('event', event),
+      onSuspended: suspension => this.emit('suspended', suspension),
+      onResumed: afterMs => this.emit('resumed', { afterMs }),
+      onClosed: error => this.emit('closed', endOf(error)),
+    });
+  }
+
+  private get core(): AttachmentCore {
+    return this.hold.core;
+  }
+
+  /** Of Terminal: the first attempt. @throws as {@link AttachmentHold.begin} */
+  begin(...args: Parameters<AttachmentHold['begin']>): Promise<void> {
+    return this.hold.begin(...args);
+  }
+
+  /** Whom it is with. */
+  get peer(): AttachmentPeer {
+    return { ...this.whom, grant: this.hold.grantId };
+  }
+
+  /** How long it outlives the loss of its way, in milliseconds: what was asked for, or less by the mediator's word (P4.6). */
+  get holdMs(): number {
+    return this.hold.holdMs;
+  }
+
+  /** While the way is lost: since and until when, and why. */
+  get suspended(): Suspension | undefined {
+    return this.hold.suspended;
   }
 
   /** True when the attachment is over. */
@@ -199,32 +232,8 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   /** Ends it: what is still open is closed here and reset there. Close sockets first; their 'close' says that nothing is lost. */
   detach(): void {
     if (this.closed) return;
-    this.leave();
-    this.core.detach();
+    this.hold.detach();
   }
-}
-
-/** What {@link makeAttachment} is given. */
-export interface AttachmentParts {
-  readonly peer: AttachmentPeer;
-  readonly resources: AttachmentResources;
-  readonly clock: Clock;
-  /** Frees the label at the link. */
-  leave(): void;
-}
-
-/** An attachment and its core, not yet bound. */
-export function makeAttachment(parts: AttachmentParts): {
-  attachment: MediatorAttachment;
-  core: AttachmentCore;
-} {
-  const { peer, resources, clock, leave } = parts;
-  const core = new AttachmentCore(resources, clock, {
-    onEvent: event => attachment.emit('event', event),
-    onClosed: error => attachment.emit('closed', endOf(error)),
-  });
-  const attachment = new MediatorAttachment(peer, core, leave);
-  return { attachment, core };
 }
 
 function endOf(error: EntremiseError): AttachmentEnd {

@@ -83,6 +83,11 @@ export class MediatorList {
     return named.sort((a, b) => b.seq - a.seq)[0]?.mediator;
   }
 
+  /** The one with that key. */
+  get(key: string): Mediator | undefined {
+    return this.known.get(key)?.mediator;
+  }
+
   /** A link is up and the subscription is sent. */
   onSubscribed(): void {
     this.fresh = new Set();

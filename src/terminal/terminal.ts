@@ -1,8 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deferred.ts';
 import { EntremiseError } from '../base/errors.ts';
-import { keyFromText } from '../base/keys.ts';
 import type { RunningMember, RunningMemberHandlers } from '../member/running-member.ts';
 import type { TrustKeeper } from '../member/trust-keeper.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
@@ -16,8 +16,9 @@ import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
 import { callOut } from './call-out.ts';
 import { findGrant, type GrantSources } from './grant-finder.ts';
-import type { MediatorAttachment } from './mediator-attachment.ts';
+import { MediatorAttachment } from './mediator-attachment.ts';
 import { type Mediator, type MediatorChange, MediatorList } from './mediator-list.ts';
+import { wayTo } from './mediator-way.ts';
 import { type ConnectionState, ServerConnection, type WaitOptions } from './server-connection.ts';
 import { failure, TunnelError, tunnelError } from './tunnel-error.ts';
 
@@ -35,7 +36,10 @@ export interface TerminalEvents {
 export interface AttachOptions {
   /** Why: grant and owner decide by it. `assistance` when absent. */
   readonly purpose?: Purpose;
-  /** How long the mediator is asked to keep the attachment without a link. 0 in this version: see {@link MediatorAttachment}. */
+  /**
+   * How long the attachment is to outlive the loss of its way, in milliseconds; 15 min when absent. The mediator may give
+   * less: {@link MediatorAttachment.holdMs}. 0: what is open ends with the way.
+   */
   readonly holdMs?: number;
   /** A grant as text, or the id of one that this terminal has; else one that fits is chosen. */
   readonly grant?: string;
@@ -62,6 +66,9 @@ export interface TerminalOptions {
 /** A terminal is no gateway: it has memory for some hundred streams at full windows. */
 const defaultReceiveBudgetBytes = 64 * 1024 * 1024;
 const defaultReplayBudgetBytes = 32 * 1024 * 1024;
+
+/** What a program that means to go on asks for (P4.6). */
+const defaultHoldMs = 15 * 60_000;
 
 /** How long the end of the link may take when the terminal closes. */
 const closeTimeoutMs = 2_000;
@@ -109,7 +116,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     const identity = { signer: member.key, instance: member.instance };
     // Between two tries nothing else would keep the process.
     this.alive = setInterval(() => {}, 2 ** 30);
-    this.running = { member, desk: new AttachDesk(identity, this.resources, this.clock) };
+    this.running = { member, desk: new AttachDesk(identity, this.clock) };
     member.trust.onChange(() => {
       this.list.onTrustChanged();
       this.connection.wake();
@@ -201,25 +208,22 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   }
 
   private async tryAttach(name: string, options: AttachOptions): Promise<MediatorAttachment> {
-    const { purpose = 'assistance', holdMs = 0, signal } = options;
+    const { purpose = 'assistance', holdMs = defaultHoldMs, signal } = options;
     await this.ready({ signal });
     const mediator = this.list.find(name);
     if (mediator === undefined) throw await this.unknownMediator(name, purpose);
-    const { key, labels } = mediator;
-    const wish = { mediator: { key, name, labels }, purpose, wanted: options.grant, nowMs: this.clock.now() };
-    const grant = await findGrant(this.parts.member, wish);
-    if (!mediator.online) throw offline(mediator);
-    const { link } = this.parts.member.member;
-    if (link === undefined) throw new EntremiseError('link-lost');
-    const attachment = await this.parts.desk.attach({
-      link,
-      mediatorKey: keyFromText(key),
-      peer: { mediator: name, purpose, grant: grant.id },
-      grant,
-      holdMs,
-      signal,
-      mediatorRoundTripMs: () => this.list.find(name)?.roundTripMs ?? 0,
-    });
+    const { list, connection, clock } = this;
+    const { member, desk } = this.parts;
+    const wish = { mediator, name, purpose, wanted: options.grant };
+    const way = wayTo({ member, list, connection, clock }, wish);
+    const grant = await way.grant();
+    const link = way.link();
+    if (link === undefined) throw this.state.connected ? offline(mediator) : new EntremiseError('link-lost');
+    const attachmentId = randomBytes(16);
+    const parts = { desk, way, attachmentId, resources: this.resources, clock, wantedHoldMs: holdMs };
+    const id = attachmentId.toString('hex');
+    const attachment = new MediatorAttachment({ mediator: name, purpose, id }, parts);
+    await attachment.begin(link, grant, signal);
     this.attachments.add(attachment);
     attachment.once('closed', () => this.attachments.delete(attachment));
     return attachment;

@@ -5,6 +5,7 @@ import type { SlabPool } from '../session/slab.ts';
 import type { Stream } from '../session/stream.ts';
 import { callOut } from './call-out.ts';
 import { linger, lingerMs, resetBehindData } from './linger.ts';
+import type { Timers } from './path-clock.ts';
 import { type ConnectionEnds, SocketManners } from './socket-manners.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { failure } from './tunnel-error.ts';
@@ -34,6 +35,8 @@ export interface TunnelSocketOptions {
 export interface SocketResources {
   readonly pool: SlabPool;
   readonly clock: Clock;
+  /** Of what waits for the mediator: stands still while there is no way to it. */
+  readonly pathClock: Timers;
 }
 
 /** The side of a socket on which its stream is plugged in: not for applications. */
@@ -246,11 +249,11 @@ export class TunnelSocket extends SocketManners {
     if (stream === undefined || stream.ended) return;
     const unread = this.readableLength > 0 && !this.writableFinished;
     const unwritten = this.writableLength > 0;
-    if (this.behindData) resetBehindData(stream, this.resources.clock);
+    if (this.behindData) resetBehindData(stream, this.resources.pathClock);
     else if (this.abortive || this.pending || unread || unwritten) stream.abort('aborted');
     else {
-      const { clock } = this.resources;
-      linger(stream, { clock, takenBytes: this.takenBytes, wasEnded: this.writableFinished });
+      const { pathClock: timers } = this.resources;
+      linger(stream, { timers, takenBytes: this.takenBytes, wasEnded: this.writableFinished });
     }
   }
 
@@ -266,7 +269,7 @@ export class TunnelSocket extends SocketManners {
    */
   resetBehindWritten(): this {
     if (this.destroyed) return this;
-    const cancel = this.resources.clock.after(lingerMs, () => this.resetAndDestroy());
+    const cancel = this.resources.pathClock.after(lingerMs, () => this.resetAndDestroy());
     this.once('close', cancel);
     if (this.pending) this.once('connect', () => this.resetWhenWritten());
     else this.resetWhenWritten();

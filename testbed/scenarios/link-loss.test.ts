@@ -9,8 +9,8 @@ import { type Stage, setStage } from './support/stage.ts';
 import { curl, startForward, startVerb, untilForwards, untilJson } from './support/verbs.ts';
 
 /**
- * What becomes of running connections when a link is lost. Hold is 0 in this version, so each ends as RESET link-lost at
- * both ends, never as a FIN (P3.6, P4.6), and a forward comes back by itself.
+ * What becomes of running connections when a link is lost and the mediator holds nothing: each ends as RESET link-lost at
+ * both ends, never as a FIN (P3.6, P4.6), and a forward comes back by itself. With a hold: resume.test.ts.
  */
 
 const { device } = homeAddresses;
@@ -23,6 +23,7 @@ interface Programs {
 const claim = setStage<Programs>({
   name: 'scloss',
   home: { ports: 'fully-random' },
+  site: () => ({ mediatorConfig: 'maxHoldMs = 0' }),
   peers: async (home, folder) => startWebServer(home.device, join(folder, 'nginx')),
   share: async ({ site: { server, mediator } }) => ({ now: { server, mediator } }),
 });

@@ -7,11 +7,19 @@ import { answerAttach } from '../../session/attach-handshake.ts';
 import { ServerHandshake } from '../../session/handshake.ts';
 import { HopCredit } from '../../session/hop-credit.ts';
 import { LinkDriver } from '../../session/link-driver.ts';
+import { PendingAttempt } from '../../session/pending-attempt.ts';
 import { LinkAssembler } from '../../session/spanning.ts';
 import { type MemoryTransport, memoryPair } from '../../transport/memory.ts';
 import type { Transport } from '../../transport/transport.ts';
 import { encodeFrame, type Frame } from '../../wire/frame.ts';
-import { attach, attached, attachInner, detach, unrouted } from '../../wire/messages/attach.ts';
+import {
+  type AttachInner,
+  attach,
+  attached,
+  attachInner,
+  detach,
+  unrouted,
+} from '../../wire/messages/attach.ts';
 import { encodeCredit } from '../../wire/messages/binary.ts';
 import { welcome } from '../../wire/messages/link.ts';
 import { type Presence, presence } from '../../wire/messages/report.ts';
@@ -20,6 +28,14 @@ import { FakeMediator } from './fake-mediator.ts';
 
 /** Bytes that a label may send before they must have been credited. */
 const creditBytes = 256 * 1024;
+
+interface Label {
+  readonly mediator: FakeMediator;
+  received: number;
+  allowed: number;
+  /** Until the terminal has proved itself. */
+  pending: PendingAttempt | undefined;
+}
 
 /**
  * Server and mediator in one, for the SDK's tests: the terminal's real link ends here, and its labels are answered by
@@ -30,6 +46,16 @@ export class FakeServer {
   readonly mediators: FakeMediator[] = [];
   /** Refuses every ATTACH. */
   refuseAttach: ErrorCode | undefined;
+  /** How many it has refused. */
+  refusedAttaches = 0;
+  /** The mediator's link is lost: ATTACHes to it are refused. */
+  away = false;
+  /** Answers no ATTACH. */
+  silentAttach = false;
+  /** Frames on labels are lost. */
+  deaf = false;
+  /** What the mediator gives: an attachment that loses its label is kept for another. */
+  holdMs = 0;
   /** Refuses every link. */
   refuseLink: Error | undefined;
   /** What PRESENCE says when a terminal subscribes. */
@@ -38,7 +64,12 @@ export class FakeServer {
   readonly detached: number[] = [];
   /** Frames that have come on labels. */
   frames = 0;
-  private readonly labels = new Map<number, { mediator: FakeMediator; received: number; allowed: number }>();
+  /** What the terminal has asked for, oldest first. */
+  readonly attaches: AttachInner[] = [];
+  private readonly labels = new Map<number, Label>();
+  /** By the attachment's id, while they are held or have a label. */
+  private readonly held = new Map<string, FakeMediator>();
+  private mediatorInstance = randomBytes(16);
   private driver: LinkDriver | undefined;
   private transport: MemoryTransport | undefined;
 
@@ -97,7 +128,7 @@ export class FakeServer {
 
   private onLabelFrame(driver: LinkDriver, frame: Frame): void {
     const entry = this.labels.get(frame.label);
-    if (entry === undefined) return;
+    if (entry === undefined || this.deaf) return;
     this.frames++;
     entry.received += frame.bytes.length;
     if (entry.allowed - entry.received < creditBytes / 2) {
@@ -107,30 +138,28 @@ export class FakeServer {
         encodeFrame(header, encodeCredit({ allowed: entry.allowed, linkReceived: 0 })),
       );
     }
-    entry.mediator.session.receive(frame);
+    const { pending, mediator } = entry;
+    if (pending === undefined) return mediator.session.receive(frame);
+    if (!pending.receive(frame)) return;
+    entry.pending = undefined;
+    mediator.session.moveTo(pending);
   }
 
   private onAttach(driver: LinkDriver, body: Uint8Array): void {
     const { label, inner: innerBytes } = attach.fromBytes(body);
-    if (this.refuseAttach !== undefined) {
-      const refusal = {
-        label,
-        error: errorNumber(this.refuseAttach),
-        by: 'owner',
-        message: 'not today',
-      } as const;
-      return driver.send(frameType.attached, attached.toBytes(refusal));
-    }
-    const mediator = new FakeMediator();
-    this.mediators.push(mediator);
-    this.labels.set(label, { mediator, received: 0, allowed: creditBytes });
-    const answered = answerAttach(innerBytes, attachInner.fromBytes(innerBytes), {
+    const refusal = this.away ? 'mediator-offline' : this.refuseAttach;
+    if (refusal !== undefined) return this.refuse(driver, label, refusal);
+    const asked = attachInner.fromBytes(innerBytes);
+    this.attaches.push(asked);
+    if (this.silentAttach) return;
+    const answered = answerAttach(innerBytes, asked, {
       signer: testKeys.mediator,
-      instance: randomBytes(16),
-      holdMs: 0,
+      instance: this.mediatorInstance,
+      holdMs: Math.min(asked.holdMs, this.holdMs),
       capabilities: [],
     });
-    mediator.session.bind({
+    const mediator = this.mediatorFor(asked);
+    const pending = new PendingAttempt({
       label,
       keys: answered.keys,
       credit: new HopCredit(Number.MAX_SAFE_INTEGER),
@@ -140,14 +169,44 @@ export class FakeServer {
         void systemClock.after(atMs - systemClock.now(), () => mediator.session.tick(systemClock.now())),
       roundTripMs: () => 10,
     });
+    this.labels.set(label, { mediator, received: 0, allowed: creditBytes, pending });
     const { inner, signature } = answered;
     driver.send(frameType.attached, attached.toBytes({ label, credit: creditBytes, inner, signature }));
   }
 
+  private refuse(driver: LinkDriver, label: number, code: ErrorCode): void {
+    this.refusedAttaches++;
+    const refusal = { label, error: errorNumber(code), by: 'owner', message: 'not today' } as const;
+    driver.send(frameType.attached, attached.toBytes(refusal));
+  }
+
+  private mediatorFor({ attachmentId }: AttachInner): FakeMediator {
+    const id = Buffer.from(attachmentId).toString('hex');
+    const known = this.held.get(id);
+    if (known !== undefined) return known;
+    const mediator = new FakeMediator();
+    this.mediators.push(mediator);
+    this.held.set(id, mediator);
+    return mediator;
+  }
+
   private onDetach(label: number): void {
     this.detached.push(label);
-    this.labels.get(label)?.mediator.session.unbind('terminal-gone');
+    const mediator = this.labels.get(label)?.mediator;
     this.labels.delete(label);
+    if (mediator !== undefined) this.endMediator(mediator, 'terminal-gone');
+  }
+
+  private endMediator(mediator: FakeMediator, code: ErrorCode): void {
+    mediator.session.unbind(code);
+    for (const [id, each] of this.held) if (each === mediator) this.held.delete(id);
+  }
+
+  /** The mediator's process dies, and another takes its place, which knows of nothing. */
+  restartMediator(): void {
+    for (const mediator of this.held.values()) mediator.close();
+    for (const mediator of [...this.held.values()]) this.endMediator(mediator, 'mediator-restarted');
+    this.mediatorInstance = randomBytes(16);
   }
 
   /** Sends PRESENCE. */
@@ -155,7 +214,7 @@ export class FakeServer {
     this.driver?.send(frameType.presence, presence.toBytes(message));
   }
 
-  /** The mediator's own link is lost: every attachment ends (hold 0). */
+  /** The mediator's own link is lost: every attachment is held, or ends when there is no hold. */
   unroute(code: ErrorCode = 'link-lost'): void {
     for (const label of this.labels.keys())
       this.driver?.send(frameType.unrouted, unrouted.toBytes({ label, reason: errorNumber(code) }));
@@ -163,8 +222,28 @@ export class FakeServer {
   }
 
   private dropLabels(): void {
-    for (const { mediator } of this.labels.values()) mediator.session.unbind('link-lost');
+    for (const { mediator } of this.labels.values()) {
+      if (this.holdMs > 0) mediator.session.suspend();
+      else this.endMediator(mediator, 'link-lost');
+    }
     this.labels.clear();
+  }
+
+  /** The mediator ends every attachment. */
+  detach(code: ErrorCode): void {
+    for (const label of this.labels.keys())
+      this.driver?.send(frameType.detach, detach.toBytes({ label, reason: errorNumber(code) }));
+    for (const { mediator } of this.labels.values()) this.endMediator(mediator, code);
+    this.labels.clear();
+  }
+
+  /** The mediator gives up the attempts that have not been proven; their attachments it keeps. */
+  detachAttempts(code: ErrorCode): void {
+    for (const [label, { pending }] of this.labels) {
+      if (pending === undefined) continue;
+      this.driver?.send(frameType.detach, detach.toBytes({ label, reason: errorNumber(code) }));
+      this.labels.delete(label);
+    }
   }
 
   /** The terminal's link breaks. */

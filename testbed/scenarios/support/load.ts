@@ -1,4 +1,3 @@
-import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
 import { mediatorName } from '../../site.ts';
 import { homeAddresses } from '../../topologies/home.ts';
@@ -14,7 +13,7 @@ import {
   type StreamSpec,
   Traffic,
 } from './traffic.ts';
-import { type Json, jsonLines, startExpose, startForward } from './verbs.ts';
+import { type Json, jsonLines, startExpose, startForward, type Teardown } from './verbs.ts';
 
 /**
  * What runs while something goes wrong: byte-counted streams through `forward` and through `expose`, an idle one, and
@@ -110,7 +109,7 @@ async function untilLine(
 }
 
 /** Starts the load, and waits until all of it moves. */
-export async function startLoad(t: ExecutionContext, stage: Stage, options: LoadOptions = {}): Promise<Load> {
+export async function startLoad(t: Teardown, stage: Stage, options: LoadOptions = {}): Promise<Load> {
   const { streams = 4, others = ['idle'], rate = 65_536, commands = 5 } = options;
   const both = (from: number): StreamSpec[] =>
     Array.from({ length: streams }, (_, at) => ({ stream: from + at, manner: 'both', rate }));
@@ -126,7 +125,7 @@ export async function startLoad(t: ExecutionContext, stage: Stage, options: Load
 
 /** Streams that the terminal opens to the device. */
 export async function trafficThroughForward(
-  t: ExecutionContext,
+  t: Teardown,
   stage: Stage,
   specs: readonly StreamSpec[],
 ): Promise<Traffic> {
@@ -139,7 +138,7 @@ export async function trafficThroughForward(
 
 /** Streams that the device opens to the terminal. */
 export async function trafficThroughExpose(
-  t: ExecutionContext,
+  t: Teardown,
   stage: Stage,
   specs: readonly StreamSpec[],
 ): Promise<Traffic> {
@@ -150,7 +149,7 @@ export async function trafficThroughExpose(
   return traffic;
 }
 
-async function startCommands(t: ExecutionContext, stage: Stage, perSecond: number): Promise<Program> {
+async function startCommands(t: Teardown, stage: Stage, perSecond: number): Promise<Program> {
   const words = [profileFolder(stage.site.terminalEnv), mediatorName, String(perSecond)];
   const program = stage.home.terminal.node(programPath('sdk-commands.mjs'), words, { stdin: 'pipe' });
   t.teardown(() => program.stop('SIGKILL'));

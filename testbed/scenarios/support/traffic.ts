@@ -1,7 +1,6 @@
-import type { ExecutionContext } from 'ava';
 import { type Namespace, type Program, until } from 'netns-test-helpers';
 import { programPath } from './peers.ts';
-import { type Json, jsonLines } from './verbs.ts';
+import { type Json, jsonLines, type Teardown } from './verbs.ts';
 
 /** Streams of testbed/programs/traffic.py, whose every byte tells where it belongs. */
 
@@ -65,12 +64,7 @@ export class Traffic {
   }
 
   /** Starts the end that accepts; it lives as long as the test. */
-  static async listen(
-    t: ExecutionContext,
-    where: Namespace,
-    address: string,
-    number: number,
-  ): Promise<Traffic> {
+  static async listen(t: Teardown, where: Namespace, address: string, number: number): Promise<Traffic> {
     const program = startTraffic(t, where, ['accept', address, number]);
     await program.untilOutput(/"listening"/);
     return new Traffic(program);
@@ -78,7 +72,7 @@ export class Traffic {
 
   /** Opens the streams, and waits until the end that accepts has met all of them. */
   async connect(
-    t: ExecutionContext,
+    t: Teardown,
     where: Namespace,
     address: string,
     number: number,
@@ -192,7 +186,7 @@ export class Traffic {
   }
 }
 
-function startTraffic(t: ExecutionContext, where: Namespace, words: readonly (string | number)[]): Program {
+function startTraffic(t: Teardown, where: Namespace, words: readonly (string | number)[]): Program {
   const argv = ['python3', programPath('traffic.py'), ...words.map(String)];
   const program = where.spawn(argv, { stdin: 'pipe' });
   t.teardown(() => program.stop('SIGKILL'));

@@ -5,6 +5,9 @@ import type { Stage } from './stage.ts';
 
 /** Verbs of the terminal's CLI as tests use them, and what they print with `--json`. */
 
+/** Who ends what was started: a test, or a stage with its lab. */
+export type Teardown = Pick<ExecutionContext, 'teardown'>;
+
 /** Something that a verb printed. */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -18,7 +21,7 @@ export function jsonLines(text: string): Json[] {
 
 /** Starts a verb at the terminal; it is ended with the test. */
 export function startVerb(
-  t: ExecutionContext,
+  t: Teardown,
   { site }: Stage,
   words: readonly string[],
   options: SpawnOptions = {},
@@ -54,7 +57,7 @@ export interface RunningForward {
  * free, and waits until all listen.
  */
 export async function startForward(
-  t: ExecutionContext,
+  t: Teardown,
   stage: Stage,
   ...targets: readonly string[]
 ): Promise<RunningForward> {
@@ -71,7 +74,7 @@ export async function untilForwards(program: Program, count: number): Promise<nu
 
 /** Starts `entremise expose` and waits until devices can reach it. */
 export async function startExpose(
-  t: ExecutionContext,
+  t: Teardown,
   stage: Stage,
   lanPort: string,
   target: string,
