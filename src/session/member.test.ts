@@ -111,6 +111,19 @@ test('tries go on with a span that doubles up to 60 s', async t => {
   member.stop();
 });
 
+test('a link that is up and lost again and again is waited for 4 s at the longest', async t => {
+  const { clock, member, server, told } = makeMember();
+  member.start();
+  for (let loss = 0; loss < 8; loss++) {
+    await settled();
+    server().transport.destroy();
+    await settled();
+    await pass(clock, 4_000);
+  }
+  const waits = told.filter(line => line !== 'online').map(line => Number(line.split(' ').at(-1)));
+  t.deepEqual(waits, [1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000]);
+});
+
 test('the wait is anything within the span, so that a fleet does not come back in step', async t => {
   const numbers = [0.5, 0, 0.25];
   const { clock, member, told, state } = makeMember(() => numbers.shift() ?? 1);

@@ -12,6 +12,12 @@ const firstWaitMs = 1_000;
 /** The longest wait between tries. */
 const longestWaitMs = 60_000;
 
+/**
+ * A link that was up and is lost is one more failure, but up to here only: that it is lost again and again is the network's
+ * doing, not the server's. The wait is then one of 4 s at most.
+ */
+const mostFlaps = 3;
+
 /** A link that lived this long was a good one: the next loss is answered at once again. */
 const goodLinkMs = 10_000;
 
@@ -117,13 +123,16 @@ export class Member {
   }
 
   private failed(error: EntremiseError): void {
+    const wasUp = this.upSinceMs !== undefined;
     const upForMs = this.upSinceMs === undefined ? 0 : this.options.clock.now() - this.upSinceMs;
     this.current = undefined;
     this.upSinceMs = undefined;
     if (this.stopped)
       return this.handlers.onOffline(new EntremiseError('shutting-down', { cause: error }), 0);
-    this.failures = upForMs >= goodLinkMs ? 0 : this.failures + 1;
-    const retryInMs = Math.max(this.nextWaitMs(), error instanceof GoawayError ? error.afterMs : 0);
+    const sentAway = error instanceof GoawayError;
+    if (upForMs >= goodLinkMs) this.failures = 0;
+    else this.failures = wasUp && !sentAway ? Math.min(this.failures + 1, mostFlaps) : this.failures + 1;
+    const retryInMs = Math.max(this.nextWaitMs(), sentAway ? error.afterMs : 0);
     this.cancelRetry = this.options.clock.after(retryInMs, () => {
       this.cancelRetry = undefined;
       void this.tryOnce();
