@@ -183,7 +183,8 @@ test('a deadline never closes a connection that came about', async t => {
   };
   const { listener } = await loopback(t);
   await connectTo(t, listener, { clock });
-  t.deepEqual(waits, [false]);
+  // What waits besides is the watch over this machine's address.
+  t.is(waits[0], false);
 });
 
 test('a port or local address that is none is said to be one', async t => {

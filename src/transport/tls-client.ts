@@ -8,6 +8,7 @@ import {
 } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
+import { watchAddress } from './address-watch.ts';
 import {
   type ConnectStage,
   connectFailure,
@@ -126,7 +127,10 @@ export async function connectTls(options: ConnectTlsOptions): Promise<Transport>
         try {
           const serverPin = checkedPin(endpoint, socket, options);
           const readPath = options.tune?.(socket);
-          resolve(new TlsTransport(socket, { serverPin, clock, readPath }));
+          const transport = new TlsTransport(socket, { serverPin, clock, readPath });
+          const onReplaced = () => transport.destroy(new Error('this machine has another address now'));
+          socket.once('close', watchAddress(socket.localAddress, clock, onReplaced));
+          resolve(transport);
         } catch (thrown) {
           reject(thrown);
         }
