@@ -43,6 +43,7 @@ test('all verbs are there', t => {
     'server init',
     'server members',
     'server run',
+    'up',
   ]);
 });
 

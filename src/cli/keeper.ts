@@ -9,7 +9,8 @@ import {
 import type { Context } from './context.ts';
 import { formatDuration } from './duration.ts';
 
-function sentence(status: KeeperStatus): string {
+/** For people: how the way to a mediator stands. */
+export function pathSentence(status: KeeperStatus): string {
   switch (status.state) {
     case 'attached':
       return `attached to ${status.mediator}`;
@@ -59,6 +60,6 @@ export function keepAttached(
   signal: AbortSignal,
 ): AttachmentKeeper {
   const keeper = new AttachmentKeeper(terminal, mediator, { signal, holdMs: cliHoldMs });
-  keeper.on('status', status => context.output.status(sentence(status), fieldsOf(status, mediator)));
+  keeper.on('status', status => context.output.status(pathSentence(status), fieldsOf(status, mediator)));
   return keeper;
 }

@@ -1,40 +1,12 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type CliHome, makeCliHome } from './testing/cli-home.ts';
 import type { RunningCli } from './testing/cli-lab.ts';
+import { askPort, echo, freeNumber } from './testing/local-ports.ts';
 
 /** The CLI from end to end, every program a process of its own, on loopback: grant and owner name it. */
-
-/** A device that sends everything back. */
-async function echo(t: ExecutionContext): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer(socket => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.pipe(socket);
-  });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-/** Sends `text` to a port of this machine and gives what comes back until the end. */
-function askPort(port: number, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let heard = '';
-    const socket = connect({ host: '127.0.0.1', port }, () => socket.end(text));
-    socket.setEncoding('utf8').on('data', piece => {
-      heard += piece;
-    });
-    socket.on('end', () => resolve(heard)).on('error', reject);
-  });
-}
 
 /** The number that a running forward or expose listens on. */
 function listening(running: RunningCli): Promise<number> {
@@ -43,15 +15,6 @@ function listening(running: RunningCli): Promise<number> {
 
 function portIn(line: string): number | undefined {
   return (JSON.parse(line) as { listen?: { port: number } }).listen?.port;
-}
-
-/** A number that is free now. */
-async function freeNumber(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>(resolve => server.close(() => resolve()));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** Everything that lies in files below a directory. */

@@ -13,6 +13,7 @@ import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
 import { addServerVerb } from './verbs/server.ts';
+import { addUpVerb } from './verbs/up.ts';
 
 const exitCodes = `
 Exit codes: 0 done; 1 unexpected; 2 wrong command line or configuration; 3 not permitted; 4 offline;
@@ -37,6 +38,7 @@ export function createProgram(): Command {
   addSharedOptions(program);
   for (const add of [
     addForwardVerbs,
+    addUpVerb,
     addConnectVerb,
     addMediatorsVerb,
     addEventsVerb,

@@ -56,18 +56,19 @@ function tellUnreachable({ output }: Context, terminal: Terminal): () => void {
 
 /**
  * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
- * raised and an ending by it is no failure.
+ * raised and an ending by it is no failure. `patient`: the server may be out of reach for as long as it likes.
  * @throws EntremiseError in the place of every TunnelError
  */
 export async function withTerminal(
   context: Context,
   work: (terminal: Terminal, signal: AbortSignal) => Promise<void>,
+  { patient = false }: { readonly patient?: boolean } = {},
 ): Promise<void> {
   const { signal, done } = stopSignal();
   const terminal = await terminalOf(context);
   const stopTelling = tellUnreachable(context, terminal);
   try {
-    await Promise.race([terminal.ready(), raised(signal)]);
+    await Promise.race([terminal.ready(patient ? { signal } : {}), raised(signal)]);
     stopTelling();
     await work(terminal, signal);
   } catch (thrown) {

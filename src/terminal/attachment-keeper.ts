@@ -38,8 +38,17 @@ export interface AttachmentKeeperEvents {
   failed: [error: Error];
 }
 
+/** How a keeper attaches, and for how long it tries. */
+export interface KeeperOptions extends AttachOptions {
+  /** Tries on whatever the reason of a refusal: a grant may be renewed, a mediator be enrolled. */
+  readonly forever?: boolean | undefined;
+}
+
 const firstRetryMs = 1_000;
 const longestRetryMs = 30_000;
+
+/** After what only another can change the longest pause is made at once. */
+const longestFailures = Math.ceil(Math.log2(longestRetryMs / firstRetryMs));
 
 /**
  * Keeps one attachment to a mediator for as long as it is wanted. While its way is lost, but held, it is the same one and
@@ -51,15 +60,17 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
   /** Resolves after {@link close}. @throws what made another try useless */
   readonly done: Promise<void>;
   private readonly terminal: Terminal;
-  private readonly options: AttachOptions;
+  private readonly options: KeeperOptions;
   private readonly stopping = new AbortController();
   private readonly waiters = new Set<Deferred<MediatorAttachment>>();
   private attachment: MediatorAttachment | undefined;
   private lastStatus = '';
   private gaveUp: Error | undefined;
 
-  constructor(terminal: Terminal, mediatorName: string, options: AttachOptions = {}) {
+  constructor(terminal: Terminal, mediatorName: string, options: KeeperOptions = {}) {
     super();
+    // As many forwards as there are use one keeper.
+    this.setMaxListeners(0);
     this.terminal = terminal;
     this.mediatorName = mediatorName;
     this.options = options;
@@ -83,10 +94,11 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     return this.terminal.mediators().find(({ name }) => name === this.mediatorName);
   }
 
-  /** Calls `use` with the attachment of now and each that follows. */
-  each(use: (attachment: MediatorAttachment) => void): void {
+  /** Calls `use` with the attachment of now and each that follows; returns how to end that. */
+  each(use: (attachment: MediatorAttachment) => void): () => void {
     this.on('attached', use);
     if (this.attachment !== undefined) use(this.attachment);
+    return () => void this.off('attached', use);
   }
 
   /**
@@ -142,8 +154,8 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
       await this.use(attachment);
       return true;
     } catch (thrown) {
-      if (signal.aborted || isFinal(thrown)) throw thrown;
-      await this.waitBeforeRetry(tunnelError(thrown), failures);
+      if (signal.aborted || this.isFinal(thrown)) throw thrown;
+      await this.waitBeforeRetry(tunnelError(thrown), isFinal(thrown) ? longestFailures : failures);
       return false;
     }
   }
@@ -161,7 +173,11 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     const { error } = await end.promise;
     this.attachment = undefined;
     throwIfAborted(this.stopping.signal);
-    if (isFinal(error)) throw error;
+    if (this.isFinal(error)) throw error;
+  }
+
+  private isFinal(thrown: unknown): boolean {
+    return this.options.forever !== true && isFinal(thrown);
   }
 
   private async waitOnline(): Promise<void> {

@@ -53,6 +53,7 @@ export class ExposedPort extends EventEmitter<ExposedPortEvents> {
   private readonly options: ExposeOptions;
   private readonly open: OpenOnMediator;
   private readonly stopping = new AbortController();
+  private readonly leaveSource: () => void;
   private opened: OpenedPort | undefined;
 
   /** Use exposeTcp or exposeUdp. */
@@ -60,7 +61,7 @@ export class ExposedPort extends EventEmitter<ExposedPortEvents> {
     super();
     this.options = options;
     this.open = open;
-    options.source.each(attachment => void this.keepOpen(attachment));
+    this.leaveSource = options.source.each(attachment => void this.keepOpen(attachment));
   }
 
   /** Where it is reachable now, if it is. */
@@ -102,6 +103,7 @@ export class ExposedPort extends EventEmitter<ExposedPortEvents> {
   close(): void {
     if (this.over) return;
     this.stopping.abort();
+    this.leaveSource();
     this.opened?.close();
     this.emit('close');
   }

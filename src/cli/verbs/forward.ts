@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { type AttachmentKeeper, exposeTcp, exposeUdp, forwardTcp, forwardUdp } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
+import { endpointText, localFailure } from '../endpoint-text.ts';
 import { type ForwardSpec, parseEndpoint, parseForward, parseLanPort } from '../forward-spec.ts';
 import { keepAttached } from '../keeper.ts';
-import { badUsage } from '../output.ts';
+import { untilAborted } from '../until-aborted.ts';
 import { withTerminal } from '../with-terminal.ts';
 
 const forwardExamples = `
@@ -42,33 +43,8 @@ export function addForwardVerbs(program: Command): void {
     });
 }
 
-function text({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
-
 interface Closable {
   close(): unknown;
-}
-
-const localFailures: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'that number is taken; choose another, or 0 for any that is free',
-  EACCES: 'this user may not have that number; choose one from 1024 up',
-  EADDRNOTAVAIL: 'this computer does not have that address',
-};
-
-/** What a local port that cannot be had is told as. */
-function localFailure(thrown: unknown, { listen }: ForwardSpec): unknown {
-  const { code = '' } = thrown as NodeJS.ErrnoException;
-  const reason = localFailures[code];
-  if (reason === undefined) return thrown;
-  return badUsage(`Cannot listen on ${text({ host: '127.0.0.1', ...listen })} of this computer: ${reason}.`);
 }
 
 async function startForward(
@@ -83,7 +59,7 @@ async function startForward(
   });
   opened.on('refused', ({ client, error }) => {
     const refused = error.message;
-    context.output.status(`${text(client)} -> ${text(target)} not served: ${refused}`, {
+    context.output.status(`${endpointText(client)} -> ${endpointText(target)} not served: ${refused}`, {
       client,
       target,
       refused,
@@ -91,7 +67,7 @@ async function startForward(
   });
   const at = opened.address();
   context.output.result({ forward: protocol, listen: at, target }, [
-    `${protocol} ${text(at)} -> ${source.mediatorName} -> ${text(target)}`,
+    `${protocol} ${endpointText(at)} -> ${source.mediatorName} -> ${endpointText(target)}`,
   ]);
   return opened;
 }
@@ -125,11 +101,11 @@ function expose(context: Context, mediator: string, spec: ForwardSpec): Promise<
     const exposed = (protocol === 'tcp' ? exposeTcp : exposeUdp)({ source: keeper, listen, target });
     exposed.on('listening', at => {
       context.output.result({ expose: protocol, listen: at, target }, [
-        `${protocol} ${text(at)} on ${mediator} -> ${text(target)}`,
+        `${protocol} ${endpointText(at)} on ${mediator} -> ${endpointText(target)}`,
       ]);
     });
     exposed.on('refused', ({ device, error }) => {
-      context.output.status(`${text(device)} not served: ${error.message}`, {
+      context.output.status(`${endpointText(device)} not served: ${error.message}`, {
         device,
         refused: error.message,
       });
