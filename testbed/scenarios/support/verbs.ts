@@ -1,12 +1,13 @@
-import type { ExecutionContext } from 'ava';
 import { type Namespace, type Program, type SpawnOptions, until } from 'netns-test-helpers';
 import { mediatorName } from '../../site.ts';
 import type { Stage } from './stage.ts';
 
 /** Verbs of the terminal's CLI as tests use them, and what they print with `--json`. */
 
-/** Who ends what was started: a test, or a stage with its lab. */
-export type Teardown = Pick<ExecutionContext, 'teardown'>;
+/** Where what has to be undone is noted: a test of ava, or whatever else ends. */
+export interface Teardown {
+  teardown(undo: () => unknown): void;
+}
 
 /** Something that a verb printed. */
 export type Json = Readonly<Record<string, unknown>>;

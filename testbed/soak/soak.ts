@@ -1,0 +1,141 @@
+import { rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EntremiseError } from '../../src/base/errors.ts';
+import { flawsOfLoad, type Load, startLoad } from '../scenarios/support/load.ts';
+import { setUpSite } from '../site.ts';
+import { buildHome } from '../topologies/home.ts';
+import { Chance } from './chance.ts';
+import { type Footprint, footprintOf, leaksOf } from './footprint.ts';
+import { allMishaps, type Mishap, type World } from './mishaps.ts';
+
+/**
+ * The usual load while one thing after the other goes wrong, as a seed decides. After each mishap every stream must move
+ * again; in the end every byte must have come once and in order, every command have been answered, and no process hold
+ * more than before.
+ */
+
+/** How long, and by which chance. */
+export interface SoakOptions {
+  readonly seed: number;
+  /** It ends after so many minutes, or mishaps if that is earlier. */
+  readonly minutes: number;
+  readonly mishaps?: number;
+  /** No mishap lasts longer, in milliseconds. */
+  readonly longestMs?: number;
+  /** A line for whoever waits. */
+  say(line: string): void;
+}
+
+/** A mishap that has happened. */
+export interface Happened {
+  readonly name: string;
+  readonly lastedMs: number;
+  /** From healed to every stream moving. */
+  readonly recoveredMs: number;
+}
+
+/** What a soak came to. */
+export interface SoakReport {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly happened: readonly Happened[];
+  /** What was not as it must be; none is good. */
+  readonly flaws: readonly string[];
+}
+
+const recoveryDeadlineMs = 60_000;
+const shortestMs = 50;
+
+interface Scene extends World {
+  readonly folder: string;
+  readonly undo: (() => unknown)[];
+}
+
+async function setScene(): Promise<Scene> {
+  const home = await buildHome({ name: 'soak', line: {} });
+  try {
+    const site = await setUpSite(home);
+    return { home, site, server: site.server, folder: site.directory, undo: [] };
+  } catch (thrown) {
+    await home.lab.destroy();
+    throw thrown;
+  }
+}
+
+function footprints({ site, server }: World): Record<string, Footprint> {
+  return { mediator: footprintOf(site.mediator.pid), server: footprintOf(server.pid) };
+}
+
+async function happen(scene: Scene, load: Load, mishap: Mishap, lastsMs: number): Promise<Happened> {
+  const { name } = mishap;
+  const startedAt = performance.now();
+  const heal = await mishap.begin(scene);
+  await delay(Math.max(0, lastsMs - (performance.now() - startedAt)));
+  await heal();
+  return {
+    name,
+    lastedMs: Math.round(lastsMs),
+    recoveredMs: Math.round(await load.untilMoving(recoveryDeadlineMs)),
+  };
+}
+
+async function mishapsFor(
+  scene: Scene,
+  load: Load,
+  options: SoakOptions,
+  happened: Happened[],
+): Promise<void> {
+  const chance = new Chance(options.seed);
+  const all = allMishaps();
+  const endAt = performance.now() + options.minutes * 60_000;
+  const most = options.mishaps ?? Number.POSITIVE_INFINITY;
+  while (performance.now() < endAt && happened.length < most) {
+    const mishap = chance.pick(all);
+    const longestMs = Math.min(mishap.longestMs, options.longestMs ?? Number.POSITIVE_INFINITY);
+    const lastsMs = chance.magnitude(shortestMs, longestMs);
+    options.say(`${happened.length + 1}. ${mishap.name}, ${Math.round(lastsMs)} ms`);
+    const what = await happen(scene, load, mishap, lastsMs);
+    options.say(`   all streams moved ${what.recoveredMs} ms later`);
+    happened.push(what);
+    await delay(chance.magnitude(10, 2_000));
+  }
+}
+
+async function play(scene: Scene, options: SoakOptions, happened: Happened[]): Promise<string[]> {
+  const t = { teardown: (undo: () => unknown) => void scene.undo.push(undo) };
+  const load = await startLoad(t, scene);
+  await load.untilMoving();
+  const before = footprints(scene);
+  await mishapsFor(scene, load, options, happened);
+  await load.untilMoving();
+  const after = footprints(scene);
+  const leaks = Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
+  return [...flawsOfLoad(await load.stop('together', 60_000)), ...leaks];
+}
+
+/**
+ * Runs a soak.
+ * @throws EntremiseError `internal` with the seed and where the evidence lies, when streams do not move again or a program
+ * ends by itself
+ */
+export async function runSoak(options: SoakOptions): Promise<SoakReport> {
+  const startedAt = performance.now();
+  options.say(`seed ${options.seed}`);
+  const scene = await setScene();
+  const happened: Happened[] = [];
+  try {
+    const flaws = await play(scene, options, happened);
+    if (flaws.length > 0) options.say(`evidence: ${await scene.home.lab.keepEvidence()}`);
+    return { seed: options.seed, minutes: (performance.now() - startedAt) / 60_000, happened, flaws };
+  } catch (cause) {
+    const evidence = await scene.home.lab.keepEvidence().catch(String);
+    const last = happened.at(-1)?.name ?? 'none';
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `Seed ${options.seed}, after ${happened.length} mishaps (the last: ${last}): ${reason}. Evidence: ${evidence}`;
+    throw new EntremiseError('internal', { message, cause });
+  } finally {
+    for (const undo of scene.undo.reverse()) await undo();
+    await scene.home.lab.destroy();
+    await rm(scene.folder, { recursive: true, force: true });
+  }
+}
