@@ -1,8 +1,9 @@
 import type { Bench } from './bench.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
+import { recoveryBench } from './recovery.ts';
 import { streamsBench } from './streams.ts';
 import { tcpBench } from './tcp.ts';
 
 /** Every bench there is. */
-export const benches: readonly Bench[] = [tcpBench, memoryBench, latencyBench, streamsBench];
+export const benches: readonly Bench[] = [tcpBench, memoryBench, latencyBench, streamsBench, recoveryBench];

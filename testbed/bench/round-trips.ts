@@ -20,6 +20,8 @@ export interface RoundTripRun {
   /** Milliseconds that do not count, and then those that do. */
   readonly warmUpMs: number;
   readonly durationMs: number;
+  /** How much longer than that it may take before it is given up; 30 s. */
+  readonly patienceMs?: number;
 }
 
 /** What came of it. */
@@ -45,11 +47,11 @@ export async function startEcho(namespace: Namespace, address: string, port: num
  * @throws LabError `command-failed` when a connection fails; EntremiseError `internal` when nothing came back in time
  */
 export async function roundTrips(run: RoundTripRun): Promise<RoundTrips> {
-  const { client, address, port, manner, warmUpMs, durationMs } = run;
+  const { client, address, port, manner, warmUpMs, durationMs, patienceMs = 30_000 } = run;
   const [name, third] = 'ping' in manner ? ['ping', manner.ping.everyMs] : ['stream', manner.stream.atOnce];
   const words = [name, address, port, messageBytes, third, warmUpMs, durationMs].map(String);
   const argv = [process.execPath, program('round-trips.mjs'), ...words];
-  const printed = await client.run(argv, { deadlineMs: warmUpMs + durationMs + 30_000 });
+  const printed = await client.run(argv, { deadlineMs: warmUpMs + durationMs + patienceMs });
   const result = JSON.parse(printed) as RoundTrips;
   if (result.count > 0) return result;
   throw new EntremiseError('internal', { message: `No message came back within ${durationMs} ms.` });

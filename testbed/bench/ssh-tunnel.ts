@@ -31,9 +31,12 @@ export interface SshTunnel {
   /** A name of ssh's `Ciphers`; undefined for its default. */
   readonly cipher: string | undefined;
   readonly forwards: readonly SshForward[];
+  /** Signs of life are asked for so often at both ends, three may be missing, and the tunnel is begun again when it ends. */
+  readonly aliveSeconds?: number;
 }
 
-const sshdPort = 2222;
+/** Where sshd listens. */
+export const sshPort = 2222;
 
 /** sshd insists on this folder, which its Debian service would make. */
 const separationFolder = '/run/sshd';
@@ -54,9 +57,9 @@ async function makeKeys(namespace: Namespace, folder: string): Promise<void> {
     ]);
 }
 
-function sshdConfig(folder: string): string {
+function sshdConfig(folder: string, aliveSeconds: number): string {
   return [
-    `Port ${sshdPort}`,
+    `Port ${sshPort}`,
     `HostKey ${join(folder, 'host_key')}`,
     `AuthorizedKeysFile ${join(folder, 'user_key.pub')}`,
     'AuthenticationMethods publickey',
@@ -67,6 +70,7 @@ function sshdConfig(folder: string): string {
     'PidFile none',
     'GatewayPorts yes',
     'AllowTcpForwarding yes',
+    `ClientAliveInterval ${aliveSeconds}`,
     '',
   ].join('\n');
 }
@@ -80,15 +84,22 @@ async function makeSeparationFolder(): Promise<() => Promise<void>> {
   }
 }
 
-function sshArguments(path: SshPath, { cipher, forwards }: SshTunnel): string[] {
+function sshArguments(path: SshPath, { cipher, forwards, aliveSeconds = 0 }: SshTunnel): string[] {
   return [
-    ...['ssh', '-F', 'none', '-N', '-p', String(sshdPort), '-i', join(path.folder, 'user_key')],
+    ...['ssh', '-F', 'none', '-N', '-p', String(sshPort), '-i', join(path.folder, 'user_key')],
     ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-o', 'ExitOnForwardFailure=yes'],
     ...['-o', `UserKnownHostsFile=${join(path.folder, 'known_hosts')}`, '-o', 'LogLevel=ERROR'],
+    ...['-o', `ServerAliveInterval=${aliveSeconds}`],
     ...(cipher === undefined ? [] : ['-c', cipher]),
     ...forwards.flatMap(({ port, target }) => ['-R', `0.0.0.0:${port}:${target}`]),
     `root@${path.serverAddress}`,
   ];
+}
+
+function sshCommand(path: SshPath, tunnel: SshTunnel): string[] {
+  const words = sshArguments(path, tunnel);
+  if (tunnel.aliveSeconds === undefined) return words;
+  return ['sh', '-c', 'while :; do "$@"; sleep 1; done', ...words];
 }
 
 /** Starts sshd and the tunnels, and waits until they stand. The lab ends the programs; call the result after that. */
@@ -96,10 +107,11 @@ export async function startSsh(path: SshPath, tunnels: readonly SshTunnel[]): Pr
   const removeSeparationFolder = await makeSeparationFolder();
   await makeKeys(path.server, path.folder);
   const config = join(path.folder, 'sshd_config');
-  await writeFile(config, sshdConfig(path.folder));
+  const aliveSeconds = Math.max(...tunnels.map(each => each.aliveSeconds ?? 0));
+  await writeFile(config, sshdConfig(path.folder, aliveSeconds));
   path.server.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', config]);
-  await path.server.untilListening('tcp', sshdPort);
-  for (const tunnel of tunnels) path.gateway.spawn(sshArguments(path, tunnel));
+  await path.server.untilListening('tcp', sshPort);
+  for (const tunnel of tunnels) path.gateway.spawn(sshCommand(path, tunnel));
   for (const { port } of tunnels.flatMap(({ forwards }) => forwards))
     await path.server.untilListening('tcp', port);
   return removeSeparationFolder;
