@@ -118,3 +118,14 @@ test('P4.6: at most 4 attachments of a key are suspended; the first gives way to
   t.is(await terminal.gone.promise, 'terminal-gone');
   t.true(budgetsAreWhole(rig));
 });
+
+test('P4.6: a number is taken over also where the grant allows no more ports', async t => {
+  const key = generateSigningKey();
+  let number = 0;
+  const { rig, terminal } = await suspended(t, { key, claims: { limits: { ports: 1 } } }, async before => {
+    number = (await before.open()).number ?? 0;
+  });
+  const next = await TestTerminal.attach(rig, { key, grant: terminal.grant });
+  t.is((await next.open()).code, 'limit');
+  t.is((await next.open({ number, choice: 'mandatory' })).code, 'ok');
+});

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { until } from '../native/test-sockets.ts';
+import { detach } from '../wire/messages/attach.ts';
+import { frameType } from '../wire/spec.ts';
 import { dialIn, pattern, readToEnd } from './testing/devices.ts';
-import { makeRig } from './testing/rig.ts';
+import { makeRig, type Rig } from './testing/rig.ts';
 import { attached, budgetsAreWhole, playing, suspended } from './testing/set-up.ts';
 import { TestTerminal } from './testing/test-terminal.ts';
 
@@ -128,3 +130,58 @@ test('P4.4: an attachment that was held and is no more ends with terminal-gone w
   await terminal.reattach();
   t.is(await terminal.gone.promise, 'terminal-gone');
 });
+
+test('P4.4: through thirty breaks of every kind each byte comes once and in order, both ways', async t => {
+  const { rig, terminal } = await attached(t, { holdMs: 2 * minuteMs });
+  const played = await playing(t);
+  const { stream } = await terminal.connected(played.number);
+  const socket = await played.next();
+  const [up, down] = [pattern(3_000_000, 1), pattern(3_000_000, 2)];
+  const received: Buffer[] = [];
+  let receivedBytes = 0;
+  socket.on('data', piece => {
+    received.push(piece);
+    receivedBytes += piece.length;
+  });
+  socket.end(down);
+  const sending = stream.sendAll(up).then(() => stream.stream.finish());
+  const breaks = [
+    () => terminal.lose(),
+    () => rig.relink(),
+    // The server has not noticed yet: the label before is still there.
+    () => {},
+  ];
+  for (let count = 0; count < 30; count++) {
+    const before = receivedBytes + stream.length;
+    await breaks[count % breaks.length]?.();
+    await terminal.reattach();
+    const moved = () => receivedBytes + stream.length > before || receivedBytes === up.length;
+    await until(`bytes move after break ${count}`, moved);
+  }
+  await sending;
+  await stream.heard('fin');
+  t.true(Buffer.concat(stream.pieces).equals(down));
+  await until('all has come', () => receivedBytes === up.length);
+  t.true(Buffer.concat(received).equals(up));
+  await stream.heard('finished');
+  t.true(terminal.attachment.resentBytes > 0);
+  await until('budgets are whole', () => budgetsAreWhole(rig));
+});
+
+const farewells: Readonly<Record<string, (rig: Rig, label: number) => void>> = {
+  DETACH: (rig, label) => rig.server.driver.send(frameType.detach, detach.toBytes({ label })),
+  'a broken rule': (rig, label) => rig.server.forge(frameType.result, label, 0, Buffer.alloc(64)),
+};
+
+for (const [what, say] of Object.entries(farewells)) {
+  test(`P4.6: ${what} ends an attachment at once, whatever its hold`, async t => {
+    const { rig, terminal } = await attached(t, { holdMs: 2 * minuteMs });
+    const played = await playing(t);
+    await terminal.connected(played.number);
+    const end = readToEnd(await played.next());
+    say(rig, terminal.label);
+    t.is((await end).end, 'ECONNRESET');
+    t.deepEqual([rig.agent.attachedCount, rig.agent.heldCount], [0, 0]);
+    t.true(budgetsAreWhole(rig));
+  });
+}

@@ -113,25 +113,28 @@ export function openNumber(command: CommandOf<'open'>, surroundings: PortSurroun
   const bound = boundTo(command);
   const wish = wishOf(command);
   const asked = { verb: 'open', protocol, address: bound.address } as const;
+  const ask = (number: number) => door.ask({ ...asked, number: { choice: 'mandatory', number } });
+  const mayHave = (number: number) => numbers.mayTakeOver(protocol, bound.text, number, holder);
+  const takeOver = (number: number) => numbers.takeOver(protocol, bound.text, number, holder);
   door.permit(
     { ...asked, number: wish },
     { verb: 'open', protocol, address: bound.text, number: command.number, choice: wish.choice },
   );
+  // First, or a port that nobody uses could keep its own terminal out by the grant's limit.
+  if (wish.choice !== 'any' && mayHave(wish.number) && ask(wish.number) === undefined) takeOver(wish.number);
   usage.addPort();
   try {
     const fromKernel = reserveOf(protocol, native, bound.text);
     const reserve = (number: number) => {
-      if (number !== 0) numbers.takeOver(protocol, bound.text, number, holder);
+      if (number !== 0) takeOver(number);
       return fromKernel(number);
     };
     const source: NumberSource<Reserved> = {
       ranges: door.portNumbers(protocol),
-      ask: number => door.ask({ ...asked, number: { choice: 'mandatory', number } }),
+      ask,
       // Who takes any number takes it from nobody.
       isFree: number =>
-        wish.choice === 'any'
-          ? numbers.isFree(protocol, bound.text, number)
-          : numbers.mayTakeOver(protocol, bound.text, number, holder),
+        wish.choice === 'any' ? numbers.isFree(protocol, bound.text, number) : mayHave(number),
       reserve,
       numberOf: reserved => reserved.port,
       release: reserved => reserved.close(),

@@ -61,7 +61,10 @@ export class TestTerminal {
   /** As ATTACHED gave it. */
   holdMs = 0;
   private readonly rig: TerminalSurroundings;
-  private readonly options: TerminalOptions & Required<Pick<TerminalOptions, 'key' | 'grant' | 'attempt'>>;
+  readonly key: SigningKey;
+  /** Of the first attempt. */
+  readonly grant: AcceptedGrant;
+  private readonly options: TerminalOptions;
   private readonly name;
   private attempts: number;
   private current: { readonly server: ServerDouble; readonly label: number } | undefined;
@@ -73,7 +76,9 @@ export class TestTerminal {
     const { key = generateSigningKey(), attempt = 1 } = options;
     const grant = options.grant ?? rig.grant(key, options.claims, options.lifeMs);
     this.rig = rig;
-    this.options = { ...options, key, grant, attempt };
+    this.options = options;
+    this.key = key;
+    this.grant = grant;
     this.attempts = attempt;
     this.name = {
       instance: options.instance ?? randomBytes(16),
@@ -114,9 +119,9 @@ export class TestTerminal {
     await this.attachAs(this.attempts, undefined, changes.grant);
   }
 
-  private async attachAs(attempt: number, signature?: Buffer, grant = this.options.grant): Promise<void> {
+  private async attachAs(attempt: number, signature?: Buffer, grant = this.grant): Promise<void> {
     const { server, mediatorKey: mediator } = this.rig;
-    const { purpose = 'assistance', holdMs = 0, key } = this.options;
+    const { purpose = 'assistance', holdMs = 0 } = this.options;
     const mediatorKey = mediator.publicKey;
     const about = {
       ...this.name,
@@ -127,7 +132,7 @@ export class TestTerminal {
       capabilities: [],
       mediatorKey,
     };
-    const prepared = prepareAttach(about, key);
+    const prepared = prepareAttach(about, this.key);
     let label: number | undefined;
     const isCurrent = () => this.current?.server === server && this.current.label === label;
     const answer = await server.attach(mediatorKey, prepared.inner, {
@@ -144,11 +149,6 @@ export class TestTerminal {
     this.holdMs = agreed.holdMs;
     this.current = { server, label };
     this.bind(agreed.keys, signature ?? agreed.signature);
-  }
-
-  /** The terminal's own. */
-  get key(): SigningKey {
-    return this.options.key;
   }
 
   /** Of the newest attempt. */
