@@ -1,5 +1,4 @@
 import { EntremiseError } from '../base/errors.ts';
-import { headerBytes, maxBodyBytes } from '../wire/spec.ts';
 
 /** The first credit of a label (P2.3). */
 export const firstCreditBytes = 256 * 1024;
@@ -7,8 +6,8 @@ export const firstCreditBytes = 256 * 1024;
 /** Credit never grows beyond this (P2.3). */
 const creditCeilingBytes = 4 * 1024 * 1024;
 
-/** With less than the reserve of P2.3 and one frame left, no DATA can go: the member is blocked on credit. */
-const blockedBelowBytes = 16 * 1024 + headerBytes + maxBodyBytes;
+/** On busy machines, bytes wait for processes at least this long, however short the path. */
+const busyRoundTripMs = 8;
 
 /** What all ledgers of a process draw their growth from. */
 export interface CreditBudget {
@@ -33,9 +32,12 @@ export class CreditLedger {
   private told = firstCreditBytes;
   private received = 0;
   private left = 0;
+  private windowStartedAt: number;
+  private windowStart = 0;
 
-  constructor(budget: CreditBudget) {
+  constructor(budget: CreditBudget, nowMs: number) {
     this.budget = budget;
+    this.windowStartedAt = nowMs;
   }
 
   /** Bytes the window has at the moment. */
@@ -52,13 +54,22 @@ export class CreditLedger {
     if (this.received > this.told) throw new EntremiseError('over-credit');
   }
 
-  /** A counted frame has been written to the far socket. `queueEmpty`: it was the last that waited. */
-  onLeft(frameBytes: number, queueEmpty: boolean): void {
+  /**
+   * A counted frame has been written to the far socket. `far`: whether it was the last that waited there. `roundTripMs`: of
+   * the member's link.
+   */
+  onLeft(frameBytes: number, far: { readonly empty: boolean }, nowMs: number, roundTripMs = 0): void {
     this.left += frameBytes;
-    if (queueEmpty && this.told - this.received < blockedBelowBytes) this.grow();
+    if (!far.empty || this.left - this.windowStart < this.window) return;
+    if (nowMs - this.windowStartedAt <= 2 * Math.max(roundTripMs, busyRoundTripMs)) this.grow();
+    this.windowStartedAt = nowMs;
+    this.windowStart = this.left;
   }
 
-  /** The far socket took everything while the member waited for credit: the path holds more than the window (P2.3). */
+  /**
+   * The far socket took a whole window within two round trips: the member waits for CREDIT, which takes one to come, and not
+   * for the far link (P2.3).
+   */
   private grow(): void {
     const more = Math.min(this.window, creditCeilingBytes - this.window);
     if (more > 0 && this.budget.reserve(more)) this.window += more;

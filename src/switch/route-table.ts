@@ -41,6 +41,16 @@ export class RouteTable implements RouteHost {
     return this.routes.size;
   }
 
+  /** Bytes of hop credit that labels have beyond their first. */
+  get grownCreditBytes(): number {
+    return this.creditBudget.totalBytes - this.creditBudget.freeBytes;
+  }
+
+  /** Of {@link RouteHost}. */
+  now(): number {
+    return this.options.clock.now();
+  }
+
   /** Bytes that wait in all queues. */
   get queuedBytes(): number {
     return this.heldBytes;

@@ -23,6 +23,8 @@ import type { Permit } from './permit.ts';
 export interface RouteLink {
   /** All bytes that have come on the link. */
   readonly receivedBytes: number;
+  /** Smoothed round trip in milliseconds, or undefined before it is known. */
+  readonly roundTripMs: number | undefined;
   /** A queue may have something to give. */
   wake(queue: LabelSource): void;
   /** Sends a message of label 0. */
@@ -36,6 +38,8 @@ export interface RouteLink {
 /** What a route needs of the switch. */
 export interface RouteHost {
   readonly creditBudget: CreditBudget;
+  /** Monotonic milliseconds. */
+  now(): number;
   /** The bytes that wait in queues have changed by this much. */
   onHeld(deltaBytes: number): void;
   /**
@@ -77,7 +81,7 @@ export class RouteEnd implements LabelEnd {
     this.link = link;
     this.label = label;
     this.route = route;
-    this.ledger = new CreditLedger(route.host.creditBudget);
+    this.ledger = new CreditLedger(route.host.creditBudget, route.host.now());
     this.queue = new ForwardQueue(label, {
       onLeft: frameBytes => this.far.onLeft(frameBytes),
       takeCredit: () => this.takeCredit(),
@@ -117,7 +121,8 @@ export class RouteEnd implements LabelEnd {
 
   /** A frame of this end's member has been written to the far link. */
   private onLeft(frameBytes: number): void {
-    this.ledger.onLeft(frameBytes, this.far.queue.empty);
+    const { host } = this.route;
+    this.ledger.onLeft(frameBytes, this.far.queue, host.now(), this.link.roundTripMs);
     if (this.ledger.due) this.link.wake(this.queue);
   }
 

@@ -27,6 +27,8 @@ export interface SwitchStatus {
   readonly attachments: number;
   /** Bytes that wait in queues. */
   readonly queuedBytes: number;
+  /** Bytes of hop credit that labels have beyond their first (P2.3). */
+  readonly grownCreditBytes: number;
 }
 
 /**
@@ -222,8 +224,8 @@ export class Switch {
 
   /** What goes on. */
   status(): SwitchStatus {
-    const { size: attachments, queuedBytes } = this.routes;
-    return { members: this.members.all().length, attachments, queuedBytes };
+    const { size: attachments, queuedBytes, grownCreditBytes } = this.routes;
+    return { members: this.members.all().length, attachments, queuedBytes, grownCreditBytes };
   }
 
   /** Takes no link any more and ends those there are. */

@@ -6,6 +6,7 @@ import { silentLog } from '../../base/log.ts';
 import { allowed } from '../../policy/verdict.ts';
 import type { ProvenMember } from '../../session/handshake.ts';
 import type { Stream } from '../../session/stream.ts';
+import { FlakyTransport } from '../../transport/flaky.ts';
 import { memoryPair } from '../../transport/memory.ts';
 import type { Report } from '../../wire/messages/report.ts';
 import type { LinkIdentity } from '../members.ts';
@@ -98,6 +99,16 @@ export class Lab {
     const member = new LabMember(client, this.clock, options);
     this.members.push(member);
     this.switch.accept(server);
+    member.link.start();
+    return member;
+  }
+
+  /** As {@link connect}, over a link that takes `oneWayMs` in each direction. */
+  connectFar(options: LabMemberOptions, oneWayMs: number): LabMember<FlakyTransport> {
+    const { client, server } = memoryPair();
+    const delay = { clock: this.clock, delayMs: oneWayMs };
+    this.switch.accept(new FlakyTransport(server, { delay }));
+    const member = new LabMember(new FlakyTransport(client, { delay }), this.clock, options);
     member.link.start();
     return member;
   }
