@@ -86,6 +86,38 @@ test('P4.5: RESETs that are never answered do not pile up for ever', t => {
   t.true(pair.mediator.attachment.pendingResets <= 4096);
 });
 
+test('P4.5: a RESET for an id below the mark that is not known is answered by an ECHO of its reason, each time', t => {
+  const pair = attachedPair();
+  // Ids rise by any step: 1 was never made.
+  pair.mediator.attachment.refuseStream(3, 'limit');
+  t.is(streamFrameText(pair.takeBytes('mediator') ?? Buffer.alloc(0)), 'RESET 9');
+  for (let count = 0; count < 2; count++) {
+    pair.deliverTo('mediator', frameTo(frameType.reset, 1, encodeReset(25)));
+    t.is(streamFrameText(pair.takeBytes('mediator') ?? Buffer.alloc(0)), 'RESET 25 ECHO');
+  }
+  t.is(pair.takeFrom('mediator'), undefined);
+  t.is(pair.mediator.attachment.pendingResets, 1);
+});
+
+test('P4.5: RESETs that crossed, and were lost with their label on both ways, satisfy each other on the next', t => {
+  const pair = attachedPair();
+  const { terminal, mediator } = connectedStreams(pair);
+  terminal.abort('aborted');
+  mediator.abort('peer-reset');
+  for (const end of ['terminal', 'mediator'] as const) while (pair.takeBytes(end) !== undefined);
+  pair.mediator.attachment.suspend();
+  pair.rebind();
+  const frames: string[] = [];
+  pair.settle(frame => {
+    if (frame.type === frameType.reset) frames.push(streamFrameText(frame.bytes));
+    return frame.bytes;
+  });
+  // The mediator is told before its own has gone again.
+  t.deepEqual(frames, ['RESET 26', 'RESET 26 ECHO']);
+  for (const { attachment } of [pair.terminal, pair.mediator])
+    t.is(attachment.pendingResets + attachment.streamCount, 0);
+});
+
 test('P4.4: an end makes no more streams than RESUME can list', t => {
   const pair = attachedPair({ budgetBytes: 1 << 30 });
   let count = 0;

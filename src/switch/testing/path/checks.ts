@@ -82,5 +82,6 @@ export function checkNothingLeft(world: PathWorld): void {
   for (const one of world.processes) one.checkNothingLeft();
   const status = world.server?.status();
   must(status?.attachments === 0, `${status?.attachments} attachments are left at the server`);
+  must(status?.grownCreditBytes === 0, `${status?.grownCreditBytes} bytes of credit are left at the server`);
   must(status?.queuedBytes === 0, `${status?.queuedBytes} bytes wait at the server`);
 }

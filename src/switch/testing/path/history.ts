@@ -179,11 +179,11 @@ const kib = 1024;
 
 const worlds: fc.Arbitrary<WorldOptions> = fc.record({
   terminals: fc.constantFrom(1, 1, 2),
-  budgetBytes: fc.constantFrom(12 * kib, 64 * kib, 1024 * kib, 16_384 * kib),
+  budgetBytes: fc.constantFrom(12 * kib, 64 * kib, 16_384 * kib, 16_384 * kib),
   wireBytes: fc.constantFrom(512, 8 * kib, 256 * kib),
   holdMs: fc.constantFrom(0, 20_000, 20_000, 60_000),
   standing: fc.boolean(),
-  haste: fc.constantFrom(1, 50),
+  haste: fc.constantFrom(1, 200),
   limits: fc.constantFrom({}, { creditBytes: 0 }, { queuedBytes: 20 * kib }),
 });
 
@@ -203,8 +203,8 @@ const weights: Readonly<Record<string, number>> = {
   attach: 1,
   detach: 1,
   exchange: 8,
-  arrive: 8,
-  wait: 2,
+  arrive: 10,
+  wait: 4,
   pass: 1,
   cut: 4,
   notice: 2,

@@ -6,7 +6,8 @@ export interface Regression extends History {
 }
 
 const kib = 1024;
-const world = {
+/** A world in which nothing is scarce. */
+export const plainWorld = {
   terminals: 1,
   budgetBytes: 64 * kib,
   wireBytes: 8 * kib,
@@ -16,13 +17,14 @@ const world = {
   limits: {},
 };
 
-const step = (what: string, pick = 0, amount = 0) => ({ what, pick, amount });
+/** One step. */
+export const step = (what: string, pick = 0, amount = 0) => ({ what, pick, amount });
 
 /** Replayed before anything random. */
 export const regressions: readonly Regression[] = [
   {
     name: 'a stream that was aborted before the attachment had its first label is reset at the far end too',
-    options: world,
+    options: plainWorld,
     steps: [step('detach'), step('attach'), step('connect'), step('abortAfterData', 15)],
   },
 ];

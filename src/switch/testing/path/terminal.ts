@@ -175,6 +175,7 @@ export class ModelTerminal extends ModelProcess {
     if (this.held !== held) return;
     if (!mayResume) this.world.note(() => mustBeHonest(code, 'a label of the terminal'));
     const wasBound = held.asking === undefined;
+    if (mayResume && code === 'limit') this.world.shed++;
     held.label = undefined;
     held.asking = undefined;
     if (!mayResume) return this.end(held, code);

@@ -59,6 +59,8 @@ export class PathWorld {
   private fault: Error | undefined;
   /** Stream bytes that went again because a label was lost. */
   resentBytes = 0;
+  /** Times the server had no room and unrouted a label (P2.3). */
+  shed = 0;
 
   constructor(options: WorldOptions) {
     this.options = options;
