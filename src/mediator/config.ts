@@ -15,8 +15,9 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   servers = ["server.example:8443"]          instead of those that the operator's documents name
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
- *   keepaliveMs = 25000
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
+ *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
+ *   ladderUnitMs = 1000                        what a second is to the learner of UDP lifetimes; shorter in tests only
  *   [memory]                                   bytes of all streams together
  *   receiveBytes = 8388608
  *   replayBytes = 6291456
@@ -36,6 +37,7 @@ export interface MediatorConfig {
   readonly keepaliveMs: number | undefined;
   /** The longest hold that a terminal may have (P4.6). */
   readonly maxHoldMs: number;
+  readonly ladderUnitMs: number;
   readonly receiveBudgetBytes: number;
   readonly replayBudgetBytes: number;
   readonly services: readonly WantedService[];
@@ -77,6 +79,7 @@ const configSchema = closedObject({
   logLevel: v.optional(oneOf(logLevels), 'info'),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
   maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
+  ladderUnitMs: v.optional(wholeNumber(10, 1000), 1000),
   memory: v.optional(memorySchema, {}),
   services: v.optional(
     listOf(closedObject({ name: textUpTo(64), parameters: v.optional(parameters, {}) }), 0, 32),
@@ -106,8 +109,18 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
   const parsed = v.safeParse(configSchema, readToml(text, where), { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
-  const { stateDir, servers, auditFile, logLevel, keepaliveMs, maxHoldMs, memory, services, owner } =
-    parsed.output;
+  const {
+    stateDir,
+    servers,
+    auditFile,
+    logLevel,
+    keepaliveMs,
+    maxHoldMs,
+    ladderUnitMs,
+    memory,
+    services,
+    owner,
+  } = parsed.output;
   return {
     path: undefined,
     stateDir,
@@ -116,6 +129,7 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     logLevel,
     keepaliveMs,
     maxHoldMs,
+    ladderUnitMs,
     receiveBudgetBytes: memory.receiveBytes,
     replayBudgetBytes: memory.replayBytes,
     services,

@@ -4,6 +4,7 @@ import { asEntremiseError } from '../base/errors.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { type RunningMember, startMember } from '../member/running-member.ts';
+import { UdpPath } from '../member/udp-path.ts';
 import { type NativeSockets, requireAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import type { GatewayFacts } from '../policy/gateway-facts.ts';
@@ -14,7 +15,7 @@ import { frameType } from '../wire/spec.ts';
 import { MediatorAgent } from './agent.ts';
 import { AuditFile } from './audit.ts';
 import { type MediatorConfig, readMediatorConfig } from './config.ts';
-import { factsOf, readEnvironment, reportOf } from './environment/environment.ts';
+import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
 import { lookupName } from './lookup.ts';
@@ -28,6 +29,9 @@ import { MemoryKeeper } from './memory-keeper.ts';
  * not ours: what is in it cannot be overtaken (P2.1). 16 KiB keeps full rate and a short queue.
  */
 const notSentLowatBytes = 16 * 1024;
+
+/** How long changes of the path to the server are gathered before they are told. */
+const reportPauseMs = 2000;
 
 /** How long the farewell to the server may take. */
 const farewellMs = 1000;
@@ -78,6 +82,17 @@ export async function startMediator(
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs());
   let offline: Deferred<void> = deferred();
   let link: MemberLink | undefined;
+  let cancelReport = () => {};
+  const wan = (address: string) => wanTowards(watcher.current, address);
+  const udp = new UdpPath({
+    clock,
+    log,
+    directory: config.stateDir,
+    unitMs: config.ladderUnitMs,
+    random: Math.random,
+    wan,
+    onChange: () => reportSoon(),
+  });
 
   const member = await startMember({
     directory: new MemberDirectory(config.stateDir),
@@ -88,6 +103,7 @@ export async function startMediator(
     log,
     servers: config.servers,
     ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
+    wan,
     tune: socket => tuneLink(native, socket, notSentLowatBytes),
     handlers: {
       onOnline(up) {
@@ -96,10 +112,12 @@ export async function startMediator(
         log.info({}, 'online');
         watcher.look();
         sendReport();
+        udp.onOnline(up);
       },
       onOffline(error, retryInMs) {
         link = undefined;
         offline.resolve();
+        udp.onOffline();
         log.info({ code: error.code, reason: error.message, retryInMs }, 'offline');
       },
       onAttach(message) {
@@ -108,6 +126,7 @@ export async function startMediator(
       onAttached: () => {},
       onPresence: () => {},
       onService: () => {},
+      onChannel: message => udp.onMessage(message),
     },
   });
 
@@ -132,10 +151,18 @@ export async function startMediator(
     lookup: lookupName,
   });
 
+  /** What changes in steps is told once (P1.8: within 5 s). */
+  function reportSoon(): void {
+    cancelReport();
+    cancelReport = clock.after(reportPauseMs, sendReport);
+  }
+
   function sendReport(): void {
+    cancelReport();
     const { services } = config;
     const { facts, policy } = owner;
-    const extras = { services, software, instance, facts, hide: policy.hide };
+    const path = udp.report(member.tcpInterval.intervalMs);
+    const extras = { services, software, instance, facts, hide: policy.hide, path };
     const body = report.toBytes(reportOf(watcher.current, extras));
     link?.driver.send(frameType.report, body);
   }
@@ -144,6 +171,7 @@ export async function startMediator(
     owner.facts = factsOf(watcher.current, owner.policy.lan);
     log.info({}, 'environment changed');
     sendReport();
+    udp.onEnvironment();
     agent.reauthorise();
   }
 
@@ -174,6 +202,8 @@ export async function startMediator(
       watcher.stop();
       memory.stop();
       agent.stop();
+      udp.stop();
+      cancelReport();
       // The DETACHes go first: GOAWAY is the last that a link carries.
       await new Promise(resolve => setImmediate(resolve));
       const farewell = link === undefined ? Promise.resolve() : offline.promise;

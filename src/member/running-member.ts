@@ -7,16 +7,15 @@ import type { Log } from '../base/log.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
 import type { Welcomed } from '../session/handshake.ts';
 import { Member, type MemberHandlers } from '../session/member.ts';
+import { parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
+import { TcpInterval } from '../session/tcp-interval.ts';
 import { connectTls, type SocketTuner } from '../transport/tls.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import { alpnProtocol, frameType } from '../wire/spec.ts';
 import type { MemberDirectory } from './directory.ts';
 import { TrustKeeper } from './trust-keeper.ts';
-
-/** How often a member that is otherwise silent speaks, until the NAT's patience has been learned (P8). */
-export const defaultKeepaliveMs = 25_000;
 
 /** How long one try to reach the server may take, TLS included. */
 const connectTimeoutMs = 10_000;
@@ -36,7 +35,10 @@ export interface RunningMemberOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly handlers: RunningMemberHandlers;
+  /** Instead of 240 s: how long a link may be silent, until losses shorten it (P8.1). */
   readonly keepaliveMs?: number;
+  /** The way out towards an address, in words: where it changes, what links could bear is forgotten. */
+  wan?(serverAddress: string): string;
   /** Instead of the addresses of the trust statement and the membership. */
   readonly servers?: readonly ServerAddress[];
   /** Socket options of the link, and what is known of its path, which need the addon. */
@@ -50,6 +52,8 @@ export interface RunningMember {
   readonly instance: Buffer;
   readonly trust: TrustKeeper;
   readonly member: Member;
+  /** How long links may be silent. */
+  readonly tcpInterval: TcpInterval;
   /**
    * Hands documents to the server (P6.2); one entry each: undefined when accepted.
    * @throws EntremiseError `link-lost` when the link goes before the answer, `idle-timeout` when none comes,
@@ -135,31 +139,42 @@ class DocumentPushes {
  * @throws EntremiseError `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
  */
 export async function startMember(options: RunningMemberOptions): Promise<RunningMember> {
-  const {
-    directory,
-    role,
-    software,
-    capabilities,
-    clock,
-    log,
-    handlers,
-    keepaliveMs = defaultKeepaliveMs,
-  } = options;
+  const { directory, role, software, capabilities, clock, log, handlers } = options;
+  const interval = new TcpInterval(options.keepaliveMs);
   const key = directory.key();
   const instance = randomBytes(16);
   const trust = await TrustKeeper.load({ directory, clock, log });
+  const connect = connector(options, trust);
   const pushes = new DocumentPushes(clock);
+  let lastLink: MemberLink | undefined;
   const identity = { role, signer: key, instance, software, capabilities };
   const member = new Member(
-    { connect: connector(options, trust), identity, clock, log, keepaliveMs, random: Math.random },
+    {
+      async connect() {
+        const transport = await connect();
+        const wan = options.wan?.(parsePeer(transport.remote)?.address ?? '') ?? '';
+        interval.onReached(`${wan} to ${transport.remote}`, clock.now());
+        return transport;
+      },
+      identity,
+      clock,
+      log,
+      keepaliveMs: () => interval.intervalMs,
+      random: Math.random,
+    },
     {
       ...handlers,
       onOnline(link: MemberLink, welcomed: Welcomed) {
         trust.learnTime(welcomed.serverTimeMs);
+        lastLink = link;
         handlers.onOnline(link, welcomed);
       },
       onOffline(error, retryInMs) {
         pushes.onOffline();
+        const unsaid = error.code === 'link-lost';
+        if (lastLink !== undefined)
+          interval.onLost({ idleMs: lastLink.driver.idleMs, unsaid, atMs: clock.now() });
+        lastLink = undefined;
         handlers.onOffline(error, retryInMs);
       },
       onStatement(message) {
@@ -174,6 +189,7 @@ export async function startMember(options: RunningMemberOptions): Promise<Runnin
     instance,
     trust,
     member,
+    tcpInterval: interval,
     pushDocuments: documents => pushes.push(member.link, documents),
     stop: () => member.stop(),
   };

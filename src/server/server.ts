@@ -10,6 +10,7 @@ import { tuneLink } from '../native/link-socket.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls, type SocketTuner } from '../transport/tls.ts';
+import type { PacketPeer } from '../wire/packet.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ServerConfig } from './config.ts';
@@ -20,6 +21,7 @@ import { decideAttach } from './permit.ts';
 import { Reports } from './reports.ts';
 import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
+import { openUdpDoor } from './udp-door.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
 
@@ -177,6 +179,10 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   });
   undo.push(() => listener.close());
   const number = listener.address.port;
+  const onPacket = (packet: Buffer, from: PacketPeer) => running.onPacket(packet, from);
+  const door = await openUdpDoor({ host: listen.host, number, log, onPacket });
+  undo.push(() => door?.close());
+  if (door !== undefined) running.offerChannels((packet, to) => door.send(packet, to));
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reopenAudit = () => auditFile.reopen();
   return { number, pin: pinText(pair), switch: running, documents, reopenAudit };

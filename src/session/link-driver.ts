@@ -63,11 +63,14 @@ export class LinkDriver {
   private closed = false;
   private cancelTick: (() => void) | undefined;
   private tickAtMs = Number.POSITIVE_INFINITY;
+  private heardMs: number;
+  private unansweredMs: number | undefined;
 
   constructor(options: LinkOptions, handlers: LinkHandlers) {
     this.options = options;
     this.handlers = handlers;
-    this.upkeep = new Upkeep(options.keepaliveMs, options.clock.now(), options.transport.pathFacts());
+    this.heardMs = options.clock.now();
+    this.upkeep = new Upkeep(options.keepaliveMs, this.heardMs, options.transport.pathFacts());
     this.upkeep.pingsHeld = true;
     const { transport, clock } = options;
     const onWritten = (asks: boolean) => this.onWritten(asks);
@@ -108,6 +111,11 @@ export class LinkDriver {
   /** Smoothed round trip in milliseconds, or undefined before the first PONG. */
   get roundTripMs(): number | undefined {
     return this.upkeep.roundTripMs;
+  }
+
+  /** How long nothing had come when the first thing was written that nothing has come after; 0 where all is answered. */
+  get idleMs(): number {
+    return this.unansweredMs === undefined ? 0 : this.unansweredMs - this.heardMs;
   }
 
   /** All bytes received so far. */
@@ -160,7 +168,9 @@ export class LinkDriver {
   private onBytes(piece: Buffer): void {
     if (this.reason !== undefined) return;
     this.receivedBytes += piece.length;
-    this.upkeep.onReceived(this.options.clock.now());
+    this.heardMs = this.options.clock.now();
+    this.unansweredMs = undefined;
+    this.upkeep.onReceived(this.heardMs);
     try {
       this.decoder.push(piece, frame => this.onFrame(frame));
       // Only now: what comes behind the frame that authenticates may be in the same piece.
@@ -237,7 +247,9 @@ export class LinkDriver {
   }
 
   private onWritten(asks: boolean): void {
-    this.upkeep.onSent(this.options.clock.now(), this.output.writtenBytes, asks);
+    const nowMs = this.options.clock.now();
+    this.unansweredMs ??= nowMs;
+    this.upkeep.onSent(nowMs, this.output.writtenBytes, asks);
     this.armTick();
   }
 

@@ -7,10 +7,26 @@ import {
 } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Frame } from '../wire/frame.ts';
-import { type Attach, type Attached, attach, attached, detach, unrouted } from '../wire/messages/attach.ts';
+import {
+  type Attach,
+  type Attached,
+  attach,
+  attached,
+  type Channel,
+  channel,
+  detach,
+  unrouted,
+} from '../wire/messages/attach.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import { type Presence, presence, type Service, service } from '../wire/messages/report.ts';
-import { exporterLabel, frameNameOf, frameType, isLabelType, maxLabel } from '../wire/spec.ts';
+import {
+  channelExporterLabel,
+  exporterLabel,
+  frameNameOf,
+  frameType,
+  isLabelType,
+  maxLabel,
+} from '../wire/spec.ts';
 import { type Enrolment, MemberHandshake, type MemberIdentity, type Welcomed } from './handshake.ts';
 import { LinkDriver, type LinkOptions } from './link-driver.ts';
 import { LinkAssembler } from './spanning.ts';
@@ -36,6 +52,8 @@ export interface MemberLinkHandlers {
   onPresence(message: Presence): void;
   onStatement(message: Statement): void;
   onService(message: Service): void;
+  /** About a UDP channel (P7.1); absent: the member has none. */
+  onChannel?(message: Channel): void;
   /** The link is over, once. */
   onClosed(error: EntremiseError): void;
 }
@@ -45,6 +63,7 @@ export class MemberLink {
   /** The link's driver, for sending and for its round trip. */
   readonly driver: LinkDriver;
   private readonly handlers: MemberLinkHandlers;
+  private readonly transport: LinkOptions['transport'];
   private readonly log: Log;
   private readonly handshake: MemberHandshake;
   private readonly labels = new Map<number, LabelEndpoint>();
@@ -64,6 +83,7 @@ export class MemberLink {
   ) {
     const { transport } = options;
     this.handlers = handlers;
+    this.transport = transport;
     this.log = options.log;
     const binding = {
       serverPin: transport.serverPin,
@@ -120,6 +140,16 @@ export class MemberLink {
   /** Forgets a label whose ATTACH is refused by an ATTACHED: that answer frees it at the server too. */
   forgetLabel(label: number): void {
     this.labels.delete(label);
+  }
+
+  /** 32 bytes of the link's session for the keys of a UDP channel (P7.3). */
+  channelSecret(): Buffer {
+    return this.transport.exportKeyingMaterial(channelExporterLabel, 32);
+  }
+
+  /** Sends CHANNEL (P7.1). */
+  sendChannel(message: Channel): void {
+    this.driver.send(frameType.channel, channel.toBytes(message));
   }
 
   private onFrame(frame: Frame): void {
@@ -179,6 +209,8 @@ export class MemberLink {
       case frameType.service:
         return this.handlers.onService(service.fromBytes(body));
       case frameType.channel:
+        if (this.handlers.onChannel === undefined) this.droppedFrames++;
+        return this.handlers.onChannel?.(channel.fromBytes(body));
       case frameType.portroute:
         // Of no use to a member that has asked for none (P7).
         this.droppedFrames++;

@@ -38,7 +38,7 @@ function makeMember(random = () => 1) {
       identity: { ...identity, capabilities: [] },
       clock,
       log: silentLog(),
-      keepaliveMs: 25_000,
+      keepaliveMs: () => 25_000,
       random,
     },
     {

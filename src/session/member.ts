@@ -36,7 +36,8 @@ export interface MemberOptions {
   readonly identity: MemberIdentity;
   readonly clock: Clock;
   readonly log: Log;
-  readonly keepaliveMs: number;
+  /** How long the next link may be silent. */
+  keepaliveMs(): number;
   /** Between 0 and 1; spreads the tries of a fleet. */
   random(): number;
   /** Present while the member has no member statement (P6.5). */
@@ -101,7 +102,8 @@ export class Member {
 
   private open(transport: Transport): void {
     this.linkNo++;
-    const { clock, log, keepaliveMs, identity, enrolment } = this.options;
+    const { clock, log, identity, enrolment } = this.options;
+    const keepaliveMs = this.options.keepaliveMs();
     const link = new MemberLink(
       { transport, clock, log, keepaliveMs },
       identity,

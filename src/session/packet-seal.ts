@@ -103,13 +103,18 @@ export class PacketSealer {
     return this.counter;
   }
 
+  /** True once the key has sealed all that it may. */
+  get spent(): boolean {
+    return this.counter >= maxPacketsPerKey;
+  }
+
   /**
    * A packet as it goes over the network.
    * @throws EntremiseError `limit` once the key has sealed all that it may (P7.3)
    */
   seal(body: PacketBody): Buffer {
     const { cid, epoch, sealing, counter } = this;
-    if (counter >= maxPacketsPerKey)
+    if (this.spent)
       throw new EntremiseError('limit', { message: 'The key of this channel has sealed all it may.' });
     this.counter++;
     const header = encodePacketHeader({ kind: body.kind, epoch, cid, counter });

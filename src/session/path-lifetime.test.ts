@@ -21,7 +21,7 @@ function learned(options: NatWorldOptions): PathKnowledge {
   return made.lifetime.knowledge;
 }
 
-test('before anything is learned a member is silent for 25 s at most', t => {
+test('P8.3: before anything is learned a member is silent for 25 s at most', t => {
   t.is(new NatWorld({ natMs: 30 * second }).lifetime.keepaliveMs, 25 * second);
 });
 

@@ -13,13 +13,15 @@ import {
   type Attached,
   attach,
   attached,
+  type Channel,
   channel,
   detach,
   portroute,
 } from '../wire/messages/attach.ts';
 import { type Statement, statement, welcome } from '../wire/messages/link.ts';
 import { type Presence, presence, type Report, report } from '../wire/messages/report.ts';
-import { exporterLabel, frameNameOf, frameType } from '../wire/spec.ts';
+import { channelExporterLabel, exporterLabel, frameNameOf, frameType } from '../wire/spec.ts';
+import type { ChannelLink } from './channel-desk.ts';
 import { LabelTable } from './label-table.ts';
 import type { LinkIdentity, MemberEntry } from './members.ts';
 import type { RouteLink } from './route.ts';
@@ -40,6 +42,7 @@ export interface ServerLinkHandlers {
   onPresence(link: ServerLink, message: Presence): void;
   onReport(link: ServerLink, message: Report): void;
   onStatement(link: ServerLink, message: Statement): void;
+  onChannel(link: ServerLink, message: Channel): void;
   /** Nothing comes or goes any more, once. Its labels have been told. */
   onEnded(link: ServerLink, error: EntremiseError): void;
 }
@@ -59,10 +62,11 @@ export interface ServerLinkOptions {
  *
  *     authenticating --PROOF--> proven --identify(), welcome()--> up --> ended
  */
-export class ServerLink implements RouteLink, MemberEntry {
+export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
   readonly labels = new LabelTable();
   readonly remote: string;
   private readonly driver: LinkDriver;
+  private readonly transport: Transport;
   private readonly clock: Clock;
   private readonly handlers: ServerLinkHandlers;
   private readonly handshake: ServerHandshake;
@@ -74,6 +78,7 @@ export class ServerLink implements RouteLink, MemberEntry {
 
   constructor({ transport, clock, log, handshake, handlers }: ServerLinkOptions) {
     this.remote = transport.remote;
+    this.transport = transport;
     this.clock = clock;
     this.handlers = handlers;
     this.handshake = new ServerHandshake({
@@ -200,7 +205,7 @@ export class ServerLink implements RouteLink, MemberEntry {
       case frameType.statement:
         return handlers.onStatement(this, statement.fromBytes(body));
       case frameType.channel:
-        return this.refuseChannel(body);
+        return handlers.onChannel(this, channel.fromBytes(body));
       case frameType.portroute:
         return this.refusePortroute(body);
       case frameType.hello:
@@ -226,11 +231,12 @@ export class ServerLink implements RouteLink, MemberEntry {
     this.labels.get(label)?.onDetach(code ?? 'detached');
   }
 
-  /** UDP channels are not offered yet (P7.1); who asks all the same goes on over TCP. */
-  private refuseChannel(body: Buffer): void {
-    if (channel.fromBytes(body).step !== 'offer') return;
-    const reason = errorNumber('unsupported');
-    this.send(frameType.channel, channel.toBytes({ step: 'refuse', reason }));
+  sendChannel(message: Channel): void {
+    this.send(frameType.channel, channel.toBytes(message));
+  }
+
+  channelSecret(): Buffer {
+    return this.transport.exportKeyingMaterial(channelExporterLabel, 32);
   }
 
   private refusePortroute(body: Buffer): void {

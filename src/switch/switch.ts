@@ -10,10 +10,13 @@ import { keyToText } from '../base/keys.ts';
 import { SparingLog } from '../base/sparing-log.ts';
 import type { ProvenMember } from '../session/handshake.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { Channel } from '../wire/messages/attach.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import type { Report } from '../wire/messages/report.ts';
+import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
+import { type ChannelCounters, ChannelDesk } from './channel-desk.ts';
 import { type LinkIdentity, Members } from './members.ts';
 import { type OnlineMediator, PresenceDesk } from './presence.ts';
 import { RouteTable } from './route-table.ts';
@@ -29,6 +32,8 @@ export interface SwitchStatus {
   readonly queuedBytes: number;
   /** Bytes of hop credit that labels have beyond their first (P2.3). */
   readonly grownCreditBytes: number;
+  /** UDP channels and their packets; absent where there are none. */
+  readonly channels?: ChannelCounters;
 }
 
 /**
@@ -45,6 +50,7 @@ export class Switch {
   private readonly routes: RouteTable;
   private readonly attachDesk: AttachDesk;
   private readonly presence: PresenceDesk;
+  private channels: ChannelDesk | undefined;
   /** Of links that never became a member's. */
   private readonly strangers: SparingLog;
   private stopped = false;
@@ -84,8 +90,19 @@ export class Switch {
     }
   }
 
+  /** There is UDP at the service port's number: from now on channels are offered, and `send` sends their packets. */
+  offerChannels(send: (packet: Buffer, to: PacketPeer) => void): void {
+    this.channels = new ChannelDesk({ clock: this.options.clock, send });
+  }
+
+  /** A packet has come over UDP to the service port's number. */
+  onPacket(packet: Buffer, from: PacketPeer): void {
+    this.channels?.onPacket(packet, from);
+  }
+
   private linkHandlers(authenticated: () => void): ServerLinkHandlers {
     return {
+      onChannel: (link, message) => this.onChannel(link, message),
       onProven: (link, member) => void this.onProven(link, member, authenticated),
       onAttach: (link, message) => this.attachDesk.onAttach(link, message),
       onAttached: (link, message) => this.attachDesk.onAttached(link, message),
@@ -95,6 +112,12 @@ export class Switch {
       onStatement: (link, message) => void this.onStatement(link, message),
       onEnded: (link, error) => this.onEnded(link, error),
     };
+  }
+
+  /** Without UDP whoever asks goes on over TCP (P7.1). */
+  private onChannel(link: ServerLink, message: Channel): void {
+    if (this.channels !== undefined) return this.channels.onMessage(link, message);
+    if (message.step === 'offer') link.sendChannel({ step: 'refuse', reason: errorNumber('unsupported') });
   }
 
   private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
@@ -174,6 +197,7 @@ export class Switch {
       if (untold) this.strangers.info(ended, 'link ended unauthenticated');
       return;
     }
+    this.channels?.onLinkEnded(link);
     const { identity } = link;
     this.options.log.info({ ...identity, ...ended }, 'link ended');
     if (this.members.remove(link) && this.members.linksOf(identity.key).length === 0)
@@ -225,12 +249,15 @@ export class Switch {
   /** What goes on. */
   status(): SwitchStatus {
     const { size: attachments, queuedBytes, grownCreditBytes } = this.routes;
-    return { members: this.members.all().length, attachments, queuedBytes, grownCreditBytes };
+    const members = this.members.all().length;
+    const channels = this.channels && { channels: this.channels.counters };
+    return { members, attachments, queuedBytes, grownCreditBytes, ...channels };
   }
 
   /** Takes no link any more and ends those there are. */
   close(code: ErrorCode = 'shutting-down'): void {
     this.stopped = true;
+    this.channels?.close();
     for (const link of [...this.links]) link.close(code);
   }
 }

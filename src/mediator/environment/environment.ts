@@ -3,7 +3,13 @@ import { type GatewayFacts, gatewayFacts, isOwnLanAddress } from '../../policy/g
 import type { HideableFact } from '../../policy/owner-policy.ts';
 import { canonicalAddress } from '../../policy/target.ts';
 import { clipText } from '../../wire/fields.ts';
-import type { NetworkInterface, Report, Route, WantedService } from '../../wire/messages/report.ts';
+import type {
+  NetworkInterface,
+  PathReport,
+  Report,
+  Route,
+  WantedService,
+} from '../../wire/messages/report.ts';
 import { combineInterfaces } from './interfaces.ts';
 import type { Machine, ReadText } from './machine.ts';
 import {
@@ -73,6 +79,14 @@ export function factsOf(
   );
 }
 
+/** Interface and gateway that packets to an address leave by when no closer route knows it, in words. */
+export function wanTowards({ routes }: Environment, address: string): string {
+  const isDefault = ({ prefixLength, destination }: Route) =>
+    prefixLength === 0 && destination.includes(':') === address.includes(':');
+  const found = routes.find(isDefault);
+  return found === undefined ? 'no default route' : `${found.interface} ${found.gateway ?? 'on link'}`;
+}
+
 /** What a REPORT says besides the environment. */
 export interface ReportExtras {
   readonly services: readonly WantedService[];
@@ -82,6 +96,7 @@ export interface ReportExtras {
   readonly hide: readonly HideableFact[];
   /** Instead of the machine's boot id where the kernel does not say one: 16 bytes, this process life. */
   readonly instance: Uint8Array;
+  readonly path?: PathReport;
 }
 
 /** Bounds of the REPORT's lists (docs/protocol.md §6). */
@@ -114,5 +129,6 @@ export function reportOf(environment: Environment, extras: ReportExtras): Report
     uptimeS: Math.floor(uptime()),
     services: extras.services,
     software: clipText(extras.software, 64),
+    ...(extras.path === undefined ? {} : { path: extras.path }),
   };
 }

@@ -88,7 +88,7 @@ export async function lab(t: ExecutionContext, options: LabOptions = {}): Promis
       const connection = { connect: () => server.connect(), identity, clock: systemClock, log };
       const onStatement = () => {};
       const member = new Member(
-        { ...connection, keepaliveMs: 25_000, random: () => 0 },
+        { ...connection, keepaliveMs: () => 25_000, random: () => 0 },
         { ...handlers, onStatement },
       );
       member.start();

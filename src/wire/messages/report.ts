@@ -6,6 +6,7 @@ import {
   list,
   type MessageOf,
   message,
+  oneOf,
   optional,
   text,
   u32,
@@ -47,6 +48,24 @@ export const route = message('route', {
 });
 export type Route = MessageOf<typeof route>;
 
+/**
+ * What is known of the way from the mediator to its server, and how (P8.3). Silences in ms.
+ */
+export const pathReport = message('path', {
+  /** Whether UDP passes; `off`: no channel is offered. */
+  udp: field(1, oneOf({ off: 1, trying: 2, up: 3, blocked: 4 })),
+  /** Where `udpKeepaliveMs` comes from. */
+  origin: field(2, oneOf({ default: 1, learning: 2, learned: 3, halved: 4, unclear: 5 })),
+  udpKeepaliveMs: field(3, u32),
+  /** The longest silence that held, and the shortest that did not. */
+  heldMs: optional(4, u32),
+  expiredMs: optional(5, u32),
+  /** ms since 1970 on the mediator. */
+  learnedAtMs: optional(6, uint()),
+  tcpKeepaliveMs: field(7, u32),
+});
+export type PathReport = MessageOf<typeof pathReport>;
+
 /** REPORT: the mediator's environment and the services it wants (S5, P1.6). Everything in it is hostile text. */
 export const report = message('REPORT', {
   hostname: field(1, text(255)),
@@ -59,6 +78,7 @@ export const report = message('REPORT', {
   uptimeS: field(7, uint()),
   services: field(8, list(wantedService, 32)),
   software: field(9, text(64)),
+  path: optional(10, pathReport),
 });
 export type Report = MessageOf<typeof report>;
 

@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import { type ErrorCode, errorCodeOf } from '../base/errors.ts';
+import type { Channel } from '../wire/messages/attach.ts';
+import type { PacketBody, PacketPeer } from '../wire/packet.ts';
+import { ChannelKeepalive } from './channel-keepalive.ts';
+import { channelKeys, PacketOpener, PacketSealer, packetSuites } from './packet-seal.ts';
+
+/**
+ * The member's side of one UDP channel (P7.1), from `offer` to its end. Knows no socket: packets leave from places, which
+ * its owner makes; place 0 is the channel's own, others are spare ones of the learner.
+ *
+ *     offered --accept--> probing --up--> up --keepalives unanswered--> down(lost)
+ *        └──refuse──> down(refused)  └──nothing passes──> down(blocked)
+ */
+
+/** The place that the channel's own packets leave from. */
+export const ownPlace = 0;
+
+/** When PROBE is sent again, and when it is given up, after the first one. */
+const probeWaitsMs = [1_000, 2_000, 4_000, 5_000];
+
+/** How long `accept` is waited for. */
+const acceptMs = 10_000;
+
+/** Why a channel is down. */
+export type ChannelEnd = 'refused' | 'blocked' | 'lost';
+
+/** What a channel needs and tells. */
+export interface MemberChannelOptions {
+  readonly clock: Clock;
+  /** Between 0 and 1. */
+  random(): number;
+  /** 32 bytes of the link's session (P7.3). */
+  readonly secret: Buffer;
+  /** Sends CHANNEL over the link. */
+  say(message: Channel): void;
+  /** Sends a packet to the service port from a place. */
+  send(place: number, packet: Buffer): void;
+  /** How long the member may be silent on the channel now. */
+  keepaliveMs(): number;
+  onUp(observed: PacketPeer): void;
+  onEcho(place: number, id: number): void;
+  /** The server sees the channel come from elsewhere than before. */
+  onRebound(from: PacketPeer, to: PacketPeer): void;
+  /** Once, unless {@link MemberChannel.stop} was called. */
+  onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
+}
+
+/** Reads `address:number` or `[address]:number`, as `observed` says it; undefined for anything else. */
+export function parsePeer(text: string): PacketPeer | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const address = match?.[1] ?? match?.[2];
+  return address === undefined ? undefined : { address, number: Number(match?.[3]) };
+}
+
+interface Keyed {
+  readonly cid: number;
+  readonly sealer: PacketSealer;
+  readonly opener: PacketOpener;
+}
+
+/** See the head of this file. */
+export class MemberChannel {
+  private readonly options: MemberChannelOptions;
+  private readonly nonce = randomBytes(32);
+  private readonly keepalive: ChannelKeepalive;
+  private keyed: Keyed | undefined;
+  private phase: 'offered' | 'probing' | 'up' | 'down' = 'offered';
+  private cancelTimer = () => {};
+
+  constructor(options: MemberChannelOptions) {
+    const { clock } = options;
+    this.options = options;
+    this.keepalive = new ChannelKeepalive({
+      clock,
+      intervalMs: () => options.keepaliveMs(),
+      random: () => options.random(),
+      send: id => this.seal(ownPlace, { kind: 'keepalive', id }),
+      onRebound: (from, to) => options.onRebound(from, to),
+      onUnanswered: () => this.down('lost'),
+    });
+  }
+
+  /** True while packets can be exchanged. */
+  get up(): boolean {
+    return this.phase === 'up';
+  }
+
+  /** Offers the channel. */
+  start(): void {
+    this.wait(acceptMs, () => this.down('refused'));
+    this.options.say({ step: 'offer', nonce: this.nonce, suites: [...packetSuites] });
+  }
+
+  /** CHANNEL has come over the link. */
+  onMessage(message: Channel): void {
+    const { step, cid } = message;
+    if (this.phase === 'offered' && step === 'accept') return this.onAccept(message);
+    if (this.phase === 'offered' && step === 'refuse')
+      return this.down('refused', message.reason === undefined ? undefined : errorCodeOf(message.reason));
+    if (cid !== this.keyed?.cid) return;
+    if (step === 'up' && this.phase === 'probing') this.onUp(parsePeer(message.observed ?? ''));
+    if (step === 'close') this.down('lost');
+  }
+
+  /** A packet has come to a place. */
+  onPacket(place: number, packet: Buffer): void {
+    if (this.phase === 'down') return;
+    const body = this.keyed?.opener.open(packet, this.options.clock.now());
+    if (body?.kind === 'challenge' && place === ownPlace)
+      this.seal(ownPlace, { kind: 'answer', token: body.token });
+    if (body?.kind === 'alive' && place === ownPlace) this.keepalive.onAlive(body.id, body.peer);
+    if (body?.kind === 'echo') this.options.onEcho(place, body.id);
+  }
+
+  /** Asks the server to speak to a place after a silence (P8.3). */
+  ask(place: number, id: number, afterMs: number): void {
+    if (this.up) this.seal(place, { kind: 'echo-after', id, afterMs });
+  }
+
+  /** Ends the channel; nobody is told but the server. */
+  stop(): void {
+    if (this.keyed !== undefined && this.phase !== 'down')
+      this.options.say({ step: 'close', cid: this.keyed.cid });
+    this.silence();
+  }
+
+  private silence(): void {
+    this.phase = 'down';
+    this.cancelTimer();
+    this.keepalive.stop();
+  }
+
+  private down(why: ChannelEnd, code?: ErrorCode): void {
+    if (this.phase === 'down') return;
+    this.stop();
+    this.options.onDown(why, code);
+  }
+
+  private wait(ms: number, then: () => void): void {
+    this.cancelTimer();
+    this.cancelTimer = this.options.clock.after(ms, then);
+  }
+
+  private seal(place: number, body: PacketBody): void {
+    const { keyed } = this;
+    if (keyed === undefined) return;
+    if (keyed.sealer.spent) this.down('lost');
+    else this.options.send(place, keyed.sealer.seal(body));
+  }
+
+  private onAccept({ cid, epoch, nonce, suite }: Channel): void {
+    if (cid === undefined || epoch === undefined || nonce === undefined || suite === undefined)
+      return this.down('refused', 'bad-request');
+    const { secret: exporter } = this.options;
+    const keys = channelKeys({ exporter, memberNonce: this.nonce, serverNonce: nonce, cid, epoch, suite });
+    this.keyed = {
+      cid,
+      sealer: new PacketSealer(keys.memberToServer, cid, epoch),
+      opener: new PacketOpener(keys.serverToMember, epoch),
+    };
+    this.phase = 'probing';
+    this.probe(0);
+  }
+
+  private probe(tries: number): void {
+    const waitMs = probeWaitsMs[tries];
+    if (waitMs === undefined) return this.down('blocked');
+    this.seal(ownPlace, { kind: 'probe' });
+    this.wait(waitMs, () => this.probe(tries + 1));
+  }
+
+  private onUp(observed: PacketPeer | undefined): void {
+    if (observed === undefined) return this.down('refused', 'bad-request');
+    this.phase = 'up';
+    this.cancelTimer();
+    this.keepalive.start(observed);
+    this.options.onUp(observed);
+  }
+}

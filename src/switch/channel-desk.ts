@@ -1,0 +1,181 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import { type ErrorCode, errorNumber } from '../base/errors.ts';
+import { channelKeys, packetSuites } from '../session/packet-seal.ts';
+import type { Channel } from '../wire/messages/attach.ts';
+import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
+import type { LinkIdentity } from './members.ts';
+import { UdpChannel } from './udp-channel.ts';
+
+/**
+ * The server's side of UDP channels (P7): who has which, by cid. Knows no socket. Whatever is not a packet of a channel is
+ * dropped in silence, before anything is kept of it.
+ */
+
+/** Channels of one instance of a member (P7.1). */
+const maxChannels = 4;
+
+/** Silences that one instance may ask for at a time (P8.3). */
+const maxEchoes = 8;
+
+/** How long a channel goes on without a link of its member, and how long a cid is not used again (P7.4, P7.1). */
+const orphanMs = 120_000;
+const restMs = 600_000;
+
+/** A member's link, as this desk needs it. */
+export interface ChannelLink {
+  readonly identity: LinkIdentity;
+  sendChannel(message: Channel): void;
+  /** 32 bytes of the link's session (P7.3). */
+  channelSecret(): Buffer;
+}
+
+/** What a desk is made with. */
+export interface ChannelDeskOptions {
+  readonly clock: Clock;
+  send(packet: Buffer, to: PacketPeer): void;
+}
+
+/** Totals since the desk was made, but for `live`, which is now. */
+export interface ChannelCounters {
+  readonly live: number;
+  readonly received: number;
+  /** Nobody was answered: unknown cid, bad tag, replay, or of no use. */
+  readonly dropped: number;
+}
+
+interface Entry {
+  readonly channel: UdpChannel;
+  readonly owner: string;
+  link: ChannelLink | undefined;
+  cancelOrphan: () => void;
+}
+
+function ownerOf({ identity }: ChannelLink): string {
+  return `${identity.key} ${identity.instance}`;
+}
+
+/** See the head of this file. */
+export class ChannelDesk {
+  private readonly options: ChannelDeskOptions;
+  private readonly entries = new Map<number, Entry>();
+  private readonly echoing = new Map<string, number>();
+  /** When a cid may be used again. */
+  private readonly resting = new Map<number, number>();
+  private received = 0;
+  private dropped = 0;
+
+  constructor(options: ChannelDeskOptions) {
+    this.options = options;
+  }
+
+  /** What goes on, and what has come. */
+  get counters(): ChannelCounters {
+    const { entries, received, dropped } = this;
+    return { live: entries.size, received, dropped };
+  }
+
+  /** A packet has come to the service port. */
+  onPacket(packet: Buffer, from: PacketPeer): void {
+    this.received++;
+    const header = decodePacketHeader(packet);
+    const entry = header && this.entries.get(header.cid);
+    if (entry === undefined || !entry.channel.onPacket(packet, from)) this.dropped++;
+  }
+
+  /** CHANNEL has come on a member's link. */
+  onMessage(link: ChannelLink, message: Channel): void {
+    const { step, cid } = message;
+    if (step === 'offer') return this.onOffer(link, message);
+    const entry = cid === undefined ? undefined : this.entries.get(cid);
+    if (cid === undefined || entry?.owner !== ownerOf(link)) return;
+    if (step === 'close') this.end(cid);
+    // A member that may not rekey offers anew (P11).
+    else if (step === 'rekey') refuse(link, 'unsupported', cid);
+  }
+
+  /** A link is over: its channels go on for a while (P7.4). */
+  onLinkEnded(link: ChannelLink): void {
+    for (const [cid, entry] of this.entries) {
+      if (entry.link !== link) continue;
+      entry.link = undefined;
+      entry.cancelOrphan = this.options.clock.after(orphanMs, () => this.end(cid));
+    }
+  }
+
+  /** Ends every channel. */
+  close(): void {
+    for (const cid of [...this.entries.keys()]) this.end(cid);
+  }
+
+  private onOffer(link: ChannelLink, { nonce, suites = [] }: Channel): void {
+    const suite = suites.find(each => packetSuites.includes(each));
+    if (nonce === undefined) return refuse(link, 'bad-request');
+    if (suite === undefined) return refuse(link, 'unsupported');
+    const owner = ownerOf(link);
+    if (!this.makeRoom(owner)) return refuse(link, 'limit');
+    const cid = this.freshCid();
+    const serverNonce = randomBytes(32);
+    const exporter = link.channelSecret();
+    const epoch = 0;
+    const keys = channelKeys({ exporter, memberNonce: nonce, serverNonce, cid, epoch, suite });
+    const entry: Entry = {
+      channel: new UdpChannel(keys, cid, epoch, this.options.clock, {
+        send: (packet, to) => this.options.send(packet, to),
+        onUp: observed => entry.link?.sendChannel({ step: 'up', cid, observed }),
+        takeEcho: () => this.takeEcho(owner),
+        giveEcho: () => this.giveEcho(owner),
+      }),
+      owner,
+      link,
+      cancelOrphan: () => {},
+    };
+    this.entries.set(cid, entry);
+    link.sendChannel({ step: 'accept', cid, epoch, nonce: serverNonce, suite });
+  }
+
+  /** A channel that lost its link gives way; false when the member has all it may and uses them. */
+  private makeRoom(owner: string): boolean {
+    const own = [...this.entries].filter(([, entry]) => entry.owner === owner);
+    if (own.length < maxChannels) return true;
+    const orphan = own.find(([, { link }]) => link === undefined);
+    if (orphan === undefined) return false;
+    this.end(orphan[0]);
+    return true;
+  }
+
+  private freshCid(): number {
+    const nowMs = this.options.clock.now();
+    for (const [cid, atMs] of this.resting) if (atMs <= nowMs) this.resting.delete(cid);
+    for (;;) {
+      const cid = randomInt(1, 2 ** 24);
+      if (!this.entries.has(cid) && !this.resting.has(cid)) return cid;
+    }
+  }
+
+  private end(cid: number): void {
+    const entry = this.entries.get(cid);
+    if (entry === undefined) return;
+    this.entries.delete(cid);
+    this.resting.set(cid, this.options.clock.now() + restMs);
+    entry.cancelOrphan();
+    entry.channel.end();
+  }
+
+  private takeEcho(owner: string): boolean {
+    const count = this.echoing.get(owner) ?? 0;
+    if (count >= maxEchoes) return false;
+    this.echoing.set(owner, count + 1);
+    return true;
+  }
+
+  private giveEcho(owner: string): void {
+    const left = (this.echoing.get(owner) ?? 0) - 1;
+    if (left > 0) this.echoing.set(owner, left);
+    else this.echoing.delete(owner);
+  }
+}
+
+function refuse(link: ChannelLink, code: ErrorCode, cid?: number): void {
+  link.sendChannel({ step: 'refuse', reason: errorNumber(code), ...(cid === undefined ? {} : { cid }) });
+}
