@@ -18,7 +18,7 @@ import { channelKeys, PacketOpener, PacketSealer, packetSuites } from './packet-
 export const ownPlace = 0;
 
 /** When PROBE is sent again, and when it is given up, after the first one. */
-const probeWaitsMs = [1_000, 2_000, 4_000, 5_000];
+const probeWaitsMs = [500, 1_000, 2_000, 2_500];
 
 /** How long `accept` is waited for. */
 const acceptMs = 10_000;

@@ -1,4 +1,5 @@
 import type { Bench } from './bench.ts';
+import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
 import { recoveryBench } from './recovery.ts';
@@ -6,4 +7,11 @@ import { streamsBench } from './streams.ts';
 import { tcpBench } from './tcp.ts';
 
 /** Every bench there is. */
-export const benches: readonly Bench[] = [tcpBench, memoryBench, latencyBench, streamsBench, recoveryBench];
+export const benches: readonly Bench[] = [
+  tcpBench,
+  memoryBench,
+  latencyBench,
+  streamsBench,
+  recoveryBench,
+  keepaliveBench,
+];

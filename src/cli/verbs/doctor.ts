@@ -11,6 +11,8 @@ import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
 import { onlineMember } from '../online-member.ts';
+import { pathWords } from '../path-words.ts';
+import { withTerminal } from '../with-terminal.ts';
 
 /** One thing that was looked at. `advice` says what to do when it is not good. */
 interface Finding {
@@ -33,7 +35,7 @@ export function addDoctorVerb(program: Command): void {
   program
     .command('doctor')
     .description(
-      'what stands between this profile and its mediators: profile, names, TCP, TLS, pin, clock, grants',
+      'what stands between this profile and its mediators: profile, names, TCP, TLS, pin, clock, grants, UDP',
     )
     .addHelpText('after', examples('doctor', '--profile work doctor --json'))
     .action((_options, command) => doctor(contextOf(command)));
@@ -177,7 +179,20 @@ async function checkLink(
       ? { check: 'clock', good: true, detail: clock }
       : { check: 'clock', good: false, detail: clock, advice },
   );
-  tell(grantFinding(told));
+  const grants = tell(grantFinding(told));
+  if (grants.good) await tellPaths(context, tell);
+}
+
+/** How each mediator that is online reaches the server, and what its NATs bear (P8.3). */
+function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise<void> {
+  return withTerminal(context, async terminal => {
+    for (const { name, key, online, report } of terminal.mediators()) {
+      const who = name ?? key;
+      const path = online ? report?.path : undefined;
+      if (path !== undefined)
+        tell({ check: 'path', good: true, detail: `${who}: ${pathWords(path, systemClock.wallTimeMs())}` });
+    }
+  });
 }
 
 function grantFinding(keeper: TrustKeeper): Finding {

@@ -1,0 +1,31 @@
+import test from 'ava';
+import type { PathReport } from '../wire/messages/report.ts';
+import { pathWords } from './path-words.ts';
+
+const nowMs = Date.UTC(2026, 0, 2);
+const base = { udp: 'up', udpKeepaliveMs: 94_400, tcpKeepaliveMs: 240_000 } as const;
+const words = (path: Partial<PathReport> & Pick<PathReport, 'origin'>) =>
+  pathWords({ ...base, ...path }, nowMs);
+
+test('what was learned of a path, and how, is one line (P8.3)', t => {
+  const learned = { heldMs: 118_000, expiredMs: 178_000, learnedAtMs: nowMs - 3_600_000 };
+  t.is(
+    words({ origin: 'learned', ...learned }),
+    'UDP passes, silent for 94.4 s at most (learned, 1 h 0 min ago: 118 s of silence held, 178 s did not); link silent for 240 s at most',
+  );
+  t.regex(words({ origin: 'learned', heldMs: 238_000, learnedAtMs: nowMs }), /238 s of silence held\);/);
+  t.regex(words({ origin: 'learned', expiredMs: 19_000, learnedAtMs: nowMs }), /: 19 s did not\)/);
+  t.regex(words({ origin: 'default' }), /\(not learned yet\)/);
+  t.regex(words({ origin: 'learning' }), /\(being learned: nothing has held yet\)/);
+  t.regex(words({ origin: 'learning', heldMs: 28_000 }), /\(being learned: 28 s of silence held\)/);
+  t.regex(words({ origin: 'halved', expiredMs: 94_400 }), /a NAT forgot the channel after 94.4 s/);
+  t.regex(words({ origin: 'unclear' }), /could not be learned: the path loses too much/);
+});
+
+test('where there is no UDP that is all that is said of it', t => {
+  t.is(words({ origin: 'default', udp: 'blocked' }), 'UDP does not pass; link silent for 240 s at most');
+  t.is(
+    words({ origin: 'default', udp: 'off', tcpKeepaliveMs: 20_000 }),
+    'the server offers no UDP channel; link silent for 20 s at most',
+  );
+});

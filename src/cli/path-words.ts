@@ -1,0 +1,43 @@
+import type { PathReport } from '../wire/messages/report.ts';
+import { formatDuration } from './duration.ts';
+
+/** Silences are told to a tenth of a second; whole hours of them do not occur. */
+const seconds = (ms: number) => `${Math.round(ms / 100) / 10} s`;
+
+const passes: Readonly<Record<PathReport['udp'], string>> = {
+  off: 'the server offers no UDP channel',
+  trying: 'UDP is being tried',
+  up: 'UDP passes',
+  blocked: 'UDP does not pass',
+};
+
+function triedWords({ heldMs, expiredMs }: PathReport): string {
+  const held = heldMs === undefined ? [] : [`${seconds(heldMs)} of silence held`];
+  const expired = expiredMs === undefined ? [] : [`${seconds(expiredMs)} did not`];
+  return [...held, ...expired].join(', ') || 'nothing was answered';
+}
+
+function originWords(path: PathReport, nowMs: number): string {
+  const { origin, learnedAtMs } = path;
+  const ago = learnedAtMs === undefined ? '' : `, ${formatDuration(Math.max(0, nowMs - learnedAtMs))} ago`;
+  switch (origin) {
+    case 'default':
+      return 'not learned yet';
+    case 'learning':
+      return `being learned: ${path.heldMs === undefined ? 'nothing has held yet' : triedWords(path)}`;
+    case 'learned':
+      return `learned${ago}: ${triedWords(path)}`;
+    case 'halved':
+      return `halved${ago}: a NAT forgot the channel after ${seconds(path.expiredMs ?? 0)}`;
+    case 'unclear':
+      return `could not be learned${ago}: the path loses too much`;
+  }
+}
+
+/** What a mediator reports of its way to the server, in one line (P8.3). `nowMs`: since 1970. */
+export function pathWords(path: PathReport, nowMs: number): string {
+  const { udp, udpKeepaliveMs, tcpKeepaliveMs } = path;
+  const link = `link silent for ${seconds(tcpKeepaliveMs)} at most`;
+  if (udp === 'off' || udp === 'blocked') return `${passes[udp]}; ${link}`;
+  return `${passes[udp]}, silent for ${seconds(udpKeepaliveMs)} at most (${originWords(path, nowMs)}); ${link}`;
+}
