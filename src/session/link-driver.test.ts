@@ -106,6 +106,24 @@ test('P8.1: a member that is idle says PING with its promise when its keepalive 
   t.is(ping.fromBytes(frameBody(asked ?? emptyFrame)).nextWithinMs, 25_000);
 });
 
+test('P8.1: after a loss the link tells out of how long a silence it was lost; what is answered leaves none', async t => {
+  const { clock, driver, peer, told } = makeLink({ keepaliveMs: 240_000 });
+  await settled();
+  t.is(driver.idleMs, 0);
+  clock.advance(239_000);
+  t.is(driver.idleMs, 0, 'silence of which nobody has asked the end');
+  peer.answers = false;
+  clock.advance(1_000);
+  await settled();
+  t.is(driver.idleMs, 240_000);
+  clock.advance(40_000);
+  await settled();
+  clock.advance(1_000);
+  await settled();
+  t.deepEqual(told, ['closed link-lost']);
+  t.is(driver.idleMs, 240_000);
+});
+
 test('the round trip is that of a PING', async t => {
   const { clock, driver, peer } = makeLink({ keepaliveMs: 25_000 });
   peer.answers = false;
