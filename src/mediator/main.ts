@@ -93,6 +93,7 @@ export async function startMediator(
     wan,
     onChange: () => reportSoon(),
   });
+  let lastReason: string | undefined;
 
   const member = await startMember({
     directory: new MemberDirectory(config.stateDir),
@@ -115,10 +116,15 @@ export async function startMediator(
         udp.onOnline(up);
       },
       onOffline(error, retryInMs) {
+        const wasOnline = link !== undefined;
         link = undefined;
         offline.resolve();
         udp.onOffline();
-        log.info({ code: error.code, reason: error.message, retryInMs }, 'offline');
+        const fields = { code: error.code, reason: error.message, retryInMs };
+        // A night without a line is one line of the log, not one a try.
+        if (wasOnline || error.message !== lastReason) log.info(fields, 'offline');
+        else log.debug(fields, 'still offline');
+        lastReason = error.message;
       },
       onAttach(message) {
         if (link !== undefined) agent.onAttach(link, message);
@@ -170,6 +176,7 @@ export async function startMediator(
   function onEnvironmentChanged(): void {
     owner.facts = factsOf(watcher.current, owner.policy.lan);
     log.info({}, 'environment changed');
+    member.member.retryNow();
     sendReport();
     udp.onEnvironment();
     agent.reauthorise();

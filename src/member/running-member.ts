@@ -72,11 +72,15 @@ function serversOf(options: RunningMemberOptions, trust: TrustKeeper): readonly 
 }
 
 /** Tries the servers in turn, one a try. */
-function connector(options: RunningMemberOptions, trust: TrustKeeper): () => Promise<Transport> {
+function connector(
+  options: RunningMemberOptions,
+  trust: TrustKeeper,
+): (hinted: string | undefined) => Promise<Transport> {
   let tries = 0;
-  return () => {
+  return hinted => {
     const servers = serversOf(options, trust);
-    const server = servers[tries++ % servers.length];
+    // Whoever names a server can send a member nowhere else: the pins guard that one too.
+    const server = hinted === undefined ? servers[tries++ % servers.length] : parseServerAddress(hinted);
     if (server === undefined) {
       throw new EntremiseError('bad-config', {
         message: 'No server address is known; enrol again with --server.',

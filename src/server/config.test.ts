@@ -23,6 +23,7 @@ test('two lines are enough; everything else has a default', t => {
     listen: { host: '::', number: 8443 },
     auditFile: join(folder, 'audit.jsonl'),
     logLevel: 'info',
+    successor: undefined,
     creditBytes: 256 * 1024 * 1024,
     queuedBytes: 256 * 1024 * 1024,
   });
@@ -33,6 +34,7 @@ test('everything can be said; an audit file is meant from the directory of the f
 listen = "127.0.0.1:0"
 auditFile = "logs/audit.jsonl"
 logLevel = "debug"
+successor = "other.example:8443"
 [limits]
 creditMiB = 16
 queuedMiB = 1048576
@@ -45,6 +47,7 @@ queuedMiB = 1048576
     stateDir: folder,
     listen: { host: '127.0.0.1', number: 0 },
     auditFile: join(elsewhere, 'logs/audit.jsonl'),
+    successor: 'other.example:8443',
     logLevel: 'debug',
     creditBytes: 16 * 1024 * 1024,
     queuedBytes: 2 ** 40,

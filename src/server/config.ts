@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { readStateFile } from '../base/state-file.ts';
 import { closedObject, firstIssue, key32, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
-import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+import { parseServerAddress, type ServerAddress, serverAddressText } from '../policy/server-address.ts';
 
 /**
  * server.toml. `entremise server init` writes one into the state directory:
@@ -13,6 +13,7 @@ import { parseServerAddress, type ServerAddress } from '../policy/server-address
  *   listen = "[::]:8443"               the one service port; [::] takes IPv4 too; 0 is any free number, for tests
  *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory; from this file's directory on
  *   logLevel = "info"
+ *   successor = "other.example:8443"     where members go when this server is stopped; default: they wait for it
  *   [limits]
  *   creditMiB = 256                    what all labels together may have in flight towards the server
  *   queuedMiB = 256
@@ -23,6 +24,7 @@ export interface ServerConfig {
   readonly listen: ServerAddress;
   readonly auditFile: string;
   readonly logLevel: string;
+  readonly successor: string | undefined;
   readonly creditBytes: number;
   readonly queuedBytes: number;
 }
@@ -45,6 +47,7 @@ const schema = closedObject({
   listen: parsedText(parseListen),
   auditFile: v.optional(v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'))),
   logLevel: v.optional(oneOf(logLevels), 'info'),
+  successor: v.optional(parsedText(parseServerAddress)),
   limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
 });
 
@@ -73,13 +76,14 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
   const parsed = v.safeParse(schema, tableOf(path), { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
-  const { authorityKey, listen, auditFile, logLevel, limits } = parsed.output;
+  const { authorityKey, listen, auditFile, logLevel, successor, limits } = parsed.output;
   return {
     stateDir,
     authorityKey,
     listen,
     auditFile: auditFile === undefined ? join(stateDir, 'audit.jsonl') : resolve(dirname(path), auditFile),
     logLevel,
+    successor: successor && serverAddressText(successor),
     creditBytes: limits?.creditMiB ?? defaultBudgetBytes,
     queuedBytes: limits?.queuedMiB ?? defaultBudgetBytes,
   };

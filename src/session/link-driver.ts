@@ -6,7 +6,7 @@ import { type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { decodeCredit } from '../wire/messages/binary.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameType, maxUnauthenticatedBytes } from '../wire/spec.ts';
-import { goawayError } from './goaway.ts';
+import { type GoawayHint, goawayError } from './goaway.ts';
 import { LinkOutput } from './link-output.ts';
 import type { Scheduler } from './scheduler.ts';
 import { checkMore, linkFrames } from './spanning.ts';
@@ -152,15 +152,20 @@ export class LinkDriver {
       this.close('limit', 'What was said on label 0 is not read.');
   }
 
-  /** Ends the link with a GOAWAY that says why; the owner is told the same. */
-  close(code: ErrorCode, message?: string): void {
-    this.closeWith(new EntremiseError(code, message === undefined ? {} : { message }));
+  /** Ends the link with a GOAWAY that says why, and when and where to come back; the owner is told the same. */
+  close(code: ErrorCode, message?: string, hint?: GoawayHint): void {
+    this.closeWith(new EntremiseError(code, message === undefined ? {} : { message }), hint);
   }
 
-  private closeWith(error: EntremiseError): void {
+  private closeWith(error: EntremiseError, { afterMs, server }: GoawayHint = {}): void {
     if (this.closed || this.reason !== undefined) return;
     this.end(error);
-    const body = goaway.toBytes({ reason: errorNumber(error.code), message: error.message.slice(0, 500) });
+    const body = goaway.toBytes({
+      reason: errorNumber(error.code),
+      message: error.message.slice(0, 500),
+      ...(afterMs === undefined ? {} : { afterMs }),
+      ...(server === undefined ? {} : { server }),
+    });
     for (const frame of linkFrames(frameType.goaway, body)) this.options.transport.write(frame);
     this.options.transport.end();
   }

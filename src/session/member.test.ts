@@ -21,11 +21,18 @@ function makeMember(random = () => 1) {
   const servers: RawPeer[] = [];
   const transports: MemoryTransport[] = [];
   const told: string[] = [];
-  const state = { reachable: true, tries: 0, connecting: undefined as Promise<void> | undefined };
-  async function connect(): Promise<Transport> {
+  const asked: (string | undefined)[] = [];
+  const state = {
+    reachable: true,
+    tries: 0,
+    connecting: undefined as Promise<void> | undefined,
+    cause: undefined as unknown,
+  };
+  async function connect(hinted: string | undefined): Promise<Transport> {
     state.tries++;
+    asked.push(hinted);
     await state.connecting;
-    if (!state.reachable) throw new EntremiseError('server-unreachable');
+    if (!state.reachable) throw new EntremiseError('server-unreachable', { cause: state.cause });
     const { client, server } = memoryPair();
     servers.push(rawServer(server));
     transports.push(client);
@@ -56,7 +63,7 @@ function makeMember(random = () => 1) {
     if (newest === undefined) throw new Error('the member has reached no server');
     return newest;
   };
-  return { clock, member, servers, server, transports, told, state };
+  return { clock, member, servers, server, transports, told, asked, state };
 }
 
 async function pass(clock: { advance(ms: number): void }, ms: number): Promise<void> {
@@ -66,7 +73,7 @@ async function pass(clock: { advance(ms: number): void }, ms: number): Promise<v
   }
 }
 
-test('a link that was good for 10 s is replaced at once when it is lost', async t => {
+test('a link that was good for 10 s is replaced within 0.5 s when it is lost', async t => {
   const { clock, member, servers, server, told } = makeMember();
   member.start();
   await settled();
@@ -74,8 +81,8 @@ test('a link that was good for 10 s is replaced at once when it is lost', async 
   await pass(clock, 10_000);
   server().transport.destroy();
   await settled();
-  t.deepEqual(told, ['online', 'link-lost, again in 0']);
-  clock.advance(0);
+  t.deepEqual(told, ['online', 'link-lost, again in 500']);
+  clock.advance(500);
   await settled();
   t.deepEqual(told.slice(2), ['online']);
   t.is(servers.length, 2);
@@ -153,9 +160,9 @@ test('after a good link the span begins anew', async t => {
   state.reachable = false;
   server().transport.destroy();
   await settled();
-  clock.advance(0);
+  clock.advance(500);
   await settled();
-  t.deepEqual(told.slice(-2), ['link-lost, again in 0', 'server-unreachable, again in 1000']);
+  t.deepEqual(told.slice(-2), ['link-lost, again in 500', 'server-unreachable, again in 1000']);
   member.stop();
 });
 
@@ -263,4 +270,49 @@ test('stop while connecting closes what then comes about', async t => {
   await pass(clock, 300_000);
   t.is(state.tries, 1);
   t.false(told.includes('online'));
+});
+
+test('P1.10: the server that a GOAWAY names is tried next, at once, and only then', async t => {
+  const { clock, member, server, asked, told, state } = makeMember();
+  member.start();
+  await settled();
+  await pass(clock, 20_000);
+  server().leave(errorNumber('shutting-down'), { server: 'other.example:8443' });
+  state.reachable = false;
+  await settled();
+  t.is(told.at(-1), 'shutting-down, again in 0');
+  clock.advance(0);
+  await settled();
+  await pass(clock, 1_000);
+  t.deepEqual(asked, [undefined, 'other.example:8443', undefined]);
+  member.stop();
+});
+
+test('P1.10: retryNow does not come before the time that a GOAWAY has set', async t => {
+  const { clock, member, server, state } = makeMember();
+  member.start();
+  await settled();
+  server().leave(errorNumber('duplicate-identity'), { afterMs: 60_000 });
+  await settled();
+  await pass(clock, 59_000);
+  member.retryNow();
+  await settled();
+  t.is(state.tries, 1);
+  await pass(clock, 1_000);
+  t.is(state.tries, 2);
+  member.stop();
+});
+
+test('while this machine has no way to anywhere it tries every 2 s at the most, however long that lasts', async t => {
+  const { clock, member, told, state } = makeMember();
+  state.reachable = false;
+  state.cause = Object.assign(new Error('no route'), { code: 'ENETUNREACH' });
+  member.start();
+  await settled();
+  await pass(clock, 3_600_000);
+  t.deepEqual(new Set(told.slice(1)), new Set(['server-unreachable, again in 2000']));
+  state.reachable = true;
+  await pass(clock, 2_000);
+  t.is(told.at(-1), 'online');
+  member.stop();
 });

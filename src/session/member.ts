@@ -6,6 +6,9 @@ import { GoawayError } from './goaway.ts';
 import type { Enrolment, MemberIdentity, Welcomed } from './handshake.ts';
 import { MemberLink, type MemberLinkHandlers } from './member-link.ts';
 
+/** A good link that was lost is tried again within this long: at once, but not all of a fleet in one moment. */
+const atOnceMs = 500;
+
 /** The first wait after a failed try; doubles with each. */
 const firstWaitMs = 1_000;
 
@@ -17,6 +20,9 @@ const longestWaitMs = 60_000;
  * doing, not the server's. The wait is then one of 4 s at most.
  */
 const mostFlaps = 3;
+
+/** With no way to anywhere the span grows no longer than that of so many failures: 2 s. */
+const waylessFailures = 2;
 
 /** A link that lived this long was a good one: the next loss is answered at once again. */
 const goodLinkMs = 10_000;
@@ -31,8 +37,8 @@ export interface MemberHandlers extends Omit<MemberLinkHandlers, 'onWelcome' | '
 
 /** What a member needs. */
 export interface MemberOptions {
-  /** Opens a transport to the server, its pin compared. */
-  connect(): Promise<Transport>;
+  /** Opens a transport to a server, its pin compared. `server`: where the last one said to go, as `host:number`. */
+  connect(server: string | undefined): Promise<Transport>;
   readonly identity: MemberIdentity;
   readonly clock: Clock;
   readonly log: Log;
@@ -46,7 +52,8 @@ export interface MemberOptions {
 
 /**
  * Keeps one link to the server alive for as long as the member runs: at once after a good link is lost, then with full
- * jitter, and not before the server wants it (P1.10).
+ * jitter over spans that double, and not before the server wants it (P1.10). Where this machine has no way to anywhere, a
+ * try costs nothing and tells nothing: then the span stays short, so that the way is used as soon as it is back.
  */
 export class Member {
   private readonly options: MemberOptions;
@@ -56,6 +63,10 @@ export class Member {
   private failures = 0;
   private upSinceMs: number | undefined;
   private stopped = false;
+  /** The last server does not want to be asked before. */
+  private notBeforeMs = 0;
+  /** Where the last server said to go. */
+  private hintedServer: string | undefined;
   private cancelRetry: (() => void) | undefined;
 
   constructor(options: MemberOptions, handlers: MemberHandlers) {
@@ -80,9 +91,13 @@ export class Member {
     this.current?.driver.close('shutting-down');
   }
 
-  /** Tries now instead of when the wait is over. Does nothing while a link is up or a try is under way. */
+  /**
+   * Tries now instead of when the wait is over, for there is a reason to think that it helps. Does nothing while a link
+   * is up or a try is under way, or before the time that the server has set.
+   */
   retryNow(): void {
     if (this.cancelRetry === undefined || this.stopped) return;
+    if (this.options.clock.now() < this.notBeforeMs) return;
     this.cancelRetry();
     this.cancelRetry = undefined;
     void this.tryOnce();
@@ -91,7 +106,7 @@ export class Member {
   private async tryOnce(): Promise<void> {
     let transport: Transport | undefined;
     try {
-      transport = await this.options.connect();
+      transport = await this.options.connect(this.hintedServer);
       if (this.stopped) return transport.destroy();
       this.open(transport);
     } catch (thrown) {
@@ -131,10 +146,16 @@ export class Member {
     this.upSinceMs = undefined;
     if (this.stopped)
       return this.handlers.onOffline(new EntremiseError('shutting-down', { cause: error }), 0);
-    const sentAway = error instanceof GoawayError;
-    if (upForMs >= goodLinkMs) this.failures = 0;
-    else this.failures = wasUp && !sentAway ? Math.min(this.failures + 1, mostFlaps) : this.failures + 1;
-    const retryInMs = Math.max(this.nextWaitMs(), sentAway ? error.afterMs : 0);
+    const hint = error instanceof GoawayError ? error : undefined;
+    const isFlap = wasUp && hint === undefined;
+    const mostFailures = isWayless(error) ? waylessFailures : isFlap ? mostFlaps : Number.POSITIVE_INFINITY;
+    this.failures = upForMs >= goodLinkMs ? 0 : Math.min(this.failures + 1, mostFailures);
+    this.hintedServer = hint?.server;
+    this.notBeforeMs = this.options.clock.now() + (hint?.afterMs ?? 0);
+    // Who is sent away from a good link has been given a time of its own, or another server.
+    const isSentOn =
+      this.failures === 0 && hint !== undefined && (hint.afterMs > 0 || hint.server !== undefined);
+    const retryInMs = Math.max(isSentOn ? 0 : this.nextWaitMs(), hint?.afterMs ?? 0);
     this.cancelRetry = this.options.clock.after(retryInMs, () => {
       this.cancelRetry = undefined;
       void this.tryOnce();
@@ -142,10 +163,17 @@ export class Member {
     this.handlers.onOffline(error, retryInMs);
   }
 
-  /** 0 after a good link, then full jitter over a doubling span, so that a fleet does not come back in step. */
+  /** At once after a good link, then full jitter over a doubling span, so that a fleet does not come back in step. */
   private nextWaitMs(): number {
-    if (this.failures === 0) return 0;
-    const span = Math.min(firstWaitMs * 2 ** (this.failures - 1), longestWaitMs);
+    const span =
+      this.failures === 0 ? atOnceMs : Math.min(firstWaitMs * 2 ** (this.failures - 1), longestWaitMs);
     return Math.round(this.options.random() * span);
   }
+}
+
+/** No packet has left this machine, since it knows no way there. */
+function isWayless({ cause }: EntremiseError): boolean {
+  return (
+    cause instanceof Error && 'code' in cause && (cause.code === 'ENETUNREACH' || cause.code === 'ENETDOWN')
+  );
 }

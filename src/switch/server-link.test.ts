@@ -1,11 +1,13 @@
 import test from 'ava';
 import { errorCodeOf, errorNumber } from '../base/errors.ts';
+import { GoawayError } from '../session/goaway.ts';
 import { memoryPair } from '../transport/memory.ts';
 import { encodeFrame, type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { channel } from '../wire/messages/attach.ts';
 import { goaway, hello, ping, statement } from '../wire/messages/link.ts';
 import { frameType, headerBytes } from '../wire/spec.ts';
 import { Lab, settle, until } from './testing/lab.ts';
+import type { LabMember } from './testing/lab-member.ts';
 
 /** A peer that is not a member: sends what it likes, keeps what comes. */
 function stranger(lab: Lab) {
@@ -236,4 +238,23 @@ test('close sends every member away with shutting-down and takes no new one', as
   const peer = stranger(lab);
   await until(() => peer.closed, 'nobody is taken any more');
   t.is(peer.frames.length, 0);
+});
+
+test('P1.10: a server that ends tells each member another time to come back at, or where else to go', async t => {
+  const lab = new Lab();
+  const members: LabMember[] = [];
+  for (let count = 0; count < 20; count++) members.push(await lab.member({ role: 'terminal' }));
+  lab.switch.close();
+  await until(() => members.every(({ closed }) => closed !== undefined), 'all are sent away');
+  const afterMs = members.map(({ closed }) => (closed instanceof GoawayError ? closed.afterMs : -1));
+  t.true(
+    afterMs.every(ms => ms >= 500 && ms < 1_500),
+    `${afterMs}`,
+  );
+  t.true(new Set(afterMs).size > 10, `${afterMs}`);
+  const other = new Lab();
+  const member = await other.member({ role: 'mediator' });
+  other.switch.close('other.example:8443');
+  await until(() => member.closed, 'it is sent away');
+  t.like(member.closed, { code: 'shutting-down', afterMs: 0, server: 'other.example:8443' });
 });

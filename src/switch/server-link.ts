@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { EntremiseError, type ErrorCode, errorCodeOf, errorNumber } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { TokenBucket } from '../policy/rate.ts';
+import type { GoawayHint } from '../session/goaway.ts';
 import { type ProvenMember, ServerHandshake, type ServerHandshakeOptions } from '../session/handshake.ts';
 import { LinkDriver, noPromiseMs } from '../session/link-driver.ts';
 import type { LabelSource } from '../session/scheduler.ts';
@@ -160,9 +161,9 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
       this.send(frameType.statement, statement.toBytes({ documents: part }));
   }
 
-  /** Ends the link with a GOAWAY that says why. */
-  close(code: ErrorCode, message?: string): void {
-    this.driver.close(code, message);
+  /** Ends the link with a GOAWAY that says why, and when and where to come back. */
+  close(code: ErrorCode, message?: string, hint?: GoawayHint): void {
+    this.driver.close(code, message, hint);
   }
 
   send(type: number, body: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import {
   asEntremiseError,
   codeForPeers,
@@ -17,11 +17,18 @@ import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
 import { type ChannelCounters, ChannelDesk } from './channel-desk.ts';
+import { DuplicateWatch } from './duplicate-watch.ts';
 import { type LinkIdentity, Members } from './members.ts';
 import { type OnlineMediator, PresenceDesk } from './presence.ts';
 import { RouteTable } from './route-table.ts';
 import { ServerLink, type ServerLinkHandlers } from './server-link.ts';
 import { type Admission, defaultSwitchLimits, type SwitchOptions } from './switch-options.ts';
+
+/** A server that is started again takes so long. */
+const restartMs = 500;
+
+/** Members of a server that ends come back within this long, or a millisecond each. */
+const leastSpreadMs = 1_000;
 
 /** Numbers for the log and for operations. */
 export interface SwitchStatus {
@@ -53,6 +60,8 @@ export class Switch {
   private channels: ChannelDesk | undefined;
   /** Of links that never became a member's. */
   private readonly strangers: SparingLog;
+  private readonly duplicates = new DuplicateWatch();
+  private proofs = 0;
   private stopped = false;
 
   constructor(options: SwitchOptions) {
@@ -123,13 +132,17 @@ export class Switch {
   private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
     const { options } = this;
     const key = keyToText(member.key);
+    // By the order of the proofs the later instance of a mediator is known, however long each is looked at (P4.1).
+    const proofNo = ++this.proofs;
+    const heldOffMs = this.duplicates.heldOffMs(key, options.clock.now());
+    if (heldOffMs > 0) return this.refuse(link, key, 'duplicate-identity', undefined, heldOffMs);
     try {
       const admission = await options.admit(member, link.remote);
       if (!link.open) return;
       // Documents may have changed since it was answered, and this link is not among those that are looked at then.
       const code = admission.admitted ? options.recheckMember(key, member.role) : admission.code;
       if (admission.admitted && code === undefined)
-        return this.arrive(link, member, admission, authenticated);
+        return this.arrive(link, member, admission, { proofNo, authenticated });
       this.refuse(link, key, code ?? 'internal', admission.admitted ? undefined : admission.message);
     } catch (thrown) {
       options.log.error({ err: thrown, remote: link.remote, key }, 'a member could not be admitted');
@@ -138,25 +151,36 @@ export class Switch {
     }
   }
 
-  private refuse(link: ServerLink, key: string, code: ErrorCode, message: string | undefined): void {
+  private refuse(
+    link: ServerLink,
+    key: string,
+    code: ErrorCode,
+    message: string | undefined,
+    afterMs?: number,
+  ): void {
     this.strangers.info({ remote: link.remote, key, code, reason: message }, 'member not admitted');
     this.links.delete(link);
-    link.close(code, message);
+    link.close(code, message, { afterMs });
   }
 
   private arrive(
     link: ServerLink,
     member: ProvenMember,
     { name, statementSeq, documents }: Admission & { readonly admitted: true },
-    authenticated: () => void,
+    { proofNo, authenticated }: { readonly proofNo: number; readonly authenticated: () => void },
   ): void {
     const { role, linkNo, software } = member;
     const key = keyToText(member.key);
     const instance = Buffer.from(member.instance).toString('hex');
     link.identify({ key, role, name, instance, linkNo });
+    const nowMs = this.options.clock.now();
     const isNew = this.members.linksOf(key).length === 0;
-    const arrival = this.members.add(link);
+    const arrival = this.members.add(link, proofNo, nowMs);
     if (!arrival.accepted) return link.close('displaced');
+    const rivals = arrival.displaced.filter(other => other.identity.instance !== instance);
+    if (rivals.length > 0 && this.duplicates.onArrival(key, instance, nowMs))
+      return this.holdOff(link, rivals);
+    for (const { identity } of rivals) this.duplicates.onDisplaced(key, identity.instance, nowMs);
     for (const other of arrival.displaced) this.displace(other, link);
     authenticated();
     link.welcome(statementSeq);
@@ -173,6 +197,20 @@ export class Switch {
       this.options.log.warn(fields, 'duplicate-identity: another instance of a mediator took over');
     }
     old.close('displaced');
+  }
+
+  /** Two machines have one mediator's key and take each other's place: neither may come for a while (P4.1). */
+  private holdOff(link: ServerLink, rivals: readonly ServerLink[]): void {
+    const { key, name } = link.identity;
+    const both = [link, ...rivals];
+    const fields = { key, name, instances: both.map(({ identity, remote }) => ({ ...identity, remote })) };
+    this.options.log.error(fields, 'duplicate-identity: two machines have the key of one mediator');
+    try {
+      this.options.audit('duplicate-identity', fields);
+    } finally {
+      const afterMs = this.duplicates.heldOffMs(key, this.options.clock.now());
+      for (const each of both) each.close('duplicate-identity', undefined, { afterMs });
+    }
   }
 
   private onMemberChange(identity: LinkIdentity, online: boolean): void {
@@ -200,7 +238,10 @@ export class Switch {
     this.channels?.onLinkEnded(link);
     const { identity } = link;
     this.options.log.info({ ...identity, ...ended }, 'link ended');
-    if (this.members.remove(link) && this.members.linksOf(identity.key).length === 0)
+    if (
+      this.members.remove(link, this.options.clock.now()) &&
+      this.members.linksOf(identity.key).length === 0
+    )
       this.onMemberChange(identity, false);
   }
 
@@ -254,10 +295,17 @@ export class Switch {
     return { members, attachments, queuedBytes, grownCreditBytes, ...channels };
   }
 
-  /** Takes no link any more and ends those there are. */
-  close(code: ErrorCode = 'shutting-down'): void {
+  /**
+   * Takes no link any more and ends those there are. Each member is told another time at which to come back, so that
+   * they do not come all at once, and to which server (`host:number`) instead, if there is one.
+   */
+  close(successor?: string): void {
     this.stopped = true;
     this.channels?.close();
-    for (const link of [...this.links]) link.close(code);
+    const spreadMs = Math.max(leastSpreadMs, this.links.size);
+    for (const link of [...this.links]) {
+      const afterMs = successor === undefined ? restartMs + randomInt(spreadMs) : 0;
+      link.close('shutting-down', undefined, { afterMs, server: successor });
+    }
   }
 }

@@ -80,7 +80,10 @@ export class RawPeer {
   }
 
   /** Says GOAWAY and closes. */
-  leave(reason: number, more: { readonly message?: string; readonly afterMs?: number } = {}): void {
+  leave(
+    reason: number,
+    more: { readonly message?: string; readonly afterMs?: number; readonly server?: string } = {},
+  ): void {
     this.send(frameType.goaway, goaway.toBytes({ reason, ...more }));
     this.transport.end();
   }
