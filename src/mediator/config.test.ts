@@ -12,6 +12,7 @@ test('one line is enough', t => {
     servers: [],
     auditFile: '/etc/entremise/audit.jsonl',
     logLevel: 'info',
+    proxy: undefined,
     keepaliveMs: undefined,
     maxHoldMs: 900_000,
     receiveBudgetBytes: 8 * 1024 * 1024,
@@ -37,6 +38,7 @@ stateDir = "/var/lib/entremise"
 servers = ["server.example:443", "[2001:db8::5]:8443"]
 auditFile = "/var/log/audit.jsonl"
 logLevel = "debug"
+proxy = "http://proxy.example"
 keepaliveMs = 20000
 maxHoldMs = 0
 [memory]
@@ -55,6 +57,7 @@ hide = ["hostname"]
   t.like(config, {
     auditFile: '/var/log/audit.jsonl',
     logLevel: 'debug',
+    proxy: { host: 'proxy.example', port: 8080, credentials: undefined },
     keepaliveMs: 20_000,
     maxHoldMs: 0,
     receiveBudgetBytes: 4_194_304,
@@ -84,6 +87,7 @@ test('an error names the file, the key and what is allowed there', t => {
   refused(t, `${base}logLevel = "loud"`, /logLevel must be one of: trace, debug, info/);
   refused(t, `${base}loglevel = "info"`, /loglevel is not known here/);
   refused(t, `${base}keepaliveMs = 100`, /keepaliveMs must be a whole number from 5000 to 240000/);
+  refused(t, `${base}proxy = "socks://x"`, /proxy is wrong: .*http:\/\/proxy\.example:3128/);
   refused(t, `${base}servers = ["server.example"]`, /servers\[0\] is wrong: .*server\.example:8443/);
   refused(t, `${base}[memory]\nreceiveBytes = "8M"`, /memory\.receiveBytes must be a whole number/);
   refused(t, `${base}[[services]]\nname = ""`, /services\[0\]\.name must be text of 1 to 64 bytes/);

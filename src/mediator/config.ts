@@ -6,6 +6,7 @@ import { readStateFile } from '../base/state-file.ts';
 import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
 import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+import { type HttpProxy, parseProxy } from '../transport/proxy.ts';
 import type { WantedService } from '../wire/messages/report.ts';
 
 /**
@@ -15,6 +16,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   servers = ["server.example:8443"]          instead of those that the operator's documents name
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
+ *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
  *   ladderUnitMs = 1000                        what a second is to the learner of UDP lifetimes; shorter in tests only
@@ -34,6 +36,7 @@ export interface MediatorConfig {
   readonly servers: readonly ServerAddress[];
   readonly auditFile: string;
   readonly logLevel: string;
+  readonly proxy: HttpProxy | undefined;
   readonly keepaliveMs: number | undefined;
   /** The longest hold that a terminal may have (P4.6). */
   readonly maxHoldMs: number;
@@ -77,6 +80,7 @@ const configSchema = closedObject({
   servers: v.optional(listOf(parsedText(parseServerAddress), 0, 16), []),
   auditFile: v.optional(filePath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
+  proxy: v.optional(parsedText(parseProxy)),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
   maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
   ladderUnitMs: v.optional(wholeNumber(10, 1000), 1000),
@@ -114,6 +118,7 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     servers,
     auditFile,
     logLevel,
+    proxy,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,
@@ -127,6 +132,7 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     servers,
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
     logLevel,
+    proxy,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,

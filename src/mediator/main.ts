@@ -103,6 +103,7 @@ export async function startMediator(
     clock,
     log,
     servers: config.servers,
+    proxy: config.proxy,
     ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
     wan,
     tune: socket => tuneLink(native, socket, notSentLowatBytes),

@@ -6,8 +6,8 @@ import { loadOrCreateSigningKey, type SigningKey } from '../base/keys.ts';
 import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
 
 /**
- * What a member keeps on disk, in one directory (0700): `member.key`, `membership.json`, and a terminal its grants in
- * `grants/`. Written rarely and atomically; losing the directory means enrolling again, nothing more.
+ * What a member keeps on disk, in one directory (0700): `member.key`, `membership.json`, `last-server.json`, and a
+ * terminal its grants in `grants/`. Written rarely and atomically; losing the directory means enrolling again, nothing more.
  */
 
 /** What a member knows of its operator since it enrolled (P6.5). */
@@ -24,6 +24,14 @@ export interface Membership {
   readonly trust: string;
 }
 
+/** Where a server has answered, so that it is tried first, and without DNS if need be. */
+export interface LastServer {
+  /** `host:number`, as the operator writes it. */
+  readonly server: string;
+  /** IP addresses that the host had. */
+  readonly addresses: readonly string[];
+}
+
 const texts = v.array(v.string());
 const membershipSchema = v.object({
   role: v.picklist(['mediator', 'terminal']),
@@ -33,6 +41,8 @@ const membershipSchema = v.object({
   statement: v.string(),
   trust: v.string(),
 });
+
+const lastServerSchema = v.object({ server: v.string(), addresses: texts });
 
 /** The directory of one member; see the head of this file. */
 export class MemberDirectory {
@@ -84,6 +94,26 @@ export class MemberDirectory {
   /** Keeps what is known. */
   saveMembership(membership: Membership): void {
     writePrivateFile(this.membershipPath, `${JSON.stringify(membership, undefined, 2)}\n`);
+  }
+
+  /** Where a server answered last, as it was kept; undefined when nothing (of use) is. */
+  lastServer(): LastServer | undefined {
+    try {
+      const bytes = readStateFileIfPresent(this.lastServerPath);
+      return bytes === undefined ? undefined : v.parse(lastServerSchema, JSON.parse(bytes.toString('utf8')));
+    } catch {
+      // It saves a second; it is not worth an error.
+      return undefined;
+    }
+  }
+
+  /** Keeps where a server has answered. */
+  saveLastServer(last: LastServer): void {
+    writePrivateFile(this.lastServerPath, `${JSON.stringify(last)}\n`);
+  }
+
+  private get lastServerPath(): string {
+    return join(this.path, 'last-server.json');
   }
 
   /** The grants kept here, as texts. */

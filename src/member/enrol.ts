@@ -18,6 +18,7 @@ import { MemberLink } from '../session/member-link.ts';
 import { connectTls } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import type { MemberDirectory, Membership } from './directory.ts';
+import { proxySetting } from './proxy-setting.ts';
 
 /** How long the whole enrolment may take. */
 const enrolTimeoutMs = 20_000;
@@ -100,6 +101,7 @@ async function receiveDocuments(
     alpn: alpnProtocol,
     expectedPins: 'compare-later',
     timeoutMs: enrolTimeoutMs,
+    proxy: proxySetting(),
   });
   const done = deferred<{ trust: string; statement: string }>();
   const received: Received = { trust: undefined, statement: undefined };

@@ -4,21 +4,28 @@ import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { SigningKey } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
+import { firstOf } from '../base/staggered.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
 import type { Welcomed } from '../session/handshake.ts';
 import { Member, type MemberHandlers } from '../session/member.ts';
 import { parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { TcpInterval } from '../session/tcp-interval.ts';
+import type { HttpProxy } from '../transport/proxy.ts';
 import { connectTls, type SocketTuner } from '../transport/tls.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import { alpnProtocol, frameType } from '../wire/spec.ts';
-import type { MemberDirectory } from './directory.ts';
+import type { LastServer, MemberDirectory } from './directory.ts';
+import { proxySetting } from './proxy-setting.ts';
+import { ServerBook } from './server-book.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 
 /** How long one try to reach the server may take, TLS included. */
 const connectTimeoutMs = 10_000;
+
+/** A server that keeps us waiting for so long is not given up, but the next one is tried beside it. */
+const nextServerAfterMs = 2_000;
 
 /** How long a server may take to look at documents that were handed to it. */
 const answerTimeoutMs = 15_000;
@@ -41,6 +48,8 @@ export interface RunningMemberOptions {
   wan?(serverAddress: string): string;
   /** Instead of the addresses of the trust statement and the membership. */
   readonly servers?: readonly ServerAddress[];
+  /** The HTTP proxy that the network forces; default: what ENTREMISE_PROXY names. */
+  readonly proxy?: HttpProxy | undefined;
   /** Socket options of the link, and what is known of its path, which need the addon. */
   readonly tune?: SocketTuner;
 }
@@ -71,30 +80,53 @@ function serversOf(options: RunningMemberOptions, trust: TrustKeeper): readonly 
   return [...trust.current.serverAddresses, ...enrolledAt];
 }
 
-/** Tries the servers in turn, one a try. */
+/** How a server is reached: all of them in the order of the book, the next one when one keeps us waiting. */
 function connector(
   options: RunningMemberOptions,
   trust: TrustKeeper,
-): (hinted: string | undefined) => Promise<Transport> {
-  let tries = 0;
-  return hinted => {
-    const servers = serversOf(options, trust);
-    // Whoever names a server can send a member nowhere else: the pins guard that one too.
-    const server = hinted === undefined ? servers[tries++ % servers.length] : parseServerAddress(hinted);
-    if (server === undefined) {
-      throw new EntremiseError('bad-config', {
-        message: 'No server address is known; enrol again with --server.',
-      });
-    }
-    return connectTls({
+): (hinted?: string) => Promise<Transport> {
+  const { directory, clock, tune, log } = options;
+  const proxy = proxySetting(options.proxy);
+  const book = new ServerBook(directory.lastServer(), last => keepLastServer(directory, log, last));
+  const expectedPins = () => trust.current.serverPins.map(pin => Buffer.from(pin, 'base64url'));
+  const attemptAt = (server: ServerAddress) => async (signal: AbortSignal) => {
+    const transport = await connectTls({
       host: server.host,
       port: server.number,
       alpn: alpnProtocol,
-      expectedPins: trust.current.serverPins.map(pin => Buffer.from(pin, 'base64url')),
+      expectedPins: expectedPins(),
       timeoutMs: connectTimeoutMs,
-      ...(options.tune === undefined ? {} : { tune: options.tune }),
+      knownAddresses: book.knownAddresses(server),
+      proxy,
+      signal,
+      clock,
+      ...(tune === undefined ? {} : { tune }),
     });
+    book.onGood(server, proxy === undefined ? transport.remote : undefined);
+    return transport;
   };
+  return async hinted => {
+    const servers = book.order(serversOf(options, trust), hinted);
+    if (servers.length === 0)
+      throw new EntremiseError('bad-config', {
+        message: 'No server address is known; enrol again with --server.',
+      });
+    const discard = (late: Transport) => late.destroy();
+    try {
+      return await firstOf(servers.map(attemptAt), { clock, delayMs: nextServerAfterMs, discard });
+    } catch (thrown) {
+      throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+    }
+  };
+}
+
+/** A disk that is full keeps nobody from their server. */
+function keepLastServer(directory: MemberDirectory, log: Log, last: LastServer): void {
+  try {
+    directory.saveLastServer(last);
+  } catch (thrown) {
+    log.warn({ err: thrown }, 'where the server is could not be kept');
+  }
 }
 
 /** Answers to STATEMENTs of ours, by their id. */

@@ -287,10 +287,13 @@ export class LinkDriver {
     this.closed = true;
     this.cancelTick?.();
     this.output.stop();
-    this.handlers.onClosed(
-      this.reason ?? new EntremiseError('link-lost', cause === undefined ? {} : { cause }),
-    );
+    this.handlers.onClosed(this.reason ?? lostBy(cause));
   }
+}
+
+function lostBy(cause: Error | undefined): EntremiseError {
+  const message = `The link was lost: ${cause?.message ?? 'the connection was closed without a word'}.`;
+  return new EntremiseError('link-lost', { message, ...(cause === undefined ? {} : { cause }) });
 }
 
 /** A CREDIT that says nothing sensible is for its label to refuse. */

@@ -183,8 +183,9 @@ test('a deadline never closes a connection that came about', async t => {
   };
   const { listener } = await loopback(t);
   await connectTo(t, listener, { clock });
-  // What waits besides is the watch over this machine's address.
-  t.is(waits[0], false);
+  t.true(waits.length > 1);
+  // The last is the watch over this machine's address.
+  t.false(waits.slice(0, -1).includes(true));
 });
 
 test('a port or local address that is none is said to be one', async t => {

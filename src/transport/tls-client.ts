@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import {
   type ConnectionOptions,
   connect,
@@ -7,6 +7,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { deferred } from '../base/deferred.ts';
 import { EntremiseError } from '../base/errors.ts';
 import { watchAddress } from './address-watch.ts';
 import {
@@ -16,8 +17,10 @@ import {
   pinMismatch,
   wrongProtocol,
 } from './connect-failure.ts';
+import { dial } from './dial.ts';
 import { asError } from './fault.ts';
 import { pinOf } from './pin.ts';
+import { type HttpProxy, throughProxy } from './proxy.ts';
 import { cipherOrder, minTlsVersion } from './tls-settings.ts';
 import { remoteOf, type SocketTuner, TlsTransport } from './tls-transport.ts';
 import type { Transport } from './transport.ts';
@@ -42,6 +45,10 @@ export interface ConnectTlsOptions {
   readonly expectedPins: readonly Buffer[] | 'compare-later';
   /** For name, TCP and TLS together. */
   readonly timeoutMs: number;
+  /** Addresses that the name had when they were last good: for a time in which DNS does not answer. */
+  readonly knownAddresses?: readonly string[];
+  /** The network lets connections out through this one only. */
+  readonly proxy?: HttpProxy | undefined;
   /** IP address of this machine to connect from. */
   readonly localAddress?: string;
   /** Gives up early. */
@@ -52,9 +59,6 @@ export interface ConnectTlsOptions {
   readonly clock?: Clock;
 }
 
-/** Node abandons an address after 250 ms for the next one; satellites need longer. */
-const nextAddressAfterMs = 1000;
-
 const contexts = new Map<string, SecureContext>();
 
 function contextFor(ciphers: string): SecureContext {
@@ -63,18 +67,15 @@ function contextFor(ciphers: string): SecureContext {
   return made;
 }
 
-function socketOptions(options: ConnectTlsOptions): ConnectionOptions {
-  const { host, port, alpn, localAddress } = options;
+function tlsOptions(options: ConnectTlsOptions, socket: Socket): ConnectionOptions {
+  const { host, alpn } = options;
   return {
-    host,
-    port,
+    socket,
     ALPNProtocols: [alpn],
     secureContext: contextFor(options.prefersChaCha === true ? cipherOrder.chacha : cipherOrder.aes),
     rejectUnauthorized: false,
     allowHalfOpen: false,
-    autoSelectFamilyAttemptTimeout: nextAddressAfterMs,
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) }),
   } as ConnectionOptions;
 }
 
@@ -91,55 +92,115 @@ function checkedPin(endpoint: string, socket: TLSSocket, options: ConnectTlsOpti
   return pin;
 }
 
-function open(options: ConnectTlsOptions): TLSSocket {
+/** TCP to the server, or to the proxy and from there on. */
+async function reach(options: ConnectTlsOptions, endpoint: string, signal: AbortSignal): Promise<Socket> {
+  const { host, port, localAddress, knownAddresses, proxy, clock = systemClock } = options;
+  if (proxy === undefined) return dial({ host, port, localAddress, knownAddresses, clock }, signal);
+  const socket = await dial({ host: proxy.host, port: proxy.port, localAddress, clock }, signal);
+  const giveUp = () => socket.destroy();
+  signal.addEventListener('abort', giveUp);
   try {
-    return connect(socketOptions(options)).setNoDelay(true);
-  } catch (cause) {
-    throw new EntremiseError('bad-config', { message: `Cannot connect: ${asError(cause).message}.`, cause });
+    await throughProxy(socket, proxy, endpoint);
+    return socket;
+  } catch (thrown) {
+    socket.destroy();
+    throw thrown;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
 }
 
+function secure(options: ConnectTlsOptions, socket: Socket, signal: AbortSignal): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const secured = connect(tlsOptions(options, socket));
+    const giveUp = () => secured.destroy();
+    signal.addEventListener('abort', giveUp);
+    secured.on('error', reject);
+    secured.once('secureConnect', () => {
+      signal.removeEventListener('abort', giveUp);
+      resolve(secured);
+    });
+  });
+}
+
 /**
- * Connects to a server.
- * @throws EntremiseError `server-unreachable` (name, TCP, time), `tls-failed`, `pin-mismatch`, `aborted` (the signal),
- * `bad-config` (a port or local address that is none)
+ * Connects to a server, through a proxy if there must be one.
+ * @throws EntremiseError `server-unreachable` (name, TCP, proxy, time), `tls-failed`, `pin-mismatch`, `aborted` (the
+ * signal), `bad-config` (a port or local address that is none)
  */
 export async function connectTls(options: ConnectTlsOptions): Promise<Transport> {
   const { signal, timeoutMs, clock = systemClock } = options;
   if (signal?.aborted === true) throw new EntremiseError('aborted');
   const endpoint = remoteOf(options.host, options.port);
-  const socket = open(options);
-  let stage: ConnectStage = 'connecting';
-  const undo: (() => void)[] = [];
+  const attempt = new TlsAttempt(options, endpoint);
+  const late = deferred<never>();
+  const onAbort = () => late.reject(new EntremiseError('aborted'));
+  signal?.addEventListener('abort', onAbort);
+  const cancel = clock.after(timeoutMs, () =>
+    late.reject(connectTimedOut(endpoint, attempt.stage, timeoutMs)),
+  );
   try {
-    return await new Promise<Transport>((resolve, reject) => {
-      const onAbort = () => reject(new EntremiseError('aborted'));
-      signal?.addEventListener('abort', onAbort);
-      undo.push(
-        () => signal?.removeEventListener('abort', onAbort),
-        clock.after(timeoutMs, () => reject(connectTimedOut(endpoint, stage, timeoutMs))),
-      );
-      socket.on('error', cause => reject(connectFailure(endpoint, stage, cause)));
-      socket.once('connect', () => {
-        stage = 'handshaking';
-      });
-      socket.once('secureConnect', () => {
-        try {
-          const serverPin = checkedPin(endpoint, socket, options);
-          const readPath = options.tune?.(socket);
-          const transport = new TlsTransport(socket, { serverPin, clock, readPath });
-          const onReplaced = () => transport.destroy(new Error('this machine has another address now'));
-          socket.once('close', watchAddress(socket.localAddress, clock, onReplaced));
-          resolve(transport);
-        } catch (thrown) {
-          reject(thrown);
-        }
-      });
-    });
+    return await Promise.race([attempt.run(), late.promise]);
   } catch (failure) {
-    socket.destroy();
+    attempt.giveUp();
     throw failure;
   } finally {
-    for (const step of undo) step();
+    cancel();
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** One way from a name to a transport, and how far it has come. */
+class TlsAttempt {
+  stage: ConnectStage = 'connecting';
+  private readonly options: ConnectTlsOptions;
+  private readonly endpoint: string;
+  private readonly abort = new AbortController();
+  private socket: Socket | undefined;
+
+  constructor(options: ConnectTlsOptions, endpoint: string) {
+    this.options = options;
+    this.endpoint = endpoint;
+  }
+
+  giveUp(): void {
+    this.abort.abort();
+    this.socket?.destroy();
+  }
+
+  async run(): Promise<Transport> {
+    const { options, endpoint } = this;
+    let secured: TLSSocket;
+    try {
+      const plain = await reach(options, endpoint, this.abort.signal);
+      this.socket = plain;
+      if (this.abort.signal.aborted) plain.destroy();
+      this.stage = 'handshaking';
+      secured = await secure(options, plain, this.abort.signal);
+      this.socket = secured;
+    } catch (thrown) {
+      if (thrown instanceof EntremiseError) throw thrown;
+      const cause = asError(thrown);
+      if (cause instanceof RangeError || cause instanceof TypeError)
+        throw new EntremiseError('bad-config', { message: `Cannot connect: ${cause.message}.`, cause });
+      throw connectFailure(endpoint, this.stage, cause);
+    }
+    return this.transportOf(secured);
+  }
+
+  private transportOf(secured: TLSSocket): Transport {
+    const { options, endpoint } = this;
+    const { clock = systemClock, tune, proxy } = options;
+    const serverPin = checkedPin(endpoint, secured, options);
+    const readPath = tune?.(secured);
+    // What a proxy's machine acknowledges tells nothing of the server's.
+    const transport = new TlsTransport(secured, {
+      serverPin,
+      clock,
+      readPath: proxy === undefined ? readPath : undefined,
+    });
+    const onReplaced = () => transport.destroy(new Error('this machine has another address now'));
+    secured.once('close', watchAddress(secured.localAddress, clock, onReplaced));
+    return transport;
   }
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../base/clock.ts';
 import { deferred } from '../../base/deferred.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
+import { proxySetting } from '../../member/proxy-setting.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { connectTls } from '../../transport/tls.ts';
@@ -115,7 +116,7 @@ async function checkPath(
   const tls = await finding('tcp', '', async () => {
     const startMs = systemClock.now();
     const options = { host: server.host, port: server.number, alpn: alpnProtocol, timeoutMs: 10_000 };
-    const transport = await connectTls({ ...options, expectedPins });
+    const transport = await connectTls({ ...options, expectedPins, proxy: proxySetting() });
     transport.destroy();
     return `${where}: TCP, TLS 1.3 and pin are good (${Math.round(systemClock.now() - startMs)} ms)`;
   });

@@ -6,7 +6,7 @@ import { generateSigningKey, type SigningKey } from '../../base/keys.ts';
 import { MemberHandshake } from '../../session/handshake.ts';
 import { pinOf } from '../../transport/pin.ts';
 import { encodeFrame, type Frame, FrameDecoder, frameBody } from '../../wire/frame.ts';
-import { goaway, type Role } from '../../wire/messages/link.ts';
+import { goaway, ping, pong, type Role } from '../../wire/messages/link.ts';
 import { alpnProtocol, exporterLabel, frameType } from '../../wire/spec.ts';
 import { until } from './test-operator.ts';
 
@@ -53,12 +53,24 @@ export class RawLink extends RawPeer {
   readonly tls: TLSSocket;
   readonly frames: Frame[] = [];
   private serverPin: Buffer = Buffer.of();
+  private receivedBytes = 0;
   private readonly decoder = new FrameDecoder();
 
   private constructor(socket: TLSSocket) {
     super(socket);
     this.tls = socket;
-    socket.on('data', piece => this.decoder.push(Buffer.from(piece), frame => this.frames.push(frame)));
+    socket.on('data', piece => {
+      this.receivedBytes += piece.length;
+      this.decoder.push(Buffer.from(piece), frame => this.onFrame(frame));
+    });
+  }
+
+  /** Keeps everything; only PINGs are answered, or the link would not live for longer than 6 s (P8.1). */
+  private onFrame(frame: Frame): void {
+    this.frames.push(frame);
+    if (frame.type !== frameType.ping || this.socket.writableEnded) return;
+    const { id } = ping.fromBytes(frameBody(frame));
+    this.frame(frameType.pong, pong.toBytes({ id, received: this.receivedBytes }));
   }
 
   /** Connects by TLS. */
