@@ -7,7 +7,8 @@ import { type Frame, frameBody } from '../wire/frame.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameFlag, frameType, headerBytes } from '../wire/spec.ts';
 import { GoawayError } from './goaway.ts';
-import { LinkDriver, noPromiseMs } from './link-driver.ts';
+import { LinkDriver } from './link-driver.ts';
+import { noPromiseMs } from './link-options.ts';
 import { RawPeer, rawFrame, settled } from './testing/raw-peer.ts';
 
 interface LinkOptions {

@@ -1,12 +1,10 @@
-import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { Transport } from '../transport/transport.ts';
 import { type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { decodeCredit } from '../wire/messages/binary.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameType, maxUnauthenticatedBytes } from '../wire/spec.ts';
 import { type GoawayHint, goawayError } from './goaway.ts';
+import { type LinkHandlers, type LinkOptions, noPromiseMs } from './link-options.ts';
 import { LinkOutput } from './link-output.ts';
 import type { Scheduler } from './scheduler.ts';
 import { checkMore, linkFrames } from './spanning.ts';
@@ -16,36 +14,6 @@ import { Upkeep } from './upkeep.ts';
  * Where a link meets its transport and the clock: bytes to frames, the scheduler's frames to the transport while little
  * waits there, PING and PONG, and the one end that a link has. Knows no label and no handshake.
  */
-
-/** What the owner of a link is told. */
-export interface LinkHandlers {
-  /** A frame other than PING, PONG and GOAWAY. A throw closes the link with the error's code. */
-  onFrame(frame: Frame): void;
-  /**
-   * GOAWAY was said or heard, once: no frame comes or goes any more, though the transport may take its time. Not called
-   * for a link that is simply lost.
-   */
-  onEnding?(error: EntremiseError): void;
-  /** The link is over, once. `link-lost` when nobody said why. */
-  onClosed(error: EntremiseError): void;
-}
-
-/** How a link is run. */
-export interface LinkOptions {
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly log: Log;
-  /**
-   * Members: PING after that long without sending. The server: undefined; it promises nothing, and measures its round
-   * trip when the member's PING comes.
-   */
-  readonly keepaliveMs: number | undefined;
-  /** Told the size of each frame of label 0 once the peer is authenticated. A throw closes the link (P1.6). */
-  readonly onLinkFrame?: (frameBytes: number) => void;
-}
-
-/** In PING and WELCOME: "I do not say when I speak next". */
-export const noPromiseMs = 0xffff_ffff;
 
 /** A peer that lets this much of label 0 wait does not read what it is told. */
 const linkBacklogBytes = 4 * 1024 * 1024;

@@ -28,7 +28,8 @@ import {
   maxLabel,
 } from '../wire/spec.ts';
 import { type Enrolment, MemberHandshake, type MemberIdentity, type Welcomed } from './handshake.ts';
-import { LinkDriver, type LinkOptions } from './link-driver.ts';
+import { LinkDriver } from './link-driver.ts';
+import type { LinkOptions } from './link-options.ts';
 import { LinkAssembler } from './spanning.ts';
 
 /** A label of a member's link: where its frames go. */

@@ -16,32 +16,20 @@ import type { Report } from '../wire/messages/report.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
-import { type ChannelCounters, ChannelDesk } from './channel-desk.ts';
+import { ChannelDesk } from './channel-desk.ts';
 import { DuplicateWatch } from './duplicate-watch.ts';
 import { type LinkIdentity, Members } from './members.ts';
 import { type OnlineMediator, PresenceDesk } from './presence.ts';
 import { RouteTable } from './route-table.ts';
 import { ServerLink, type ServerLinkHandlers } from './server-link.ts';
 import { type Admission, defaultSwitchLimits, type SwitchOptions } from './switch-options.ts';
+import type { SwitchStatus } from './switch-status.ts';
 
 /** A server that is started again takes so long. */
 const restartMs = 500;
 
 /** Members of a server that ends come back within this long, or a millisecond each. */
 const leastSpreadMs = 1_000;
-
-/** Numbers for the log and for operations. */
-export interface SwitchStatus {
-  /** Members that are connected. */
-  readonly members: number;
-  readonly attachments: number;
-  /** Bytes that wait in queues. */
-  readonly queuedBytes: number;
-  /** Bytes of hop credit that labels have beyond their first (P2.3). */
-  readonly grownCreditBytes: number;
-  /** UDP channels and their packets; absent where there are none. */
-  readonly channels?: ChannelCounters;
-}
 
 /**
  * The switch: members, labels, presence, and policy at the door (P1, P2, P4.1, P5.8). It knows no socket, no signed

@@ -5,7 +5,7 @@ import { goaway, ping, pong, type Welcome, welcome } from '../../wire/messages/l
 import { exporterLabel, frameType } from '../../wire/spec.ts';
 import { goawayError } from '../goaway.ts';
 import { ServerHandshake } from '../handshake.ts';
-import { noPromiseMs } from '../link-driver.ts';
+import { noPromiseMs } from '../link-options.ts';
 import { parseFrame } from './frames.ts';
 
 /** Where a frame goes that is not an ordinary message of label 0. */
