@@ -18,6 +18,8 @@ export function pathSentence(status: KeeperStatus): string {
       return suspendedSentence(status);
     case 'resumed':
       return resumedSentence(status.afterMs);
+    case 'ended':
+      return `ended, what was open is reset: ${status.error.message}`;
     case 'waiting': {
       const since = `${status.since.toISOString()} (${formatDuration(Date.now() - status.since.getTime())})`;
       if (status.for === 'mediator') return `waiting: ${status.mediator} offline since ${since}`;
@@ -49,6 +51,7 @@ function fieldsOf(status: KeeperStatus, mediator: string): Readonly<Record<strin
   const { state } = status;
   if (state === 'suspended') return { state, mediator, reason: status.reason, until: status.until };
   if (state === 'resumed') return { state, mediator, afterMs: Math.round(status.afterMs) };
+  if (state === 'ended') return { state, mediator, reason: status.error.reason };
   return { state, mediator };
 }
 

@@ -127,7 +127,7 @@ export class KeptEntry {
     const { at, path, failure } = this;
     if (failure !== undefined) return { state: 'failing', at, text: `failing: ${failure}` };
     if (path?.state === 'suspended') return { state: 'suspended', at, text: pathSentence(path) };
-    if (path?.state === 'waiting' || path?.state === 'retrying')
+    if (path?.state === 'waiting' || path?.state === 'retrying' || path?.state === 'ended')
       return { state: 'waiting', at: this.listeningHere, text: pathSentence(path) };
     if (path === undefined || at === undefined) return { state: 'opening', at, text: 'opening' };
     return { state: 'up', at, text: `up on ${endpointText(at)}` };

@@ -181,6 +181,8 @@ export async function startMediator(
     sendReport();
     udp.onEnvironment();
     agent.reauthorise();
+    // The network may be there again.
+    member.member.retryNow();
   }
 
   const stopListening = trust.onChange(() => agent.reauthorise());

@@ -18,6 +18,8 @@ export type KeeperStatus =
   | ({ readonly state: 'suspended'; readonly mediator: string } & Suspension)
   /** The way is back, `afterMs` after it was lost. */
   | { readonly state: 'resumed'; readonly mediator: string; readonly afterMs: number }
+  /** The attachment is over, and what was open on it; `error` says why. Another is made. */
+  | { readonly state: 'ended'; readonly mediator: string; readonly error: TunnelError }
   /** There is no link to the server; `error` says why the last try failed. */
   | {
       readonly state: 'waiting';
@@ -174,6 +176,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     this.attachment = undefined;
     throwIfAborted(this.stopping.signal);
     if (this.isFinal(error)) throw error;
+    this.tell({ state: 'ended', mediator, error });
   }
 
   private isFinal(thrown: unknown): boolean {

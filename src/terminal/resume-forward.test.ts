@@ -74,7 +74,7 @@ test('when an attachment has ended for good the keeper makes a new one', async t
   t.not(second, first);
   t.deepEqual(
     statuses.map(({ state }) => state),
-    ['waiting', 'attached', 'suspended', 'attached'],
+    ['waiting', 'attached', 'suspended', 'ended', 'attached'],
   );
 });
 

@@ -4,9 +4,9 @@ import { type Program, until } from 'netns-test-helpers';
 import { devicePage, startWebServer } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
+import { type Connection, endByReset, startConnection } from './support/connection.ts';
 import { type Stage, setStage } from './support/stage.ts';
-import { curl, startForward, startVerb, untilForwards, untilJson } from './support/verbs.ts';
+import { curl, startVerb, untilForwards, untilJson } from './support/verbs.ts';
 
 /**
  * What becomes of running connections when a link is lost and the mediator holds nothing: each ends as RESET link-lost at
@@ -28,45 +28,7 @@ const claim = setStage<Programs>({
   share: async ({ site: { server, mediator } }) => ({ now: { server, mediator } }),
 });
 
-let nextNumber = 4000;
-
-interface Running {
-  readonly forward: Program;
-  /** A local number that leads to the device's page. */
-  readonly pagePort: number;
-  readonly client: Program;
-  readonly device: Program;
-}
-
-/** A forward with a connection on which both ends wait for a word before they send on. */
-async function running(t: ExecutionContext, stage: Stage): Promise<Running> {
-  const number = nextNumber++;
-  const steps = ['read=5', 'send=7', 'go', 'send=11', 'drain'];
-  const service = await tcpService(t, stage.home.device, device, number, steps);
-  const { program, ports } = await startForward(t, stage, `${device}:${number}`, `${device}:80`);
-  const words = ['connect', '127.0.0.1', Number(ports[0]), 'send=5', 'read=7', 'go', 'send=9', 'drain'];
-  const client = tcpPeer(t, stage.home.terminal, words, { stdin: 'pipe' });
-  await untilSaid(client, { waits: 'go' });
-  await untilSaid(service, { waits: 'go' });
-  return { forward: program, pagePort: Number(ports[1]), client, device: service };
-}
-
-/** Both ends send on, and see a RST and never a FIN. */
-async function bothEndsReset({ client, device: service }: Running, deadlineMs: number): Promise<void> {
-  for (const end of [client, service]) end.write('\n');
-  for (const end of [client, service])
-    await until(() => /"saw": "(ECONNRESET|EPIPE|fin)"/.test(end.stdout), {
-      what: `${end} to see the end`,
-      deadlineMs,
-      explain: () => end.stdout,
-    });
-}
-
-function neverFin(t: ExecutionContext, { client, device: service }: Running): void {
-  for (const end of [client, service]) t.notRegex(end.stdout, /"saw": "fin"/, `${end}`);
-}
-
-async function comesBack(t: ExecutionContext, stage: Stage, { pagePort }: Running): Promise<void> {
+async function comesBack(t: ExecutionContext, stage: Stage, { pagePort }: Connection): Promise<void> {
   const fetch = () => curl(stage.home.terminal, `http://127.0.0.1:${pagePort}/`);
   const again = await until(async () => (await fetch()).body === devicePage, {
     what: 'the forward to serve again',
@@ -77,36 +39,33 @@ async function comesBack(t: ExecutionContext, stage: Stage, { pagePort }: Runnin
 }
 
 claim('a server that is killed: both ends see RST, and the forward comes back (P4.6)', async (t, stage) => {
-  const ends = await running(t, stage);
+  const ends = await startConnection(t, stage);
   stage.now.server.kill('SIGKILL');
   await stage.now.server.exited;
-  await bothEndsReset(ends, 10_000);
-  neverFin(t, ends);
+  await endByReset(t, [ends.client, ends.device], 10_000);
   stage.now.server = stage.site.startServer();
   await stage.home.server.untilListening('tcp', servicePort);
   await comesBack(t, stage, ends);
 });
 
 claim('a NAT that forgets: both ends see RST, and the forward comes back (P3.6)', async (t, stage) => {
-  const ends = await running(t, stage);
+  const ends = await startConnection(t, stage);
   await stage.home.gateway.flushConntrack();
   await stage.home.carrier.flushConntrack();
-  await bothEndsReset(ends, 20_000);
-  neverFin(t, ends);
+  await endByReset(t, [ends.client, ends.device], 20_000);
   await comesBack(t, stage, ends);
 });
 
 claim(
   'a WAN that goes down: both ends see RST while it is down, and the forward comes back (P8.1)',
   async (t, stage) => {
-    const ends = await running(t, stage);
+    const ends = await startConnection(t, stage);
     const wan = stage.home.gateway.interfaces.find(({ name }) => name === 'wan');
     if (wan === undefined) return t.fail('no wan');
     await wan.down();
     const start = Date.now();
-    await bothEndsReset(ends, 30_000);
+    await endByReset(t, [ends.client, ends.device], 30_000);
     t.log(`seen at both ends after ${Date.now() - start} ms`);
-    neverFin(t, ends);
     await wan.up();
     await comesBack(t, stage, ends);
   },
@@ -127,28 +86,25 @@ claim(
 );
 
 claim('a mediator that is killed: both ends see RST, and the forward comes back (P3.6)', async (t, stage) => {
-  const ends = await running(t, stage);
+  const ends = await startConnection(t, stage);
   stage.now.mediator.kill('SIGKILL');
   await stage.now.mediator.exited;
-  await bothEndsReset(ends, 10_000);
-  neverFin(t, ends);
+  await endByReset(t, [ends.client, ends.device], 10_000);
   stage.now.mediator = stage.site.startMediator();
   await comesBack(t, stage, ends);
 });
 
 claim('a forward that is killed: both ends see RST (P3.6)', async (t, stage) => {
-  const ends = await running(t, stage);
+  const ends = await startConnection(t, stage);
   ends.forward.kill('SIGKILL');
-  await bothEndsReset(ends, 10_000);
-  neverFin(t, ends);
+  await endByReset(t, [ends.client, ends.device], 10_000);
 });
 
 claim('a second process with the key of a mediator takes its place (P4.1)', async (t, stage) => {
-  const ends = await running(t, stage);
+  const ends = await startConnection(t, stage);
   const first = stage.now.mediator;
   stage.now.mediator = stage.site.startMediator();
-  await bothEndsReset(ends, 10_000);
-  neverFin(t, ends);
+  await endByReset(t, [ends.client, ends.device], 10_000);
   await until(() => first.stderr.includes('displaced'), { what: 'the first to be told' });
   await first.stop();
   await comesBack(t, stage, ends);

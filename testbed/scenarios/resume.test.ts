@@ -22,7 +22,7 @@ const claim = setStage<Running>({
   name: 'scresume',
   share: async stage => {
     const { server } = stage.site;
-    return { now: { server, load: await startLoad({ teardown() {} }, stage) } };
+    return { now: { server, load: await startLoad({ teardown() {} }, stage, { commands: 2 }) } };
   },
 });
 
@@ -44,10 +44,10 @@ async function goesOn(
   const before = await load.commandTotals();
   const startedAt = performance.now();
   await strike();
-  await load.untilMoving(40_000);
+  await load.untilMoving(60_000);
   await until(async () => ((await load.commandTotals())?.answered ?? 0) > (before?.answered ?? 0), {
     what: 'a command to be answered',
-    deadlineMs: 20_000,
+    deadlineMs: 60_000,
   });
   t.log(`all move again ${Math.round(performance.now() - startedAt)} ms after the strike began`);
   const after = await load.commandTotals();
@@ -88,6 +88,23 @@ claim('a home whose NATs forget goes on (P4.3)', (t, stage) =>
 
 claim('a connection that is reset by a forged RST goes on (P4.3)', (t, stage) =>
   goesOn(t, stage, () => fault('reset forged by the carrier')(stage.home)),
+);
+
+claim('a home that is cut off for 3 s, its link reset meanwhile, goes on (P4.3)', (t, stage) =>
+  goesOn(t, stage, async () => {
+    const heal = await fault('WAN cable pulled')(stage.home);
+    await stage.home.gateway.killConnections([servicePort]);
+    await new Promise(resolve => setTimeout(resolve, 3_000));
+    await heal();
+  }),
+);
+
+claim('a path that swallows everything for 8 s, and says nothing, goes on (P8.1)', (t, stage) =>
+  goesOn(t, stage, async () => {
+    const heal = await fault('black hole')(stage.home);
+    await new Promise(resolve => setTimeout(resolve, 8_000));
+    await heal();
+  }),
 );
 
 claim(
