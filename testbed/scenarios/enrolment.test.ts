@@ -136,8 +136,9 @@ claim('doctor says what is good, and with a server that is gone what to do about
   const good = await who.run('doctor');
   t.is(good.code, 0, good.stderr);
   const findings = JSON.parse(good.stdout) as Json[];
+  // How the mediator's NATs keep UDP is told as soon as the mediator has told it.
   t.deepEqual(
-    findings.map(({ check }) => check),
+    findings.map(({ check }) => check).filter(check => check !== 'path'),
     ['profile', 'dns', 'tls', 'link', 'clock', 'grants'],
   );
   t.true(findings.every(finding => finding.good === true));
