@@ -5,6 +5,7 @@ import { flawsOfLoad, liesOfLoad, startLoad, trafficThroughForward } from './sup
 import { programPath } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
 import { flawsOf, liesOf } from './support/traffic.ts';
+import { jsonLines } from './support/verbs.ts';
 
 /** The load that other scenarios run while something goes wrong: here nothing does, and it notices what it is to notice. */
 
@@ -65,6 +66,10 @@ function verdictOn(...pieces: readonly (readonly [number, number] | Buffer)[]): 
   const { stdout } = python(['check', '7', 'up'], Buffer.concat(bytes));
   return (JSON.parse(stdout.toString()) as { faults: unknown }).faults;
 }
+
+test('what a program has said is read though its output begins in the middle of a line', t => {
+  t.deepEqual(jsonLines('{"stream":1},{"stream":2}],"n":1}\n{"n":2}\nplain\n{"n":3'), [{ n: 2 }]);
+});
 
 test('bytes that are lost, doubled, reordered and garbled are told apart, with place and size', t => {
   t.deepEqual(verdictOn([0, 400_000]), []);

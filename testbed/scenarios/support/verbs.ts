@@ -12,12 +12,21 @@ export interface Teardown {
 /** Something that a verb printed. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** The whole lines of a text that are JSON objects. */
+/** The whole lines of a text that are JSON objects. Of a long output the beginning is forgotten, in the middle of a line. */
 export function jsonLines(text: string): Json[] {
   return text
     .split('\n')
     .filter(line => line.startsWith('{') && line.endsWith('}'))
-    .map(line => JSON.parse(line) as Json);
+    .map(parsed)
+    .filter(line => line !== undefined);
+}
+
+function parsed(line: string): Json | undefined {
+  try {
+    return JSON.parse(line) as Json;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Starts a verb at the terminal; it is ended with the test. */
