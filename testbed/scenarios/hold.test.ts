@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import { type Program, until } from 'netns-test-helpers';
+import { devicePage, startWebServer } from '../demo/device.ts';
+import { mediatorName, servicePort } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { liesOfLoad, startLoad } from './support/load.ts';
+import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
+import { setStage } from './support/stage.ts';
+import { hire } from './support/technicians.ts';
+import { curl, startExpose, untilForwards } from './support/verbs.ts';
+
+/** What a mediator keeps for a terminal that is gone, for whom, and what ends that (P4.6, P4.7). */
+
+const { device, gatewayLan } = homeAddresses;
+
+interface Programs {
+  /** The mediator of now: a test replaces it. */
+  readonly now: { mediator: Program };
+}
+
+const claim = setStage<Programs>({
+  name: 'schold',
+  peers: (home, folder) => startWebServer(home.terminal, join(folder, 'nginx')),
+  share: async ({ site: { mediator } }) => ({ now: { mediator } }),
+});
+
+/** How many times a mediator has begun to hold something. */
+function holds({ stderr }: Program): number {
+  return stderr.split('attachment held').length - 1;
+}
+
+claim(
+  'a terminal that is killed is held for; a revocation ends within 5 s what is held, by RST (P4.6, P6.2)',
+  async (t, stage) => {
+    const who = await hire(stage, 'killed');
+    const service = await tcpService(t, stage.home.device, device, 4000, ['read=5', 'drain']);
+    const forward = who.start(t, 'forward', mediatorName, `0:${device}:4000`);
+    const [localPort = 0] = await untilForwards(forward, 1);
+    tcpPeer(t, stage.home.terminal, ['connect', '127.0.0.1', localPort, 'send=5', 'drain']);
+    await untilSaid(service, { did: 'read', bytes: 5 });
+    const before = holds(stage.now.mediator);
+    forward.kill('SIGKILL');
+    await until(() => holds(stage.now.mediator) > before, { what: 'the mediator to hold' });
+    t.notRegex(service.stdout, /"saw"/);
+    await stage.site.operator('grant', 'revoke', who.grantId);
+    await untilSaid(service, { saw: 'ECONNRESET', bytes: 5 }, 5_000);
+  },
+);
+
+claim('the number of a process that was killed is the next one’s at once (P4.6)', async (t, stage) => {
+  const first = await startExpose(t, stage, '8000', '127.0.0.1:80');
+  first.kill('SIGKILL');
+  await first.exited;
+  await startExpose(t, stage, '8000', '127.0.0.1:80');
+  t.is((await curl(stage.home.device, `http://${gatewayLan}:8000/`)).body, devicePage);
+});
+
+claim('who connects while the terminal is away is served when it is back (P4.7)', async (t, stage) => {
+  const { home } = stage;
+  await startExpose(t, stage, '8001', '127.0.0.1:80');
+  const cable = home.terminal.interfaces.find(({ name }) => name === 'eth0');
+  if (cable === undefined) return t.fail('no cable');
+  await cable.down();
+  await home.server.killConnections([servicePort]);
+  const fetching = curl(home.device, `http://${gatewayLan}:8001/`);
+  const there = () => home.device.exec(['ss', '-Htn', 'state', 'established', 'dport', '=', ':8001']);
+  await until(async () => (await there()).stdout !== '', { what: 'the mediator to accept' });
+  await cable.up();
+  t.is((await fetching).body, devicePage);
+});
+
+claim(
+  'a mediator that is killed ends nothing by FIN, and what waited for it fails as mediator-restarted (P3.6, P4.3)',
+  async (t, stage) => {
+    const { now, site } = stage;
+    const load = await startLoad(t, stage, { streams: 2, others: ['idle'] });
+    now.mediator.kill('SIGKILL');
+    await now.mediator.exited;
+    const none = { asked: 0, answered: 0, attachments: 0, failed: {} };
+    const totals = async () => (await load.commandTotals()) ?? none;
+    const waits = async () => {
+      const { asked, answered } = await totals();
+      return asked > answered;
+    };
+    await until(waits, { what: 'a command to wait' });
+    t.deepEqual((await totals()).failed, {});
+    now.mediator = site.startMediator();
+    await until(async () => (await totals()).attachments === 2, {
+      what: 'a new attachment',
+      deadlineMs: 20_000,
+    });
+    t.deepEqual(Object.keys((await totals()).failed), ['mediator-restarted']);
+    const outcome = await load.stop();
+    t.deepEqual(liesOfLoad(outcome), []);
+    for (const { connect, accept } of outcome.stories)
+      for (const end of [connect, accept]) t.not(end.receiveEnd, 'fin', `stream ${end.stream}`);
+  },
+);
