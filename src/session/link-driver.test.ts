@@ -15,13 +15,15 @@ interface LinkOptions {
   readonly keepaliveMs?: number;
   /** The link is authenticated by its first frame instead of at once. */
   readonly byFirstFrame?: boolean;
+  readonly hidesBacklog?: boolean;
   onFrame?(frame: Frame): void;
 }
 
 function makeLink(options: LinkOptions = {}) {
-  const { keepaliveMs, byFirstFrame = false, onFrame = () => {} } = options;
+  const { keepaliveMs, byFirstFrame = false, hidesBacklog = false, onFrame = () => {} } = options;
   const clock = fakeClock();
   const { client, server } = memoryPair();
+  Object.defineProperty(client, 'hidesBacklog', { value: hidesBacklog });
   const frames: Frame[] = [];
   const told: string[] = [];
   const errors: EntremiseError[] = [];
@@ -359,4 +361,33 @@ test('P8.1: a link that ends takes its timers along', async t => {
   clock.advance(3_600_000);
   await settled();
   t.deepEqual(told, ['ending shutting-down', 'closed shutting-down']);
+});
+
+test('P8.2: over a transport that hides what waits below, 64 KiB are under way until the peer says what it has had', async t => {
+  const { driver, peer, client } = makeLink({ hidesBacklog: true });
+  peer.answers = false;
+  await settled();
+  const source = endlessSource(16_384);
+  driver.scheduler.wake(source);
+  await settled();
+  t.is(source.taken, 4, 'the limit');
+  t.is(client.backlogBytes, 0);
+  driver.send(frameType.statement, Buffer.alloc(1));
+  await settled();
+  t.is(peer.got(frameType.statement).length, 1, 'label 0 is not held back');
+  const { id } = ping.fromBytes(frameBody(peer.got(frameType.ping).at(-1) ?? emptyFrame));
+  peer.send(frameType.pong, pong.toBytes({ id, received: 2 * 16_384 }));
+  await settled();
+  t.true(source.taken >= 6 && source.taken <= 7, `${source.taken}`);
+  driver.scheduler.remove(source);
+});
+
+test('P8.2: PINGs among the data ask how far the peer has come, so that bytes go on', async t => {
+  const { driver, peer } = makeLink({ hidesBacklog: true });
+  const source = endlessSource(16_384);
+  let left = 60;
+  driver.scheduler.wake({ ...source, takeData: () => (left-- > 0 ? source.takeData() : undefined) });
+  await settled();
+  t.is(source.taken, 60);
+  t.true(peer.got(frameType.ping).length > 5);
 });

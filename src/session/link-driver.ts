@@ -3,6 +3,7 @@ import { type Frame, FrameDecoder, frameBody } from '../wire/frame.ts';
 import { decodeCredit } from '../wire/messages/binary.ts';
 import { goaway, ping, pong } from '../wire/messages/link.ts';
 import { frameType, maxUnauthenticatedBytes } from '../wire/spec.ts';
+import { AckWindow } from './ack-window.ts';
 import { type GoawayHint, goawayError } from './goaway.ts';
 import { type LinkHandlers, type LinkOptions, noPromiseMs } from './link-options.ts';
 import { LinkOutput } from './link-output.ts';
@@ -25,6 +26,7 @@ export class LinkDriver {
   private readonly decoder = new FrameDecoder();
   private readonly upkeep: Upkeep;
   private readonly output: LinkOutput;
+  private readonly window: AckWindow | undefined;
   private receivedBytes = 0;
   private authenticated = false;
   private reason: EntremiseError | undefined;
@@ -42,7 +44,8 @@ export class LinkDriver {
     this.upkeep.pingsHeld = true;
     const { transport, clock } = options;
     const onWritten = (asks: boolean) => this.onWritten(asks);
-    this.output = new LinkOutput({ transport, clock, paced: this.isMember, onWritten });
+    if (transport.hidesBacklog) this.window = new AckWindow();
+    this.output = new LinkOutput({ transport, clock, paced: this.isMember, window: this.window, onWritten });
   }
 
   private get isMember(): boolean {
@@ -190,13 +193,30 @@ export class LinkDriver {
 
   private onPong(frame: Frame): void {
     const { id, received } = pong.fromBytes(frameBody(frame));
-    this.upkeep.onPong(id, received, this.options.clock.now());
+    const nowMs = this.options.clock.now();
+    const roundTripMs = this.upkeep.onPong(id, received, nowMs);
+    if (roundTripMs !== undefined) this.window?.onRoundTrip(roundTripMs);
+    this.acknowledge(received);
+  }
+
+  /** The peer has had so many bytes of the link. */
+  private acknowledge(totalBytes: number): void {
+    this.upkeep.onAcknowledged(totalBytes);
+    if (this.window === undefined) return;
+    this.window.onAcknowledged(totalBytes, this.options.clock.now());
+    this.output.onWindow();
+    this.askHowFar();
+  }
+
+  private askHowFar(): void {
+    if (this.window?.wantsPing(this.output.writtenBytes) !== true || this.reason !== undefined) return;
+    if (this.authenticated && !this.upkeep.isAsking) this.sendPing();
   }
 
   /** Besides what it tells its label, it says how much of the link the server has had (P2.3). */
   private onCredit(frame: Frame): void {
     const total = linkReceivedOf(frameBody(frame));
-    if (total !== undefined) this.upkeep.onAcknowledged(total);
+    if (total !== undefined) this.acknowledge(total);
   }
 
   private onGoaway(frame: Frame): void {
@@ -212,6 +232,7 @@ export class LinkDriver {
   }
 
   private sendPing(): void {
+    this.window?.onPing(this.output.writtenBytes);
     const nextWithinMs = this.options.keepaliveMs ?? noPromiseMs;
     this.sendNow(
       frameType.ping,
@@ -223,6 +244,7 @@ export class LinkDriver {
     const nowMs = this.options.clock.now();
     this.unansweredMs ??= nowMs;
     this.upkeep.onSent(nowMs, this.output.writtenBytes, asks);
+    this.askHowFar();
     this.armTick();
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Transport } from '../transport/transport.ts';
 import { frameType } from '../wire/spec.ts';
+import type { AckWindow } from './ack-window.ts';
 import { LinkPacer } from './link-pacer.ts';
 import { RateMeter } from './rate-meter.ts';
 import { type LinkPosition, Scheduler } from './scheduler.ts';
@@ -12,6 +13,8 @@ export interface LinkOutputOptions {
   readonly clock: Clock;
   /** True for members: label 0 goes at the pace of P1.6. */
   readonly paced: boolean;
+  /** Bounds what goes below unseen (P8.2); undefined where the transport tells. */
+  readonly window: AckWindow | undefined;
   /** Something has been written. `asks`: not only PONGs, which nobody answers. */
   onWritten(asks: boolean): void;
 }
@@ -76,6 +79,11 @@ export class LinkOutput implements LinkPosition {
     this.pump();
   }
 
+  /** The window of the output may have moved. */
+  onWindow(): void {
+    this.requestPump();
+  }
+
   /** Nothing leaves any more. */
   stop(): void {
     this.stopped = true;
@@ -90,11 +98,12 @@ export class LinkOutput implements LinkPosition {
 
   private readonly pump = (): void => {
     this.pumpQueued = false;
-    const { transport, onWritten } = this.options;
+    const { transport, window, onWritten } = this.options;
     const before = this.written;
     let asks = false;
     while (!this.stopped && transport.backlogBytes < this.rate.backlogLimitBytes) {
-      const frame = this.scheduler.take();
+      const full = window?.isFull(this.written) === true;
+      const frame = full ? this.scheduler.takeUrgent() : this.scheduler.take();
       if (frame === undefined) break;
       this.written += frame.length;
       asks ||= frame[0] !== frameType.pong;

@@ -82,14 +82,14 @@ export class Scheduler {
     return frame;
   }
 
+  /** The next frame that waits for nothing, of label 0 or urgent; undefined when there is none. */
+  takeUrgent(): Buffer | undefined {
+    return this.takeLinkFrame() ?? firstOf(this.urgent, takeUrgent);
+  }
+
   /** The next frame to write, or undefined when nothing may go. */
   take(): Buffer | undefined {
-    return (
-      this.takeLinkFrame() ??
-      firstOf(this.urgent, takeUrgent) ??
-      firstOf(this.control, takeControl) ??
-      this.data.take(this.takeData)
-    );
+    return this.takeUrgent() ?? firstOf(this.control, takeControl) ?? this.data.take(this.takeData);
   }
 }
 

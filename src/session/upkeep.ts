@@ -54,6 +54,11 @@ export class Upkeep {
     return this.smoothedMs;
   }
 
+  /** True while a PING is unanswered. */
+  get isAsking(): boolean {
+    return this.pinged !== undefined;
+  }
+
   /** Bytes have come: whatever they are, the peer has spoken as it promised. */
   onReceived(nowMs: number): void {
     this.lastReceivedMs = nowMs;
@@ -89,15 +94,17 @@ export class Upkeep {
     return id;
   }
 
-  /** A PONG has come: the peer has had `receivedBytes` in all. */
-  onPong(id: number, receivedBytes: number, nowMs: number): void {
+  /** A PONG has come: the peer has had `receivedBytes` in all. Gives the round trip, if it answers the last PING. */
+  onPong(id: number, receivedBytes: number, nowMs: number): number | undefined {
+    let sampleMs: number | undefined;
     if (this.pinged?.id === id) {
-      const sampleMs = nowMs - this.pinged.atMs;
+      sampleMs = nowMs - this.pinged.atMs;
       this.pinged = undefined;
       this.silence.onAnswered();
       this.smoothedMs = this.smoothedMs === undefined ? sampleMs : this.smoothedMs * 0.875 + sampleMs * 0.125;
     }
     this.silence.onAcknowledged(receivedBytes);
+    return sampleMs;
   }
 
   private allowed(baseMs: number, roundTrips: number): number {

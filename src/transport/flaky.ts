@@ -68,6 +68,10 @@ export class FlakyTransport implements Transport {
     return this.inner.backlogBytes;
   }
 
+  get hidesBacklog(): boolean {
+    return this.inner.hidesBacklog;
+  }
+
   pathFacts(): PathFacts | undefined {
     return this.inner.pathFacts();
   }

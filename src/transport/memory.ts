@@ -69,6 +69,9 @@ export class MemoryTransport implements Transport {
     return this.outbox.bytes;
   }
 
+  /** The twin's inbox is all there is below. */
+  readonly hidesBacklog = false;
+
   /** No machine stands between the two ends. */
   pathFacts(): undefined {}
 

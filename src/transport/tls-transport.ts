@@ -78,6 +78,10 @@ export class TlsTransport implements Transport {
     return this.socket.writableLength;
   }
 
+  get hidesBacklog(): boolean {
+    return this.readPath === undefined;
+  }
+
   pathFacts(): PathFacts | undefined {
     const facts = this.readPath?.();
     if (facts === undefined || facts.outstanding || this.backlogBytes === 0) return facts;

@@ -50,6 +50,8 @@ export interface Transport {
   write(bytes: Buffer): void;
   /** Bytes written that the kernel (or the twin) has not taken yet. */
   readonly backlogBytes: number;
+  /** True where bytes may wait below that {@link backlogBytes} does not count, and nobody tells how many. */
+  readonly hidesBacklog: boolean;
   /** What the machine knows of the path, or undefined where it does not tell. Costs a system call. */
   pathFacts(): PathFacts | undefined;
   /** Sends what is written, then closes. `onClosed` follows. */

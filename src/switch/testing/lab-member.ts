@@ -119,6 +119,7 @@ export class LabMember<T extends Transport = MemoryTransport> {
       serverPin: transport.serverPin,
       alpn: transport.alpn,
       exportKeyingMaterial: (label, lengthBytes) => transport.exportKeyingMaterial(label, lengthBytes),
+      hidesBacklog: transport.hidesBacklog,
       pathFacts: () => transport.pathFacts(),
       write: bytes => transport.write(bytes),
       end: () => transport.end(),

@@ -47,6 +47,9 @@ export class WireEnd implements Transport {
     return keyingMaterial;
   }
 
+  /** What waits is all counted. */
+  readonly hidesBacklog = false;
+
   pathFacts(): undefined {
     return undefined;
   }
