@@ -73,7 +73,7 @@ interface Recovery {
 }
 
 async function measureClasses(scene: Scene, context: BenchContext): Promise<Recovery> {
-  const rounds = context.quick ? 1 : 6;
+  const rounds = context.quick ? 3 : 6;
   const load = await startLoad(scene, scene);
   const { program: watcher } = await startForward(scene, scene, `${homeAddresses.device}:9`);
   const times = new Map<string, number[]>();
