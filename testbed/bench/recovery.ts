@@ -53,7 +53,11 @@ async function recover(scene: Scene, load: Load, mishap: Mishap, lastsMs: number
 
 /** Milliseconds until a terminal has been told that the path of its mediator is dead. */
 async function detect(scene: Scene, watcher: Program, load: Load): Promise<number> {
-  const suspended = () => jsonLines(watcher.stderr).filter(({ state }) => state === 'suspended').length;
+  const states = () => jsonLines(watcher.stderr).map(({ state }) => String(state));
+  const suspended = () => states().filter(state => state === 'suspended').length;
+  // It comes back when it likes, and only who is there can notice anything.
+  const isThere = () => /^(attached|resumed)$/.test(states().at(-1) ?? '');
+  await until(isThere, { what: 'the watching terminal to be back', deadlineMs: 60_000 });
   const before = suspended();
   const startedAt = performance.now();
   const heal = await mishapOf('black hole').begin(scene);

@@ -33,8 +33,15 @@ const grant = ['ports=2000', 'streams=2000', 'newStreamsPerSecond=10000'].flatMa
   limit,
 ]);
 
+/** Connections that have ended would hold all numbers of a machine after half a minute of this, whoever makes them. */
+async function forgetEnded({ home }: Site): Promise<void> {
+  for (const namespace of [home.gateway, home.terminal, home.server, home.device])
+    await namespace.run(['sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=1000']);
+}
+
 async function startEnds(site: Site, folder: string): Promise<() => Promise<void>> {
   const { device, terminal, server, gateway } = site.home;
+  await forgetEnded(site);
   await startEcho(device, homeAddresses.device, echoPort);
   site.startTerminal(['forward', mediatorName, `${entremise.port}:${target}`]);
   await terminal.untilListening('tcp', entremise.port);
