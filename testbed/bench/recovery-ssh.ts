@@ -63,16 +63,12 @@ async function breakOnce(home: Home, fault: Fault, lastsMs: number): Promise<Out
   }
 }
 
-/** Streams that have ended, or carry nothing any more though the tunnel does. */
+/** Streams that have ended by the break; what has not is to move. @throws LabError `deadline` when one does neither */
 async function lostOf(traffic: Traffic): Promise<number> {
-  const ended = async () =>
-    (await traffic.ends()).connect.filter(({ receiveEnd, sendEnd }) => (receiveEnd ?? sendEnd) !== null)
-      .length;
-  const moves = traffic.untilMoving(5_000).then(
-    () => true,
-    () => false,
-  );
-  return (await moves) ? 0 : Math.max(1, await ended());
+  const stories = await traffic.ended(3_000).catch(() => undefined);
+  if (stories !== undefined) return stories.length;
+  await traffic.untilMoving(30_000);
+  return 0;
 }
 
 async function measure(home: Home, context: BenchContext, folder: string): Promise<Figure[]> {

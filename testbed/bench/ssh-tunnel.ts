@@ -99,7 +99,7 @@ function sshArguments(path: SshPath, { cipher, forwards, aliveSeconds = 0 }: Ssh
 function sshCommand(path: SshPath, tunnel: SshTunnel): string[] {
   const words = sshArguments(path, tunnel);
   if (tunnel.aliveSeconds === undefined) return words;
-  return ['sh', '-c', 'while :; do "$@"; sleep 1; done', ...words];
+  return ['sh', '-c', 'while :; do "$@"; sleep 1; done', 'sh', ...words];
 }
 
 /** Starts sshd and the tunnels, and waits until they stand. The lab ends the programs; call the result after that. */
