@@ -40,7 +40,7 @@ export class KeptEntry {
   private readonly source: AttachmentKeeper;
   private readonly handlers: EntryHandlers;
   private readonly stopping = new AbortController();
-  private readonly closers: (() => unknown)[] = [];
+  private opened: { close(): unknown } | undefined;
   private path: KeeperStatus | undefined;
   private at: Endpoint | undefined;
   private failure: string | undefined;
@@ -58,7 +58,7 @@ export class KeptEntry {
   /** Listens no more. */
   close(): void {
     this.stopping.abort();
-    for (const close of this.closers.splice(0)) close();
+    this.opened?.close();
   }
 
   private onPath(status: KeeperStatus): void {
@@ -83,7 +83,7 @@ export class KeptEntry {
     const opened = await open({ source: this.source, listen, target });
     opened.on('refused', ({ client, error }) => this.handlers.onRefused(client, error));
     if (this.stopping.signal.aborted) return void opened.close();
-    this.closers.push(() => opened.close());
+    this.opened = opened;
     this.at = opened.address();
     this.failure = undefined;
     this.tell();
@@ -97,7 +97,7 @@ export class KeptEntry {
       listen: host === undefined ? { port } : { address: host, port },
       target,
     });
-    this.closers.push(() => exposed.close());
+    this.opened = exposed;
     exposed.on('listening', at => {
       this.at = at;
       this.failure = undefined;

@@ -1,7 +1,7 @@
-import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { readStateFile } from '../base/state-file.ts';
+import { parseToml } from '../base/toml.ts';
 import { closedObject, firstIssue, listOf, memberName, parsedText } from '../policy/schema.ts';
 import { type ForwardSpec, parseEndpoint, parseForward, parseLanPort } from './forward-spec.ts';
 
@@ -30,12 +30,12 @@ const forwardEntry = parsedText((text): Part => ({ kind: 'forward', spec: parseF
 
 const exposeEntry = v.pipe(
   closedObject({
-    port: v.pipe(parsedText(text => ({ ...parseLanPort(text), text }))),
-    target: parsedText(text => ({ target: parseEndpoint(text), text })),
+    port: parsedText(text => ({ text, read: parseLanPort(text) })),
+    target: parsedText(text => ({ text, read: parseEndpoint(text) })),
   }),
   v.transform(({ port, target }): Part => {
-    const { text, ...listen } = port;
-    return { kind: 'expose', spec: { ...listen, target: target.target }, text: `${text} ${target.text}` };
+    const spec = { ...port.read, target: target.read };
+    return { kind: 'expose', spec, text: `${port.text} ${target.text}` };
   }),
 );
 
@@ -50,17 +50,6 @@ const fileSchema = closedObject({
     1000,
   ),
 });
-
-function readToml(text: string, where: string): unknown {
-  try {
-    return parse(text);
-  } catch (thrown) {
-    if (!(thrown instanceof TomlError)) throw thrown;
-    const [reason = 'not TOML'] = thrown.message.split('\n');
-    const message = `${where}: line ${thrown.line}, column ${thrown.column}: ${reason}.`;
-    throw new EntremiseError('bad-config', { message, cause: thrown });
-  }
-}
 
 function localPlace({ spec: { protocol, listen } }: UpEntry): string | undefined {
   return listen.port === 0 ? undefined : `${protocol} ${listen.host ?? '127.0.0.1'} ${listen.port}`;
@@ -84,7 +73,7 @@ function checkDistinct(entries: readonly UpEntry[], where: string): void {
  * @throws EntremiseError `bad-config`, naming file, key and what is allowed there
  */
 export function parseUpFile(text: string, where: string): readonly UpEntry[] {
-  const parsed = v.safeParse(fileSchema, readToml(text, where), { abortEarly: true });
+  const parsed = v.safeParse(fileSchema, parseToml(text, where), { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
   const entries = parsed.output.mediator.flatMap(({ name, forward, expose }) =>

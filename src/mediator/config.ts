@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { readStateFile } from '../base/state-file.ts';
+import { parseToml } from '../base/toml.ts';
 import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
 import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
@@ -92,25 +92,12 @@ const configSchema = closedObject({
   owner: v.optional(v.unknown()),
 });
 
-function readToml(text: string, where: string): unknown {
-  try {
-    return parse(text);
-  } catch (thrown) {
-    if (!(thrown instanceof TomlError)) throw thrown;
-    const [reason = 'not TOML'] = thrown.message.split('\n');
-    throw new EntremiseError('bad-config', {
-      message: `${where}: line ${thrown.line}, column ${thrown.column}: ${reason}.`,
-      cause: thrown,
-    });
-  }
-}
-
 /**
  * Reads the text of a mediator.toml; `where` names it in errors.
  * @throws EntremiseError `bad-config`, naming file, key and what is allowed there
  */
 export function parseMediatorConfig(text: string, where: string): MediatorConfig {
-  const parsed = v.safeParse(configSchema, readToml(text, where), { abortEarly: true });
+  const parsed = v.safeParse(configSchema, parseToml(text, where), { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
   const {

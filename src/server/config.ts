@@ -1,8 +1,8 @@
 import { dirname, join, resolve } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { readStateFile } from '../base/state-file.ts';
+import { parseToml } from '../base/toml.ts';
 import { closedObject, firstIssue, key32, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../policy/server-address.ts';
 
@@ -53,16 +53,6 @@ const schema = closedObject({
 
 const defaultBudgetBytes = 256 * 1024 * 1024;
 
-function tableOf(path: string): unknown {
-  try {
-    return parse(readStateFile(path).toString('utf8'));
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    const message = `${path} is not TOML: line ${cause.line}, column ${cause.column}: ${cause.message.split('\n')[0]}.`;
-    throw new EntremiseError('bad-config', { message, cause });
-  }
-}
-
 /** Where a state directory has its configuration, unless another file is named. */
 export function serverConfigPath(stateDir: string): string {
   return join(stateDir, 'server.toml');
@@ -73,7 +63,8 @@ export function serverConfigPath(stateDir: string): string {
  * @throws EntremiseError `bad-config`, naming file and key, and what is allowed there; `state-unreadable`
  */
 export function readServerConfig(stateDir: string, path = serverConfigPath(stateDir)): ServerConfig {
-  const parsed = v.safeParse(schema, tableOf(path), { abortEarly: true });
+  const table = parseToml(readStateFile(path).toString('utf8'), `${path} is not TOML`);
+  const parsed = v.safeParse(schema, table, { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
   const { authorityKey, listen, auditFile, logLevel, successor, limits } = parsed.output;
