@@ -1,12 +1,11 @@
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
-import { devicePage, startWebServer } from '../demo/device.ts';
+import { startWebServer } from '../demo/device.ts';
 import { servicePort } from '../site.ts';
 import { wanOf } from '../topologies/faults.ts';
-import { type Connection, endByReset, startConnection } from './support/connection.ts';
-import { type Stage, setStage } from './support/stage.ts';
-import { curl, untilJson } from './support/verbs.ts';
+import { endByReset, servesAgain, startConnection } from './support/connection.ts';
+import { setStage } from './support/stage.ts';
+import { untilJson } from './support/verbs.ts';
 
 /**
  * What is not to be mended: a hold that ends, processes that die. Each is told to both ends as a reset with its reason,
@@ -34,16 +33,6 @@ async function untilLogged({ now }: Programs, before: string, wanted: string): P
   });
 }
 
-async function servesAgain(t: ExecutionContext, stage: Stage, { pagePort }: Connection): Promise<void> {
-  const fetch = () => curl(stage.home.terminal, `http://127.0.0.1:${pagePort}/`);
-  const again = await until(async () => (await fetch()).body === devicePage, {
-    what: 'the forward to serve again',
-    deadlineMs: 30_000,
-    intervalMs: 200,
-  });
-  t.true(again);
-}
-
 claim(
   'a WAN that is away for longer than the hold: RST with a reason at both ends (P4.6)',
   async (t, stage) => {
@@ -52,6 +41,8 @@ claim(
     const wan = wanOf(stage.home);
     await wan.down();
     await stage.home.gateway.killConnections([servicePort]);
+    // The gateway could tell nobody: only who has something to say to it finds out soon (P8.1).
+    connection.client.write('\n');
     const suspended = await untilJson(
       connection.forward,
       'that its way is lost',

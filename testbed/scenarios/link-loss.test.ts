@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
 import { devicePage, startWebServer } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { type Connection, endByReset, startConnection } from './support/connection.ts';
-import { type Stage, setStage } from './support/stage.ts';
+import { endByReset, servesAgain, startConnection } from './support/connection.ts';
+import { setStage } from './support/stage.ts';
 import { curl, startVerb, untilForwards, untilJson } from './support/verbs.ts';
 
 /**
@@ -28,16 +27,6 @@ const claim = setStage<Programs>({
   share: async ({ site: { server, mediator } }) => ({ now: { server, mediator } }),
 });
 
-async function comesBack(t: ExecutionContext, stage: Stage, { pagePort }: Connection): Promise<void> {
-  const fetch = () => curl(stage.home.terminal, `http://127.0.0.1:${pagePort}/`);
-  const again = await until(async () => (await fetch()).body === devicePage, {
-    what: 'the forward to serve again',
-    deadlineMs: 30_000,
-    intervalMs: 200,
-  });
-  t.true(again);
-}
-
 claim('a server that is killed: both ends see RST, and the forward comes back (P4.6)', async (t, stage) => {
   const ends = await startConnection(t, stage);
   stage.now.server.kill('SIGKILL');
@@ -45,7 +34,7 @@ claim('a server that is killed: both ends see RST, and the forward comes back (P
   await endByReset(t, [ends.client, ends.device], 10_000);
   stage.now.server = stage.site.startServer();
   await stage.home.server.untilListening('tcp', servicePort);
-  await comesBack(t, stage, ends);
+  await servesAgain(t, stage, ends);
 });
 
 claim('a NAT that forgets: both ends see RST, and the forward comes back (P3.6)', async (t, stage) => {
@@ -53,7 +42,7 @@ claim('a NAT that forgets: both ends see RST, and the forward comes back (P3.6)'
   await stage.home.gateway.flushConntrack();
   await stage.home.carrier.flushConntrack();
   await endByReset(t, [ends.client, ends.device], 20_000);
-  await comesBack(t, stage, ends);
+  await servesAgain(t, stage, ends);
 });
 
 claim(
@@ -67,7 +56,7 @@ claim(
     await endByReset(t, [ends.client, ends.device], 30_000);
     t.log(`seen at both ends after ${Date.now() - start} ms`);
     await wan.up();
-    await comesBack(t, stage, ends);
+    await servesAgain(t, stage, ends);
   },
 );
 
@@ -91,7 +80,7 @@ claim('a mediator that is killed: both ends see RST, and the forward comes back 
   await stage.now.mediator.exited;
   await endByReset(t, [ends.client, ends.device], 10_000);
   stage.now.mediator = stage.site.startMediator();
-  await comesBack(t, stage, ends);
+  await servesAgain(t, stage, ends);
 });
 
 claim('a forward that is killed: both ends see RST (P3.6)', async (t, stage) => {
@@ -107,5 +96,5 @@ claim('a second process with the key of a mediator takes its place (P4.1)', asyn
   await endByReset(t, [ends.client, ends.device], 10_000);
   await until(() => first.stderr.includes('displaced'), { what: 'the first to be told' });
   await first.stop();
-  await comesBack(t, stage, ends);
+  await servesAgain(t, stage, ends);
 });

@@ -1,9 +1,10 @@
 import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
+import { devicePage } from '../../demo/device.ts';
 import { homeAddresses } from '../../topologies/home.ts';
 import { tcpPeer, tcpService, untilSaid } from './peers.ts';
 import type { Stage } from './stage.ts';
-import { startForward } from './verbs.ts';
+import { curl, startForward } from './verbs.ts';
 
 /** One connection through a forward that is to end by a reset. */
 export interface Connection {
@@ -48,4 +49,19 @@ export async function endByReset(
 ): Promise<void> {
   await Promise.all(ends.map(end => untilEnded(end, deadlineMs)));
   for (const end of ends) t.notRegex(end.stdout, /"saw": "fin"/, `${end}`);
+}
+
+/** The forward serves the device's page again. */
+export async function servesAgain(
+  t: ExecutionContext,
+  stage: Stage,
+  { pagePort }: Connection,
+): Promise<void> {
+  const fetch = () => curl(stage.home.terminal, `http://127.0.0.1:${pagePort}/`);
+  const again = await until(async () => (await fetch()).body === devicePage, {
+    what: 'the forward to serve again',
+    deadlineMs: 30_000,
+    intervalMs: 200,
+  });
+  t.true(again);
 }
