@@ -61,7 +61,9 @@ claim('who connects while the terminal is away is served when it is back (P4.7)'
   const cable = home.terminal.interfaces.find(({ name }) => name === 'eth0');
   if (cable === undefined) return t.fail('no cable');
   await cable.down();
+  // Both ends: a RST of the server's would not reach a terminal whose cable is out, which then had nothing to say.
   await home.server.killConnections([servicePort]);
+  await home.terminal.killConnections([servicePort]);
   const fetching = curl(home.device, `http://${gatewayLan}:8001/`);
   const there = () => home.device.exec(['ss', '-Htn', 'state', 'established', 'dport', '=', ':8001']);
   await until(async () => (await there()).stdout !== '', { what: 'the mediator to accept' });
