@@ -3,8 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketBody, PacketPeer } from '../wire/packet.ts';
+import { packetSuites } from '../wire/packet-key.ts';
 import { ChannelKeepalive } from './channel-keepalive.ts';
-import { channelKeys, PacketOpener, PacketSealer, packetSuites } from './packet-seal.ts';
+import { channelKeys, PacketOpener, PacketSealer } from './packet-seal.ts';
 
 /**
  * The member's side of one UDP channel (P7.1), from `offer` to its end. Knows no socket: packets leave from places, which

@@ -11,21 +11,16 @@ import {
   packetHeaderBytes,
   packetTagBytes,
 } from '../wire/packet.ts';
+import type { PacketKey, PacketSuite } from '../wire/packet-key.ts';
 import { ReplayWindow } from './replay-window.ts';
 
 /** Keys of UDP channels, and the sealing and opening of their packets (P7.3). No clock, no sockets. */
-
-/** How packets are sealed. */
-export type PacketSuite = 'aes-128-gcm' | 'chacha20-poly1305';
 
 /** Number on the wire and length of the key, by suite (P7.1). */
 const suites: Readonly<Record<PacketSuite, { readonly number: number; readonly keyBytes: number }>> = {
   'aes-128-gcm': { number: 1, keyBytes: 16 },
   'chacha20-poly1305': { number: 2, keyBytes: 32 },
 };
-
-/** Every suite of version 1. */
-export const packetSuites = Object.keys(suites) as readonly PacketSuite[];
 
 const ivBytes = 12;
 
@@ -36,13 +31,6 @@ const asNode = (suite: PacketSuite) => suite as 'aes-128-gcm';
 
 /** How long packets of the epoch before are still opened (P7.3). */
 export const oldEpochMs = 10_000;
-
-/** What seals one direction of one epoch of one channel. */
-export interface PacketKey {
-  readonly suite: PacketSuite;
-  readonly key: Buffer;
-  readonly iv: Buffer;
-}
 
 /** What the keys of an epoch come from (P7.3). */
 export interface ChannelSecret {

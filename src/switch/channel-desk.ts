@@ -1,9 +1,10 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
-import { channelKeys, packetSuites } from '../session/packet-seal.ts';
+import { channelKeys } from '../session/packet-seal.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
+import { packetSuites } from '../wire/packet-key.ts';
 import type { LinkIdentity } from './members.ts';
 import { UdpChannel } from './udp-channel.ts';
 
