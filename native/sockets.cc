@@ -210,6 +210,11 @@ int SetNotSentLowat(int fd, uint32_t bytes) { return SetClamped(fd, TCP_NOTSENT_
 
 int SetUserTimeout(int fd, uint32_t milliseconds) { return SetClamped(fd, TCP_USER_TIMEOUT, milliseconds); }
 
+// TCP_RTO_MAX_MS of Linux 6.15, which C libraries have not heard of.
+constexpr int kTcpRtoMaxMs = 44;
+
+int SetRetransmitMax(int fd, uint32_t milliseconds) { return SetClamped(fd, kTcpRtoMaxMs, milliseconds); }
+
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count) {
   int error = SetClamped(fd, TCP_KEEPIDLE, idle_s);
   if (error == 0) error = SetClamped(fd, TCP_KEEPINTVL, interval_s);

@@ -47,6 +47,7 @@ int SetLingerZero(int fd);
 int ClearLinger(int fd);
 int SetNotSentLowat(int fd, uint32_t bytes);
 int SetUserTimeout(int fd, uint32_t milliseconds);
+int SetRetransmitMax(int fd, uint32_t milliseconds);
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count);
 
 // SO_ERROR into *pending (0 = none). Reading clears it.

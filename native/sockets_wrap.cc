@@ -188,6 +188,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("clearLinger", OnFd<ClearLinger>);
   put("setNotSentLowat", OnFdWithNumber<SetNotSentLowat>);
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
+  put("setRetransmitMax", OnFdWithNumber<SetRetransmitMax>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);
   put("unreadBytes", Unread);

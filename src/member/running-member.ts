@@ -186,8 +186,8 @@ export async function startMember(options: RunningMemberOptions): Promise<Runnin
   const identity = { role, signer: key, instance, software, capabilities };
   const member = new Member(
     {
-      async connect() {
-        const transport = await connect();
+      async connect(hinted) {
+        const transport = await connect(hinted);
         const wan = options.wan?.(parsePeer(transport.remote)?.address ?? '') ?? '';
         interval.onReached(`${wan} to ${transport.remote}`, clock.now());
         return transport;

@@ -39,6 +39,7 @@ const calls: Record<Exclude<keyof typeof native, 'interfaceVersion'>, readonly u
   clearLinger: [0],
   setNotSentLowat: [0, 1],
   setUserTimeout: [0, 1],
+  setRetransmitMax: [0, 1000],
   setKeepAlive: [0, 1, 1, 1],
   socketError: [0],
   unreadBytes: [0],
@@ -166,11 +167,13 @@ test('TCP_NOTSENT_LOWAT keeps the kernel from taking more than it can send soon'
   device.destroy();
 });
 
-test('keepalive and user time-out are accepted by a connection; values out of range are not', async t => {
+test('keepalive, user time-out and the longest wait for a retransmission are accepted by a connection; values out of range are not', async t => {
   const { near, device } = await pair('accepted');
   t.is(keepAlive(native, near), undefined);
   t.is(native.setUserTimeout(fdOf(near) ?? -1, 30_000), undefined);
   t.is(native.setKeepAlive(fdOf(near) ?? -1, 0, 10, 3), 'EINVAL');
+  // Before Linux 6.15 there is no such option.
+  t.true([undefined, 'ENOPROTOOPT'].includes(native.setRetransmitMax(fdOf(near) ?? -1, 1_000)));
   near.destroy();
   device.destroy();
   t.is(keepAlive(native, near), 'EBADF');

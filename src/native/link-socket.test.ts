@@ -2,7 +2,7 @@ import test from 'ava';
 import { connectTo, eventually, loopback } from '../transport/loopback.ts';
 import { record } from '../transport/recording-handlers.ts';
 import { requireAddon } from './addon.ts';
-import { tuneLink } from './link-socket.ts';
+import { RetransmitLimit, tuneLink } from './link-socket.ts';
 
 const native = requireAddon();
 const tune = (socket: Parameters<typeof tuneLink>[1]) => tuneLink(native, socket, 16_384);
@@ -22,4 +22,11 @@ test('P8.1: both ends of a link know what of theirs the other machine has, until
   const [client] = ends;
   client?.destroy();
   t.is(client?.pathFacts(), undefined);
+});
+
+test('P8.1: what is lost goes again each second, on a long path after four round trips, never after more than Linux takes', t => {
+  const set: number[] = [];
+  const limit = new RetransmitLimit(ms => set.push(ms));
+  for (const roundTripMs of [40, 90, 1_500, 1_400, 600_000, 40]) limit.onRoundTrip(roundTripMs);
+  t.deepEqual(set, [1_000, 6_000, 120_000, 1_000]);
 });

@@ -4,9 +4,16 @@ import type { NativeSockets } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 import { keepAlive } from './socket-options.ts';
 
+/** A path that is good again is not waited for longer than this, where round trips are short. */
+const leastRetransmitMs = 1_000;
+
+/** The longest that Linux takes. */
+const mostRetransmitMs = 120_000;
+
 /**
  * Sets on the socket of a link what Node cannot: a short send queue (of at most `notSentLowatBytes` that the kernel has
- * not sent), and TCP keepalive as a last resort. Answers what reads its path (P8.1).
+ * not sent), TCP keepalive as a last resort, and that lost bytes go again each second at the least, so that streams move
+ * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1). Answers what reads its path.
  */
 export function tuneLink(
   native: NativeSockets,
@@ -17,7 +24,34 @@ export function tuneLink(
   if (fd === undefined) return undefined;
   native.setNotSentLowat(fd, notSentLowatBytes);
   keepAlive(native, socket);
-  return () => readPath(native, socket);
+  const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
+  return () => {
+    const facts = readPath(native, socket);
+    if (facts !== undefined) limit.onRoundTrip(facts.roundTripMs);
+    return facts;
+  };
+}
+
+/**
+ * How long a link's machine may wait before it sends again what was lost: a second, or four round trips, since what is sent
+ * again before its answer can have come is wasted (RFC 6298 §2).
+ */
+export class RetransmitLimit {
+  private readonly set: (ms: number) => void;
+  private nowMs = 0;
+
+  /** `set` is called where the limit changes by much. */
+  constructor(set: (ms: number) => void) {
+    this.set = set;
+  }
+
+  /** The path's round trip of now. */
+  onRoundTrip(roundTripMs: number): void {
+    const ms = Math.min(Math.max(leastRetransmitMs, Math.ceil(4 * roundTripMs)), mostRetransmitMs);
+    if (ms <= this.nowMs && ms * 2 > this.nowMs) return;
+    this.nowMs = ms;
+    this.set(ms);
+  }
 }
 
 function readPath(native: NativeSockets, socket: Socket): ReturnType<PathReader> {

@@ -74,7 +74,7 @@ test('P6.1: HELLO, PROOF, WELCOME; what follows WELCOME in one piece is heard', 
   );
 });
 
-test('P6.1: a server that welcomes nobody is given up after 6 s', async t => {
+test('P6.1: a server that welcomes nobody is given up within 6 s', async t => {
   const { told, clock } = makeLink({ welcomes: false });
   await settled();
   clock.advance(6_000);

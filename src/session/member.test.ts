@@ -89,7 +89,7 @@ test('a link that was good for 10 s is replaced within 0.5 s when it is lost', a
   member.stop();
 });
 
-test('a link that was lost before that counts as a failed try', async t => {
+test('a link that was lost before that is replaced within 1 s', async t => {
   const { clock, member, server, told } = makeMember();
   member.start();
   await settled();
@@ -118,17 +118,46 @@ test('tries go on with a span that doubles up to 60 s', async t => {
   member.stop();
 });
 
-test('a link that is up and lost again and again is waited for 4 s at the longest', async t => {
+test('a link that is up and lost again and again is replaced within 1 s three times, then within 4 s at the longest', async t => {
   const { clock, member, server, told } = makeMember();
   member.start();
-  for (let loss = 0; loss < 8; loss++) {
+  for (let loss = 0; loss < 7; loss++) {
     await settled();
     server().transport.destroy();
     await settled();
     await pass(clock, 4_000);
   }
   const waits = told.filter(line => line !== 'online').map(line => Number(line.split(' ').at(-1)));
-  t.deepEqual(waits, [1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000]);
+  t.deepEqual(waits, [1_000, 1_000, 1_000, 2_000, 4_000, 4_000, 4_000]);
+});
+
+test('WELCOME proves the server: what an outage had taught is forgotten with it', async t => {
+  const { clock, member, server, told, state } = makeMember();
+  state.reachable = false;
+  member.start();
+  await settled();
+  await pass(clock, 1_000 + 2_000 + 4_000);
+  t.is(told.at(-1), 'server-unreachable, again in 8000');
+  state.reachable = true;
+  await pass(clock, 8_000);
+  server().transport.destroy();
+  await settled();
+  t.is(told.at(-1), 'link-lost, again in 1000');
+  member.stop();
+});
+
+test('P1.10: a server that sends away from one young link after the other is asked ever less often', async t => {
+  const { clock, member, server, told } = makeMember();
+  member.start();
+  const waits: number[] = [];
+  for (let count = 0; count < 8; count++) {
+    await settled();
+    server().leave(errorNumber('protocol-error'));
+    await settled();
+    waits.push(Number(told.at(-1)?.split(' ').at(-1)));
+    await pass(clock, waits.at(-1) ?? 0);
+  }
+  t.deepEqual(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
 });
 
 test('the wait is anything within the span, so that a fleet does not come back in step', async t => {
@@ -310,9 +339,34 @@ test('while this machine has no way to anywhere it tries every 2 s at the most, 
   member.start();
   await settled();
   await pass(clock, 3_600_000);
-  t.deepEqual(new Set(told.slice(1)), new Set(['server-unreachable, again in 2000']));
+  const waits = told.map(line => Number(line.split(' ').at(-1)));
+  t.is(waits[0], 1_000);
+  t.is(Math.max(...waits), 2_000);
   state.reachable = true;
   await pass(clock, 2_000);
+  t.is(told.at(-1), 'online');
+  member.stop();
+});
+
+test('a server that refuses is asked within 1 s, and once an outage lasts within a tenth of it', async t => {
+  const { clock, member, server, told, state } = makeMember();
+  member.start();
+  await settled();
+  await pass(clock, 20_000);
+  state.reachable = false;
+  state.cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  server().transport.destroy();
+  await settled();
+  const lastWait = () => Number(told.at(-1)?.split(' ').at(-1));
+  await pass(clock, 10_000);
+  t.is(lastWait(), 1_000);
+  await pass(clock, 290_000);
+  t.true(lastWait() > 20_000 && lastWait() <= 30_000, `${told.at(-1)}`);
+  t.true(told.length < 60, `${told.length} tries in 5 minutes`);
+  await pass(clock, 3_600_000);
+  t.is(lastWait(), 60_000);
+  state.reachable = true;
+  await pass(clock, 60_000);
   t.is(told.at(-1), 'online');
   member.stop();
 });

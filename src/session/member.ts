@@ -5,27 +5,7 @@ import type { Transport } from '../transport/transport.ts';
 import { GoawayError } from './goaway.ts';
 import type { Enrolment, MemberIdentity, Welcomed } from './handshake.ts';
 import { MemberLink, type MemberLinkHandlers } from './member-link.ts';
-
-/** A good link that was lost is tried again within this long: at once, but not all of a fleet in one moment. */
-const atOnceMs = 500;
-
-/** The first wait after a failed try; doubles with each. */
-const firstWaitMs = 1_000;
-
-/** The longest wait between tries. */
-const longestWaitMs = 60_000;
-
-/**
- * A link that was up and is lost is one more failure, but up to here only: that it is lost again and again is the network's
- * doing, not the server's. The wait is then one of 4 s at most.
- */
-const mostFlaps = 3;
-
-/** With no way to anywhere the span grows no longer than that of so many failures: 2 s. */
-const waylessFailures = 2;
-
-/** A link that lived this long was a good one: the next loss is answered at once again. */
-const goodLinkMs = 10_000;
+import { ReturnLaw, type TryFailure } from './return-law.ts';
 
 /** What the owner of a member is told, besides what its link tells. */
 export interface MemberHandlers extends Omit<MemberLinkHandlers, 'onWelcome' | 'onClosed'> {
@@ -51,16 +31,15 @@ export interface MemberOptions {
 }
 
 /**
- * Keeps one link to the server alive for as long as the member runs: at once after a good link is lost, then with full
- * jitter over spans that double, and not before the server wants it (P1.10). Where this machine has no way to anywhere, a
- * try costs nothing and tells nothing: then the span stays short, so that the way is used as soon as it is back.
+ * Keeps one link to the server alive for as long as the member runs: tries again when {@link ReturnLaw} says, and not before
+ * the server wants it (P1.10).
  */
 export class Member {
   private readonly options: MemberOptions;
   private readonly handlers: MemberHandlers;
   private current: MemberLink | undefined;
   private linkNo = 0;
-  private failures = 0;
+  private readonly law = new ReturnLaw();
   private upSinceMs: number | undefined;
   private stopped = false;
   /** The last server does not want to be asked before. */
@@ -140,22 +119,17 @@ export class Member {
   }
 
   private failed(error: EntremiseError): void {
-    const wasUp = this.upSinceMs !== undefined;
-    const upForMs = this.upSinceMs === undefined ? 0 : this.options.clock.now() - this.upSinceMs;
+    const nowMs = this.options.clock.now();
+    const upForMs = this.upSinceMs === undefined ? undefined : nowMs - this.upSinceMs;
     this.current = undefined;
     this.upSinceMs = undefined;
     if (this.stopped)
       return this.handlers.onOffline(new EntremiseError('shutting-down', { cause: error }), 0);
     const hint = error instanceof GoawayError ? error : undefined;
-    const isFlap = wasUp && hint === undefined;
-    const mostFailures = isWayless(error) ? waylessFailures : isFlap ? mostFlaps : Number.POSITIVE_INFINITY;
-    this.failures = upForMs >= goodLinkMs ? 0 : Math.min(this.failures + 1, mostFailures);
     this.hintedServer = hint?.server;
-    this.notBeforeMs = this.options.clock.now() + (hint?.afterMs ?? 0);
-    // Who is sent away from a good link has been given a time of its own, or another server.
-    const isSentOn =
-      this.failures === 0 && hint !== undefined && (hint.afterMs > 0 || hint.server !== undefined);
-    const retryInMs = Math.max(isSentOn ? 0 : this.nextWaitMs(), hint?.afterMs ?? 0);
+    this.notBeforeMs = nowMs + (hint?.afterMs ?? 0);
+    const spanMs = this.spanMs(error, upForMs, nowMs);
+    const retryInMs = Math.max(Math.round(this.options.random() * spanMs), hint?.afterMs ?? 0);
     this.cancelRetry = this.options.clock.after(retryInMs, () => {
       this.cancelRetry = undefined;
       void this.tryOnce();
@@ -163,17 +137,22 @@ export class Member {
     this.handlers.onOffline(error, retryInMs);
   }
 
-  /** At once after a good link, then full jitter over a doubling span, so that a fleet does not come back in step. */
-  private nextWaitMs(): number {
-    const span =
-      this.failures === 0 ? atOnceMs : Math.min(firstWaitMs * 2 ** (this.failures - 1), longestWaitMs);
-    return Math.round(this.options.random() * span);
+  /** `upForMs`: how long the link was up; undefined: a try has failed. */
+  private spanMs(error: EntremiseError, upForMs: number | undefined, nowMs: number): number {
+    if (upForMs === undefined) return this.law.onFailed(failureOf(error), nowMs);
+    if (!(error instanceof GoawayError)) return this.law.onLost(upForMs, nowMs);
+    const spanMs = this.law.onSentAway(upForMs, nowMs);
+    // Who is sent away from a good link has been given a time of its own, or another server.
+    const isSentOn = error.afterMs > 0 || error.server !== undefined;
+    return isSentOn && this.law.isGood ? 0 : spanMs;
   }
 }
 
-/** No packet has left this machine, since it knows no way there. */
-function isWayless({ cause }: EntremiseError): boolean {
-  return (
-    cause instanceof Error && 'code' in cause && (cause.code === 'ENETUNREACH' || cause.code === 'ENETDOWN')
-  );
+/** Codes of a connection that no packet has been sent for. */
+const waylessCodes: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'ENETDOWN']);
+
+function failureOf({ cause }: EntremiseError): TryFailure {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (waylessCodes.has(code)) return 'wayless';
+  return code === 'ECONNREFUSED' ? 'refused' : 'failed';
 }

@@ -9,8 +9,8 @@ import { PathSilence } from './path-silence.ts';
 /** Silence after which a PING is sent although other bytes wait (P8.1). */
 const suspectMs = 3_000;
 
-/** Silence after which the link is dead (P8.1). */
-const deadMs = 6_000;
+/** Silence after which the link is dead (P8.1): noticed within 6 s, timers and the marks of writes included. */
+const deadMs = 5_800;
 
 /** A peer of which not one byte comes for so long after a PING is stopped, were its kernel to take every byte (P8.1). */
 const muteMs = 30_000;

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { connect, isIP, type Socket } from 'node:net';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deferred.ts';
 import { firstOf } from '../base/staggered.ts';
@@ -11,6 +11,12 @@ import { firstOf } from '../base/staggered.ts';
 
 /** The recommended delay between attempts (RFC 8305 §5, §8). */
 const nextAddressAfterMs = 250;
+
+/**
+ * A kernel doubles the time from one SYN to the next, 1, 2, 4 s: after so long a connection of its own is begun beside one
+ * that is not answered, so that a path that is good again is found within a second or two.
+ */
+const besideAfterMs = 2_000;
 
 /** When DNS has not answered for so long, the addresses that were good before are used. */
 const lookupPatienceMs = 2_000;
@@ -27,6 +33,8 @@ export interface DialOptions {
   readonly clock: Clock;
   /** Resolves a name; the machine's own way by default. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
+  /** Begins a connection; Node's own way by default. */
+  readonly begin?: (options: TcpNetConnectOpts) => Socket;
 }
 
 async function byMachine(host: string): Promise<readonly string[]> {
@@ -54,24 +62,39 @@ async function addressesOf(options: DialOptions): Promise<readonly string[]> {
   }
 }
 
-function dialAddress(
-  host: string,
-  { port, localAddress }: DialOptions,
-  signal: AbortSignal,
-): Promise<Socket> {
+function givenUp(): Error {
+  return new Error('given up');
+}
+
+/** The connection that is up first. One that fails fails for all: they are to the same place. */
+function dialAddress(host: string, options: DialOptions, signal: AbortSignal): Promise<Socket> {
+  const { port, localAddress, clock, begin = connect } = options;
+  const from = localAddress === undefined ? {} : { localAddress };
+  const sockets = new Set<Socket>();
   return new Promise((resolve, reject) => {
-    const from = localAddress === undefined ? {} : { localAddress };
-    const socket = connect({ host, port, noDelay: true, ...from });
-    const giveUp = () => socket.destroy(new Error('given up'));
-    signal.addEventListener('abort', giveUp);
-    socket.on('error', error => {
+    let cancelNext = () => {};
+    const finish = (kept?: Socket) => {
+      cancelNext();
       signal.removeEventListener('abort', giveUp);
+      for (const socket of sockets) if (socket !== kept) socket.destroy();
+    };
+    const fail = (error: unknown) => {
+      finish();
       reject(error);
-    });
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', giveUp);
-      resolve(socket);
-    });
+    };
+    const giveUp = () => fail(givenUp());
+    const beginOne = () => {
+      const socket = begin({ host, port, noDelay: true, ...from });
+      sockets.add(socket);
+      socket.on('error', fail);
+      socket.once('connect', () => {
+        finish(socket);
+        resolve(socket);
+      });
+      cancelNext = clock.after(besideAfterMs, beginOne);
+    };
+    signal.addEventListener('abort', giveUp);
+    beginOne();
   });
 }
 
@@ -101,6 +124,6 @@ export async function dial(options: DialOptions, signal: AbortSignal): Promise<S
       discard: late => late.destroy(),
     });
   } catch (thrown) {
-    throw thrown instanceof AggregateError ? mostTelling(thrown.errors) : thrown;
+    throw thrown instanceof AggregateError ? (mostTelling(thrown.errors) ?? givenUp()) : thrown;
   }
 }
