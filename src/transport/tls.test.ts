@@ -53,6 +53,21 @@ test('a peer whose machine closes the TCP connection with a bare FIN: closed onc
   t.deepEqual([atClient.closures.length, atServer.closures.length], [1, 1]);
 });
 
+test('small writes of one turn are one record, in order with large ones', async t => {
+  const { client, server } = await tlsPair(t);
+  const [atServer, atClient] = [record(server), record(client)];
+  const small = Array.from({ length: 10 }, (_, index) => Buffer.alloc(100, index));
+  for (const bytes of small) client.write(bytes);
+  await atServer.untilBytes(1000);
+  t.is(atServer.pieces.length, 1);
+  await atClient.until(() => client.backlogBytes === 0);
+  const large = Buffer.alloc(10_000, 0xaa);
+  for (const bytes of [...small, large, ...small]) client.write(bytes);
+  t.is(client.backlogBytes, 12_000);
+  await atServer.untilBytes(13_000);
+  t.deepEqual(atServer.bytes, Buffer.concat([...small, ...small, large, ...small]));
+});
+
 test('a RST is the cause that onClosed gives', async t => {
   const { relay, atClient } = await relayedPair(t);
   relay.sockets[0]?.resetAndDestroy();
