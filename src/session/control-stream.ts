@@ -1,5 +1,5 @@
 import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
-import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
+import { type Frame, frameBody, writeHeader } from '../wire/frame.ts';
 import type { Window } from '../wire/messages/binary.ts';
 import { frameFlag, frameType, headerBytes, macBytes, maxBodyBytes } from '../wire/spec.ts';
 import { controlMac, controlMacMatches } from './transcript.ts';
@@ -125,7 +125,7 @@ export class ControlStream {
     this.nextToSend++;
     this.underWayBytes += next.body.length;
     this.sentSeq = Math.max(this.sentSeq, next.seq);
-    return encodeFrame({ type: next.type, flags: 0, label, stream: 0 }, sealed(this.sendKey(), next));
+    return sealed(this.sendKey(), label, next);
   }
 
   /** True when the message with that seq has been written to the label, or the peer has it. */
@@ -230,9 +230,14 @@ export class ControlStream {
   }
 }
 
-function sealed(key: Buffer, message: Outgoing): Buffer {
-  const covered = Buffer.allocUnsafe(seqBytes + message.body.length);
-  covered.writeUInt32BE(message.seq, 0);
-  covered.set(message.body, seqBytes);
-  return Buffer.concat([covered, controlMac(key, message.type, 0, 0, covered)]);
+/** The message as a frame, its MAC over what stands between header and MAC (P6.4). */
+function sealed(key: Buffer, label: number, { type, seq, body }: Outgoing): Buffer {
+  const coveredBytes = seqBytes + body.length;
+  const frame = Buffer.allocUnsafe(headerBytes + coveredBytes + macBytes);
+  writeHeader(frame, { type, flags: 0, label, stream: 0 }, coveredBytes + macBytes);
+  frame.writeUInt32BE(seq, headerBytes);
+  frame.set(body, headerBytes + seqBytes);
+  const covered = frame.subarray(headerBytes, headerBytes + coveredBytes);
+  frame.set(controlMac(key, type, 0, 0, covered), headerBytes + coveredBytes);
+  return frame;
 }
