@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 import test from 'ava';
-import { decode as twinDecode } from 'cborg';
+import { decode as twinDecode, encode as twinEncode } from 'cborg';
 import fc from 'fast-check';
 import { decodeCbor, encodeCbor, maxContainers, maxNesting } from './cbor.ts';
 import { refusalOf } from './testing/refusal.ts';
@@ -116,6 +116,19 @@ test('keys are written in rising order, whatever the order of the Map', t => {
   t.deepEqual([...(read as Map<number, unknown>).keys()], [0, 23, 24, 200, 65_536]);
 });
 
+test('what was written stays as it is when more is written, and may be longer than the room kept for it', t => {
+  const first = encodeCbor('first');
+  const long = encodeCbor(['x'.repeat(40_000), new Uint8Array(40_000), 1]);
+  encodeCbor('other');
+  t.is(decodeCbor(first), 'first');
+  t.deepEqual(decodeCbor(long), ['x'.repeat(40_000), new Uint8Array(40_000), 1]);
+});
+
+test('a value that CBOR lacks is refused, and the next one is written as ever', t => {
+  t.throws(() => encodeCbor([1, undefined]), { code: 'internal' });
+  t.is(decodeCbor(encodeCbor(1)), 1);
+});
+
 test('a byte string that was read shares no memory with the bytes it was read from', t => {
   const received = Buffer.from('a10143010203', 'hex');
   const read = decodeCbor(received) as Map<number, Uint8Array>;
@@ -176,10 +189,12 @@ const item: fc.Arbitrary<unknown> = fc.letrec(tie => ({
   ),
 })).item;
 
-test('whatever the profile can say comes back as it was', t => {
+test('whatever the profile can say comes back as it was, and is written as another encoder writes it', t => {
   fc.assert(
     fc.property(item, value => {
-      t.deepEqual(decodeCbor(encodeCbor(value)), value);
+      const written = encodeCbor(value);
+      t.deepEqual(decodeCbor(written), value);
+      t.deepEqual(Buffer.from(written), Buffer.from(twinEncode(value)));
     }),
     { numRuns: 300 },
   );

@@ -1,5 +1,6 @@
-import { encode } from 'cborg';
 import { EntremiseError } from '../base/errors.ts';
+
+export { encodeCbor } from './cbor-writer.ts';
 
 /**
  * The profile of CBOR that control bodies use (P1.5): unsigned whole numbers up to 2^53 - 1, byte strings, UTF-8 text,
@@ -137,11 +138,6 @@ class Reader {
     }
     return entries;
   }
-}
-
-/** The one encoding of numbers, text, byte strings, booleans, arrays and Maps with number keys. Checks nothing: fields.ts does. */
-export function encodeCbor(value: unknown): Uint8Array {
-  return encode(value);
 }
 
 /**
