@@ -202,11 +202,11 @@ function listening(server: Server): Promise<void> {
 /** Resolves when `socket` is connected; rejects when it is closed, which is when Node has let go of the fd. */
 function connected(socket: Socket): Promise<void> {
   return new Promise((resolve, reject) => {
-    let failure: Error = new EntremiseError('aborted');
+    let failure: Error | undefined;
     const failed = (error: Error) => {
       failure = error;
     };
-    const closed = () => reject(failure);
+    const closed = () => reject(failure ?? new EntremiseError('aborted'));
     socket.once('error', failed).once('close', closed);
     socket.once('connect', () => {
       socket.off('error', failed).off('close', closed);

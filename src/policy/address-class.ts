@@ -38,14 +38,31 @@ const fixedClasses: readonly (readonly [AddressClass, Network])[] = [
  * The classes of one address, without regard to what it carries inside. Empty for ordinary addresses. `gateway` and
  * directed broadcast are known only with `facts`.
  */
-export function classesOf(address: CanonicalAddress, facts: GatewayFacts | undefined): AddressClass[] {
-  const classes = new Set<AddressClass>();
-  for (const [name, network] of fixedClasses) if (networkContains(network, address)) classes.add(name);
-  if (facts !== undefined && isDirectedBroadcast(facts, address)) classes.add('broadcast');
-  if (classes.has('broadcast')) classes.delete('reserved');
-  const isSelf = classes.has('loopback') || classes.has('unspecified');
-  if (!isSelf && facts !== undefined && isOwnAddress(facts, address)) classes.add('gateway');
-  return [...classes];
+export function classesOf(
+  address: CanonicalAddress,
+  facts: GatewayFacts | undefined,
+): readonly AddressClass[] {
+  const classes = classesByNumber(address);
+  if (facts === undefined) return classes;
+  const isBroadcast = isDirectedBroadcast(facts, address) && !classes.includes('broadcast');
+  const isSelf = classes.includes('loopback') || classes.includes('unspecified');
+  const isGateway = !isSelf && isOwnAddress(facts, address);
+  if (!isBroadcast && !isGateway) return classes;
+  return [
+    ...classes.filter(name => !isBroadcast || name !== 'reserved'),
+    ...(isBroadcast ? (['broadcast'] as const) : []),
+    ...(isGateway ? (['gateway'] as const) : []),
+  ];
+}
+
+const none: readonly AddressClass[] = [];
+
+/** The classes that the address has anywhere. This is asked several times for every connection: it makes nothing for most. */
+function classesByNumber(address: CanonicalAddress): readonly AddressClass[] {
+  let found = none;
+  for (const [name, network] of fixedClasses)
+    if (networkContains(network, address) && !found.includes(name)) found = [...found, name];
+  return found.includes('broadcast') ? found.filter(name => name !== 'reserved') : found;
 }
 
 /** Classes whose addresses reach the gateway itself. */

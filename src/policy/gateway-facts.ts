@@ -1,5 +1,5 @@
 import {
-  directedBroadcastOf,
+  isLastOf,
   isSingleAddress,
   type Network,
   networkContains,
@@ -93,7 +93,7 @@ export function isDirectedBroadcast(facts: GatewayFacts, address: CanonicalAddre
     ({ address: own, network }) =>
       own.family === 4 &&
       network.prefixLength < 31 &&
-      (sameBytes(network.base, address) || sameBytes(directedBroadcastOf(network), address)),
+      (sameBytes(network.base, address) || isLastOf(network, address)),
   );
 }
 

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { EntremiseError } from '../base/errors.ts';
-import { directedBroadcastOf, networkContains, networkOf, networkText, parseNetwork } from './network.ts';
+import { isLastOf, networkContains, networkOf, networkText, parseNetwork } from './network.ts';
 import { addressFromBytes, type CanonicalAddress, canonicalAddress } from './target.ts';
 
 test('networks are read and written in one spelling', t => {
@@ -73,7 +73,12 @@ test('a zone in a network is compared, its absence is not', t => {
   t.false(networkContains(parseNetwork('fe80::1%eth0'), canonicalAddress('fe80::1')));
 });
 
-test('the directed broadcast is the last address', t => {
-  t.is(directedBroadcastOf(parseNetwork('192.168.1.0/24')).text, '192.168.1.255');
-  t.is(directedBroadcastOf(parseNetwork('10.0.0.0/9')).text, '10.127.255.255');
+test('the directed broadcast is the last address, and no other', t => {
+  const isLast = (network: string, address: string) =>
+    isLastOf(parseNetwork(network), canonicalAddress(address));
+  t.true(isLast('192.168.1.0/24', '192.168.1.255'));
+  t.true(isLast('10.0.0.0/9', '10.127.255.255'));
+  for (const address of ['192.168.1.254', '192.168.2.255', '192.168.1.0', '::c0a8:1ff'])
+    t.false(isLast('192.168.1.0/24', address), address);
+  t.false(isLast('10.0.0.0/9', '10.255.255.255'));
 });

@@ -16,24 +16,25 @@ function sharePrefix(left: Uint8Array, right: Uint8Array, bits: number): boolean
   return true;
 }
 
-/** The bytes with every bit behind the first `bits` set to `fill`. */
-function fillBehind(bytes: Uint8Array, bits: number, fill: 0 | 1): Uint8Array {
-  return bytes.map((byte, index) => {
-    const behind = 0xff >> Math.min(8, Math.max(0, bits - index * 8));
-    return fill === 0 ? byte & ~behind : byte | behind;
-  });
+/** The bits of byte `index` that lie behind the first `bits` of all. */
+function bitsBehind(bits: number, index: number): number {
+  return 0xff >> Math.min(8, Math.max(0, bits - index * 8));
 }
 
 /** The network that an address with that prefix length lies in. */
 export function networkOf(address: CanonicalAddress, prefixLength: number): Network {
   const full = prefixLength === address.bytes.length * 8;
   if (full) return { base: address, prefixLength };
-  return { base: addressFromBytes(fillBehind(address.bytes, prefixLength, 0)), prefixLength };
+  const first = address.bytes.map((byte, index) => byte & ~bitsBehind(prefixLength, index));
+  return { base: addressFromBytes(first), prefixLength };
 }
 
-/** The last address of an IPv4 network, its directed broadcast (RFC 919). */
-export function directedBroadcastOf(network: Network): CanonicalAddress {
-  return addressFromBytes(fillBehind(network.base.bytes, network.prefixLength, 1));
+/** True for the last address of an IPv4 network, its directed broadcast (RFC 919). */
+export function isLastOf(network: Network, address: CanonicalAddress): boolean {
+  if (network.base.family !== address.family) return false;
+  return network.base.bytes.every(
+    (byte, index) => (byte | bitsBehind(network.prefixLength, index)) === address.bytes[index],
+  );
 }
 
 /** True when the address lies in the network. A zone that the network names must be the address's. */

@@ -4,6 +4,7 @@ import { EntremiseError } from '../base/errors.ts';
 import { AbortError } from './abort-error.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
 import { joinSockets } from './join-sockets.ts';
+import type { MediatorAttachment } from './mediator-attachment.ts';
 import { TunnelError, tunnelError } from './tunnel-error.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
 
@@ -67,8 +68,8 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
     this.waiting.add(socket);
     socket.on('error', () => {});
     try {
-      const patience = AbortSignal.any([this.closing.signal, AbortSignal.timeout(attachPatienceMs)]);
-      const attachment = await this.options.source.attached(patience);
+      // A signal a connection is a quarter of what a connection costs: only who must wait needs one.
+      const attachment = this.options.source.current ?? (await this.untilAttached());
       if (!socket.destroyed) this.connect(socket, client, attachment.connect(this.remoteOptions));
     } catch (thrown) {
       socket.resetAndDestroy();
@@ -76,6 +77,11 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
     } finally {
       this.waiting.delete(socket);
     }
+  }
+
+  private untilAttached(): Promise<MediatorAttachment> {
+    const patience = AbortSignal.any([this.closing.signal, AbortSignal.timeout(attachPatienceMs)]);
+    return this.options.source.attached(patience);
   }
 
   private get remoteOptions() {

@@ -21,7 +21,8 @@ export interface DialOptions {
   /** Family of the port's own address. */
   readonly family: 4 | 6;
   readonly slabs: SlabReader;
-  readonly signal: AbortSignal;
+  /** Aborted it gives up: by its owner, or here when time is over. */
+  readonly attempt: AbortController;
   readonly clock: Clock;
   /** Throws the refusal, or leaves the audit line. */
   permit(address: CanonicalAddress): void;
@@ -45,8 +46,9 @@ function wrongFamily(what: string, family: 4 | 6): EntremiseError {
 }
 
 async function candidatesOf(options: DialOptions): Promise<readonly CanonicalAddress[]> {
-  const { target, family, lookup } = options;
-  const all = target.kind === 'address' ? [target.address] : await lookup(target.name);
+  const { target, family, lookup, attempt } = options;
+  const all =
+    target.kind === 'address' ? [target.address] : await unlessAborted(lookup(target.name), attempt.signal);
   const fitting = all.filter(address => address.family === family);
   if (fitting.length > 0) return fitting;
   throw wrongFamily(target.kind === 'address' ? target.address.text : target.name, family);
@@ -70,12 +72,9 @@ function explained(thrown: unknown, address: CanonicalAddress, number: number): 
   return new EntremiseError(thrown.code, { by: 'mediator', message, cause: thrown });
 }
 
-async function connectOne(
-  options: DialOptions,
-  address: CanonicalAddress,
-  signal: AbortSignal,
-): Promise<Dialled> {
-  const { reserved, number, slabs } = options;
+async function connectOne(options: DialOptions, address: CanonicalAddress): Promise<Dialled> {
+  const { reserved, number, slabs, attempt } = options;
+  const { signal } = attempt;
   try {
     return { address, socket: await reserved.connect({ host: address.text, port: number, slabs, signal }) };
   } catch (thrown) {
@@ -87,11 +86,7 @@ async function connectOne(
  * Goes through the addresses: the first that is permitted and answers. Denials count only when nothing was tried.
  * @throws EntremiseError as {@link dial}
  */
-async function connectFirst(
-  options: DialOptions,
-  candidates: readonly CanonicalAddress[],
-  signal: AbortSignal,
-): Promise<Dialled> {
+async function connectFirst(options: DialOptions, candidates: readonly CanonicalAddress[]): Promise<Dialled> {
   let denial: unknown;
   let failure: unknown;
   for (const address of candidates) {
@@ -102,10 +97,10 @@ async function connectFirst(
       continue;
     }
     try {
-      return await connectOne(options, address, signal);
+      return await connectOne(options, address);
     } catch (thrown) {
       failure = thrown;
-      if (signal.aborted) break;
+      if (options.attempt.signal.aborted) break;
     }
   }
   throw failure ?? denial;
@@ -124,26 +119,28 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> 
 /**
  * Connects.
  * @throws EntremiseError `refused`, `unreachable`, `timed-out`, `address-in-use`, `no-such-name`, `not-permitted`,
- * `audit-unavailable`, `aborted` (the signal)
+ * `audit-unavailable`, `aborted` (by the owner of the attempt)
  */
 export async function dial(options: DialOptions): Promise<Dialled> {
-  const timeout = new AbortController();
-  const cancel = options.clock.after(connectTimeoutMs, () => timeout.abort());
-  const giveUp = () => timeout.abort();
-  options.signal.addEventListener('abort', giveUp, { once: true });
+  const { attempt, clock } = options;
+  let isLate = false;
+  const cancel = clock.after(connectTimeoutMs, () => {
+    isLate = true;
+    attempt.abort();
+  });
   try {
-    const candidates = await unlessAborted(candidatesOf(options), timeout.signal);
-    return await connectFirst(options, candidates, timeout.signal);
+    return await connectFirst(options, await candidatesOf(options));
   } catch (thrown) {
-    if (options.signal.aborted) throw new EntremiseError('aborted', { cause: thrown });
-    if (!timeout.signal.aborted) throw thrown;
-    const { target, number } = options;
-    const host = target.kind === 'name' ? target.name : target.address.text;
-    const seconds = connectTimeoutMs / 1000;
-    const message = `${host} port ${number} did not answer within ${seconds} s; check the address, and whether a firewall drops connections.`;
-    throw new EntremiseError('timed-out', { by: 'mediator', message, cause: thrown });
+    if (!attempt.signal.aborted) throw thrown;
+    throw isLate ? tooLate(options, thrown) : new EntremiseError('aborted', { cause: thrown });
   } finally {
     cancel();
-    options.signal.removeEventListener('abort', giveUp);
   }
+}
+
+function tooLate({ target, number }: DialOptions, cause: unknown): EntremiseError {
+  const host = target.kind === 'name' ? target.name : target.address.text;
+  const seconds = connectTimeoutMs / 1000;
+  const message = `${host} port ${number} did not answer within ${seconds} s; check the address, and whether a firewall drops connections.`;
+  return new EntremiseError('timed-out', { by: 'mediator', message, cause });
 }

@@ -123,7 +123,7 @@ export class TcpPort {
         reserved: this.reserved,
         family: this.bound.family,
         slabs: pump.feed,
-        signal: attempt.signal,
+        attempt,
         clock,
         // An address was asked about above; what a name resolves to is news.
         permit: address => {
