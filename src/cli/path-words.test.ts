@@ -25,6 +25,10 @@ test('what was learned of a path, and how, is one line (P8.3)', t => {
 test('where there is no UDP that is all that is said of it', t => {
   t.is(words({ origin: 'default', udp: 'blocked' }), 'UDP does not pass; link silent for 240 s at most');
   t.is(
+    words({ origin: 'default', udp: 'proxied' }),
+    'no UDP through an HTTP proxy; link silent for 240 s at most',
+  );
+  t.is(
     words({ origin: 'default', udp: 'off', tcpKeepaliveMs: 20_000 }),
     'the server offers no UDP channel; link silent for 20 s at most',
   );

@@ -9,6 +9,7 @@ const passes: Readonly<Record<PathReport['udp'], string>> = {
   trying: 'UDP is being tried',
   up: 'UDP passes',
   blocked: 'UDP does not pass',
+  proxied: 'no UDP through an HTTP proxy',
 };
 
 function triedWords({ heldMs, expiredMs }: PathReport): string {
@@ -38,6 +39,6 @@ function originWords(path: PathReport, nowMs: number): string {
 export function pathWords(path: PathReport, nowMs: number): string {
   const { udp, udpKeepaliveMs, tcpKeepaliveMs } = path;
   const link = `link silent for ${seconds(tcpKeepaliveMs)} at most`;
-  if (udp === 'off' || udp === 'blocked') return `${passes[udp]}; ${link}`;
+  if (udp === 'off' || udp === 'blocked' || udp === 'proxied') return `${passes[udp]}; ${link}`;
   return `${passes[udp]}, silent for ${seconds(udpKeepaliveMs)} at most (${originWords(path, nowMs)}); ${link}`;
 }

@@ -3,12 +3,14 @@ import { type Deferred, deferred } from '../base/deferred.ts';
 import { asEntremiseError } from '../base/errors.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { proxySetting } from '../member/proxy-setting.ts';
 import { type RunningMember, startMember } from '../member/running-member.ts';
 import { UdpPath } from '../member/udp-path.ts';
 import { type NativeSockets, requireAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import type { GatewayFacts } from '../policy/gateway-facts.ts';
 import type { OwnerPolicy } from '../policy/owner-policy.ts';
+import { ScriptRelay } from '../relay/script-relay.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
@@ -91,6 +93,8 @@ export async function startMediator(
     unitMs: config.ladderUnitMs,
     random: Math.random,
     wan,
+    openRelay: handlers => new ScriptRelay({ clock, handlers }),
+    proxied: proxySetting(config.proxy) !== undefined,
     onChange: () => reportSoon(),
   });
   let lastReason: string | undefined;
@@ -108,13 +112,13 @@ export async function startMediator(
     wan,
     tune: socket => tuneLink(native, socket, notSentLowatBytes),
     handlers: {
-      onOnline(up) {
+      onOnline(up, { serverBootId }) {
         offline = deferred();
         link = up;
         log.info({}, 'online');
         watcher.look();
         sendReport();
-        udp.onOnline(up);
+        udp.onOnline(up, serverBootId);
       },
       onOffline(error, retryInMs) {
         const wasOnline = link !== undefined;

@@ -1,26 +1,28 @@
 import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { type ChannelEnd, MemberChannel, ownPlace, parsePeer } from '../session/member-channel.ts';
+import type { OpenRelay } from '../relay/relay.ts';
+import { RelayHub } from '../relay/relay-hub.ts';
+import { type ChannelEnd, type MemberChannel, parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { ladderPlan, type PathKnowledge, PathLifetime } from '../session/path-lifetime.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import type { PacketPeer } from '../wire/packet.ts';
+import { ChannelKeeper, type ChannelSession } from './channel-keeper.ts';
 import { readRememberedPath, writeRememberedPath } from './path-memory.ts';
-import { UdpSockets } from './udp-sockets.ts';
 
 /**
- * A member's UDP path to its server: one channel while there is a link, kept by keepalives, and what the NATs on the way
- * allow, learned beside it (P7.1, P8.3). Where UDP does not pass it says so and is quiet until the next link.
+ * A member's UDP path to its server: one channel that everybody shares, others if they are asked for, and what the NATs
+ * on the way allow, learned beside them (P7.1, P8.3). Where UDP does not pass it says so, and is quiet until the next
+ * link unless somebody waits.
  */
 
-/** A channel that fell silent is offered again after this long, twice as long each time, to the longest. */
-const firstPauseMs = 1_000;
-const longestPauseMs = 600_000;
+/** Whether UDP passes. `off`: there is no link, the server offers no channels, or nobody wants one. */
+export type UdpState = 'off' | 'trying' | 'up' | 'blocked' | 'proxied';
 
-/** Whether UDP passes. `off`: there is no link, or the server offers no channels. */
-export type UdpState = 'off' | 'trying' | 'up' | 'blocked';
+const isSamePeer = (one: PacketPeer, other: PacketPeer) =>
+  one.address === other.address && one.number === other.number;
 
 /** What a path is made with. */
 export interface UdpPathOptions {
@@ -30,6 +32,13 @@ export interface UdpPathOptions {
   readonly directory: string;
   /** What stands for a second in the ladder; tests have shorter ones. */
   readonly unitMs?: number;
+  readonly openRelay: OpenRelay;
+  /** No channel until {@link UdpPath.want}. */
+  readonly lazy?: boolean;
+  /** Somebody waits for UDP to pass: where it does not it is tried again and again. */
+  isWanted?(): boolean;
+  /** Links go through an HTTP proxy: there is no way for UDP. */
+  readonly proxied?: boolean;
   /** Between 0 and 1. */
   random(): number;
   /** WAN interface and gateway in words, as they are now, towards an address. */
@@ -38,32 +47,43 @@ export interface UdpPathOptions {
   onChange(): void;
 }
 
-interface Session {
+/** Who waits for channels: told whenever one has come up or gone. */
+export type ChannelWatcher = () => void;
+
+interface Session extends ChannelSession {
   readonly link: MemberLink;
-  readonly server: PacketPeer;
-  readonly sockets: UdpSockets;
-  channel: MemberChannel;
+  readonly bootId: Uint8Array;
 }
 
 /** See the head of this file. */
 export class UdpPath {
+  /** The relay of its channels, and of the ports that lead to them. */
+  readonly hub: RelayHub;
   private readonly options: UdpPathOptions;
   private readonly lifetime: PathLifetime;
+  private readonly first: ChannelKeeper;
+  private readonly others = new Set<ChannelKeeper>();
+  private readonly watchers = new Set<ChannelWatcher>();
+  /** Channels that were offered and not answered, in order. */
+  private readonly offered: MemberChannel[] = [];
   private session: Session | undefined;
+  private link: MemberLink | undefined;
   private status: UdpState = 'off';
   private observed: PacketPeer | undefined;
   private pathText = '';
-  private pauses = 0;
-  private cancelRetry = () => {};
+  private started: boolean;
 
   constructor(options: UdpPathOptions) {
     const { clock, unitMs } = options;
     this.options = options;
+    this.hub = new RelayHub(options.openRelay);
+    this.started = options.lazy !== true;
+    this.first = this.newKeeper(true);
     this.lifetime = new PathLifetime({
       clock,
       plan: ladderPlan(unitMs),
-      ask: (place, id, afterMs) => this.session?.channel.ask(place, id, afterMs),
-      drop: place => this.session?.sockets.close(place),
+      ask: (place, id, afterMs) => this.first.ask(place, id, afterMs),
+      drop: place => this.first.drop(place),
       onChange: settled => this.onLearned(settled),
     });
   }
@@ -97,26 +117,39 @@ export class UdpPath {
     };
   }
 
-  /** A link is up. */
-  onOnline(link: MemberLink): void {
+  /** A link is up. A channel that there was goes on if it is the same server process that has it (P7.4). */
+  onOnline(link: MemberLink, bootId: Uint8Array): void {
+    this.link = link;
+    this.offered.length = 0;
+    if (this.options.proxied === true) return this.become('proxied');
     const server = parsePeer(link.driver.remote);
     if (server === undefined) return;
-    this.end();
-    this.pauses = 0;
-    const sockets = new UdpSockets(server, (place, packet) => this.session?.channel.onPacket(place, packet));
-    this.session = { link, server, sockets, channel: this.channelOn(link, sockets) };
-    this.begin(this.session);
+    const { session: before, hub } = this;
+    const session = { link, bootId, server, hub, secret: () => link.channelSecret() };
+    this.session = session;
+    if (!this.started) return;
+    const isSame =
+      before !== undefined &&
+      Buffer.compare(before.bootId, bootId) === 0 &&
+      isSamePeer(before.server, server);
+    for (const keeper of this.keepers)
+      if (isSame) keeper.goOn(session);
+      else keeper.begin(session);
+    this.look();
   }
 
-  /** The link is gone. */
+  /** The link is gone. Channels that are up go on without one for a while. */
   onOffline(): void {
-    this.end();
-    this.become('off');
+    this.link = undefined;
+    this.look();
   }
 
   /** CHANNEL has come. */
   onMessage(message: Channel): void {
-    this.session?.channel.onMessage(message);
+    const { step, cid } = message;
+    const isAnswer = step === 'accept' || (step === 'refuse' && cid === undefined);
+    if (isAnswer) return this.offered.shift()?.onMessage(message);
+    for (const keeper of this.keepers) keeper.onMessage(message);
   }
 
   /** The machine's interfaces or routes have changed. */
@@ -124,38 +157,66 @@ export class UdpPath {
     if (this.session !== undefined && this.observed !== undefined) this.checkPath(this.observed);
   }
 
-  /** Ends the channel. */
-  stop(): void {
-    this.session?.channel.stop();
-    this.end();
+  /** Somebody waits for UDP: it is offered, and where it does not pass tried again and again. */
+  want(): void {
+    const wasStarted = this.started;
+    this.started = true;
+    if (!wasStarted && this.session !== undefined) {
+      for (const keeper of this.keepers) keeper.begin(this.session);
+      this.look();
+    }
+    for (const keeper of this.keepers) keeper.onWanted();
   }
 
-  private channelOn(link: MemberLink, sockets: UdpSockets): MemberChannel {
-    const { clock, random } = this.options;
-    return new MemberChannel({
+  /** The cid of the channel that is shared by default, while it is up. */
+  get cid(): number | undefined {
+    return this.first.cid;
+  }
+
+  /** Calls `watcher` whenever a channel has come up or gone, until the returned function is called. */
+  watch(watcher: ChannelWatcher): () => void {
+    this.watchers.add(watcher);
+    return () => void this.watchers.delete(watcher);
+  }
+
+  /** One more channel beside the shared one, for whoever wants one of its own; ended by its `end`. */
+  addChannel(): ChannelKeeper {
+    const keeper = this.newKeeper(false);
+    this.others.add(keeper);
+    if (this.session !== undefined && this.started) keeper.begin(this.session);
+    return keeper;
+  }
+
+  /** Ends the channels and closes the relay. */
+  stop(): void {
+    for (const keeper of this.keepers) keeper.end();
+    this.lifetime.pause();
+    this.session = undefined;
+    this.hub.relay.close();
+  }
+
+  private get keepers(): readonly ChannelKeeper[] {
+    return [this.first, ...this.others];
+  }
+
+  private newKeeper(isFirst: boolean): ChannelKeeper {
+    const { clock, random, isWanted = () => false } = this.options;
+    return new ChannelKeeper({
       clock,
       random,
-      secret: link.channelSecret(),
-      say: message => link.sendChannel(message),
-      send: (place, packet) => sockets.send(place, packet),
       keepaliveMs: () => this.lifetime.keepaliveMs,
-      onUp: observed => this.onUp(observed),
+      isWanted,
+      say: message => this.link?.sendChannel(message),
+      offer: (channel, message) => {
+        if (this.link === undefined) return;
+        this.offered.push(channel);
+        this.link.sendChannel(message);
+      },
+      onUp: observed => this.onUp(observed, isFirst),
       onEcho: (place, id) => this.lifetime.onEcho(place, id),
-      onRebound: (from, to) => this.onRebound(from, to),
-      onDown: (why, code) => this.onDown(why, code),
+      onRebound: (from, to) => this.onRebound(from, to, isFirst),
+      onDown: (why, code) => this.onDown(why, code, isFirst),
     });
-  }
-
-  private begin({ channel }: Session): void {
-    this.become('trying');
-    channel.start();
-  }
-
-  private end(): void {
-    this.cancelRetry();
-    this.lifetime.pause();
-    this.session?.sockets.closeAll();
-    this.session = undefined;
   }
 
   private become(status: UdpState): void {
@@ -164,12 +225,19 @@ export class UdpPath {
     this.options.onChange();
   }
 
-  private onUp(observed: PacketPeer): void {
-    this.pauses = 0;
-    this.checkPath(observed);
+  /** What the shared channel is tells whether UDP passes. */
+  private look(): void {
+    const { state } = this.first;
+    const offline = this.link === undefined && state !== 'up';
+    this.become(state === 'idle' || offline ? 'off' : state);
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  private onUp(observed: PacketPeer, isFirst: boolean): void {
+    if (isFirst) this.checkPath(observed);
     const { keepaliveMs, origin } = this.knowledge;
     this.options.log.info({ observed, keepaliveMs, origin }, 'UDP channel up');
-    this.become('up');
+    this.look();
   }
 
   /** Learning goes on where it was if the path is the one from before, with what is kept of it, or anew. */
@@ -190,35 +258,18 @@ export class UdpPath {
     this.lifetime.start(remembered?.path === path ? remembered.knowledge : undefined);
   }
 
-  private onRebound(from: PacketPeer, to: PacketPeer): void {
+  private onRebound(from: PacketPeer, to: PacketPeer, isFirst: boolean): void {
     this.options.log.info({ from, to }, 'a NAT had forgotten the UDP channel');
+    if (!isFirst) return;
     const samePath = from.address === to.address;
     this.checkPath(to);
     if (samePath) this.lifetime.onBindingLost();
   }
 
-  private onDown(why: ChannelEnd, code: ErrorCode | undefined): void {
-    this.lifetime.pause();
+  private onDown(why: ChannelEnd, code: ErrorCode | undefined, isFirst: boolean): void {
+    if (isFirst) this.lifetime.pause();
     this.options.log.info({ why, code }, 'no UDP channel');
-    if (why === 'lost') return this.retryLater();
-    // Nothing more is tried on this link: whoever stops UDP does so for long as a rule.
-    this.session?.sockets.closeAll();
-    this.become(why === 'blocked' ? 'blocked' : 'off');
-  }
-
-  private retryLater(): void {
-    const { clock } = this.options;
-    this.become('trying');
-    const pauseMs = Math.min(firstPauseMs * 2 ** this.pauses++, longestPauseMs);
-    this.cancelRetry();
-    this.cancelRetry = clock.after(pauseMs, () => {
-      const { session } = this;
-      if (session === undefined) return;
-      // Another number: what held the old one up, if anything did, may not know this one.
-      session.sockets.close(ownPlace);
-      session.channel = this.channelOn(session.link, session.sockets);
-      session.channel.start();
-    });
+    this.look();
   }
 
   private onLearned(settled: boolean): void {

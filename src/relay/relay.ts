@@ -167,7 +167,7 @@ export interface Relay {
   sendControl(cid: number, door: DoorId, to: PacketPeer, body: ControlBody): void;
 
   /**
-   * Takes a bound UDP socket over: fd and number are the relay's. Bound to `script`.
+   * Takes a bound UDP socket over that the addon owns: fd and number are the relay's. Bound to `script`.
    * @throws EntremiseError `internal` when the fd is none
    */
   addPort(fd: number, options: PortOptions): RelayPort;
@@ -204,6 +204,8 @@ export interface Relay {
 
 /** See {@link Relay.addPort}. */
 export interface PortOptions {
+  /** Of the socket. */
+  readonly family: 4 | 6;
   /** Only approved peers are sent to from routes (P5.9). */
   readonly approve: boolean;
   /** Broadcast addresses may be sent to. */

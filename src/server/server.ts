@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { AppendFile } from '../base/append-file.ts';
 import type { Clock } from '../base/clock.ts';
-import type { ErrorCode } from '../base/errors.ts';
+import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import { SparingLog } from '../base/sparing-log.ts';
 import { loadAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
+import { ScriptRelay } from '../relay/script-relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls, type SocketTuner } from '../transport/tls.ts';
-import type { PacketPeer } from '../wire/packet.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ServerConfig } from './config.ts';
@@ -21,7 +21,6 @@ import { decideAttach } from './permit.ts';
 import { Reports } from './reports.ts';
 import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
-import { openUdpDoor } from './udp-door.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
 
@@ -121,6 +120,23 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
   });
 }
 
+/** Opens UDP at the service port's number; where it cannot be had members go on over TCP. Returns how to end it. */
+async function openUdp(
+  hub: Switch,
+  { clock, log, host, number }: { clock: Clock; log: Log; host: string; number: number },
+): Promise<() => void> {
+  const relay = new ScriptRelay({ clock, handlers: hub.udp.relayHandlers });
+  try {
+    hub.udp.offer(relay, await relay.openServiceDoor(host, number));
+  } catch (thrown) {
+    log.warn(
+      { number, code: asEntremiseError(thrown).code },
+      'no UDP at that number: no UDP channels are offered',
+    );
+  }
+  return () => relay.close();
+}
+
 /**
  * Starts a server from its state directory.
  * @throws EntremiseError `state-unreadable`, `environment-unfit`, `bad-config`; what listening fails with
@@ -179,10 +195,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   });
   undo.push(() => listener.close());
   const number = listener.address.port;
-  const onPacket = (packet: Buffer, from: PacketPeer) => running.onPacket(packet, from);
-  const door = await openUdpDoor({ host: listen.host, number, log, onPacket });
-  undo.push(() => door?.close());
-  if (door !== undefined) running.offerChannels((packet, to) => door.send(packet, to));
+  undo.push(await openUdp(running, { clock, log, host: listen.host, number }));
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reopenAudit = () => auditFile.reopen();
   return { number, pin: pinText(pair), switch: running, documents, reopenAudit };

@@ -58,6 +58,11 @@ export class ChannelKeepalive {
     this.firstId = undefined;
   }
 
+  /** Now rather than when the silence is over: there is a reason to ask. */
+  nudge(): void {
+    if (this.observed !== undefined && this.firstId === undefined) this.begin();
+  }
+
   /** Another packet of the member's was sent on the channel, and something of the server's has answered before. */
   onSent(): void {
     if (this.firstId === undefined) this.wait(this.options.intervalMs(), () => this.begin());

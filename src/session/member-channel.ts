@@ -2,14 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import type { PacketBody, PacketPeer } from '../wire/packet.ts';
+import type { PacketPeer } from '../wire/packet.ts';
 import { packetSuites } from '../wire/packet-key.ts';
 import { ChannelKeepalive } from './channel-keepalive.ts';
-import { channelKeys, PacketOpener, PacketSealer } from './packet-seal.ts';
+import { channelKeys } from './channel-keys.ts';
+import type { ChannelPackets, ControlBody } from './channel-packets.ts';
 
 /**
- * The member's side of one UDP channel (P7.1), from `offer` to its end. Knows no socket: packets leave from places, which
- * its owner makes; place 0 is the channel's own, others are spare ones of the learner.
+ * The member's side of one UDP channel (P7.1), from `offer` to its end. Knows no socket and seals nothing: packets leave
+ * from places, which its owner makes; place 0 is the channel's own, others are spare ones of the learner.
  *
  *     offered --accept--> probing --up--> up --keepalives unanswered--> down(lost)
  *        └──refuse──> down(refused)  └──nothing passes──> down(blocked)
@@ -32,12 +33,12 @@ export interface MemberChannelOptions {
   readonly clock: Clock;
   /** Between 0 and 1. */
   random(): number;
-  /** 32 bytes of the link's session (P7.3). */
-  readonly secret: Buffer;
+  /** 32 bytes of the session of the link of now (P7.3). */
+  secret(): Buffer;
   /** Sends CHANNEL over the link. */
   say(message: Channel): void;
-  /** Sends a packet to the service port from a place. */
-  send(place: number, packet: Buffer): void;
+  /** Seals, opens and carries its packets. */
+  readonly packets: ChannelPackets;
   /** How long the member may be silent on the channel now. */
   keepaliveMs(): number;
   onUp(observed: PacketPeer): void;
@@ -55,18 +56,12 @@ export function parsePeer(text: string): PacketPeer | undefined {
   return address === undefined ? undefined : { address, number: Number(match?.[3]) };
 }
 
-interface Keyed {
-  readonly cid: number;
-  readonly sealer: PacketSealer;
-  readonly opener: PacketOpener;
-}
-
 /** See the head of this file. */
 export class MemberChannel {
   private readonly options: MemberChannelOptions;
   private readonly nonce = randomBytes(32);
   private readonly keepalive: ChannelKeepalive;
-  private keyed: Keyed | undefined;
+  private number: number | undefined;
   private phase: 'offered' | 'probing' | 'up' | 'down' = 'offered';
   private cancelTimer = () => {};
 
@@ -77,7 +72,7 @@ export class MemberChannel {
       clock,
       intervalMs: () => options.keepaliveMs(),
       random: () => options.random(),
-      send: id => this.seal(ownPlace, { kind: 'keepalive', id }),
+      send: id => this.send(ownPlace, { kind: 'keepalive', id }),
       onRebound: (from, to) => options.onRebound(from, to),
       onUnanswered: () => this.down('lost'),
     });
@@ -86,6 +81,11 @@ export class MemberChannel {
   /** True while packets can be exchanged. */
   get up(): boolean {
     return this.phase === 'up';
+  }
+
+  /** Its cid, once it is accepted. */
+  get cid(): number | undefined {
+    return this.number;
   }
 
   /** Offers the channel. */
@@ -98,39 +98,54 @@ export class MemberChannel {
   onMessage(message: Channel): void {
     const { step, cid } = message;
     if (this.phase === 'offered' && step === 'accept') return this.onAccept(message);
+    // It was given up meanwhile.
+    if (step === 'accept' && cid !== undefined) return this.options.say({ step: 'close', cid });
     if (this.phase === 'offered' && step === 'refuse')
       return this.down('refused', message.reason === undefined ? undefined : errorCodeOf(message.reason));
-    if (cid !== this.keyed?.cid) return;
+    if (cid === undefined || cid !== this.number) return;
     if (step === 'up' && this.phase === 'probing') this.onUp(parsePeer(message.observed ?? ''));
     if (step === 'close') this.down('lost');
   }
 
-  /** A packet has come to a place. */
-  onPacket(place: number, packet: Buffer): void {
+  /**
+   * The link is another one, to the same server process, which has the channel still. False: it cannot go on, since
+   * what was asked for on the old link is lost.
+   */
+  onNewLink(): boolean {
+    if (this.number === undefined || this.phase === 'down') return false;
+    // The network may be another one, too: then this moves the path.
+    if (this.phase === 'up') this.keepalive.nudge();
+    return true;
+  }
+
+  /** A packet of the channel has come to a place. */
+  onControl(place: number, body: ControlBody): void {
     if (this.phase === 'down') return;
-    const body = this.keyed?.opener.open(packet, this.options.clock.now());
-    if (body?.kind === 'challenge' && place === ownPlace)
-      this.seal(ownPlace, { kind: 'answer', token: body.token });
-    if (body?.kind === 'alive' && place === ownPlace) this.keepalive.onAlive(body.id, body.peer);
-    if (body?.kind === 'echo') this.options.onEcho(place, body.id);
+    if (body.kind === 'challenge' && place === ownPlace)
+      this.send(ownPlace, { kind: 'answer', token: body.token });
+    if (body.kind === 'alive' && place === ownPlace) this.keepalive.onAlive(body.id, body.peer);
+    if (body.kind === 'echo') this.options.onEcho(place, body.id);
+  }
+
+  /** The key has sealed all that it may (P7.3). */
+  onSpent(): void {
+    this.down('lost');
   }
 
   /** Asks the server to speak to a place after a silence (P8.3). */
   ask(place: number, id: number, afterMs: number): void {
-    if (this.up) this.seal(place, { kind: 'echo-after', id, afterMs });
+    if (this.up) this.send(place, { kind: 'echo-after', id, afterMs });
   }
 
   /** Ends the channel; nobody is told but the server. */
   stop(): void {
-    if (this.keyed !== undefined && this.phase !== 'down')
-      this.options.say({ step: 'close', cid: this.keyed.cid });
-    this.silence();
-  }
-
-  private silence(): void {
+    if (this.phase === 'down') return;
     this.phase = 'down';
     this.cancelTimer();
     this.keepalive.stop();
+    if (this.number === undefined) return;
+    this.options.say({ step: 'close', cid: this.number });
+    this.options.packets.remove(this.number);
   }
 
   private down(why: ChannelEnd, code?: ErrorCode): void {
@@ -144,23 +159,17 @@ export class MemberChannel {
     this.cancelTimer = this.options.clock.after(ms, then);
   }
 
-  private seal(place: number, body: PacketBody): void {
-    const { keyed } = this;
-    if (keyed === undefined) return;
-    if (keyed.sealer.spent) this.down('lost');
-    else this.options.send(place, keyed.sealer.seal(body));
+  private send(place: number, body: ControlBody): void {
+    if (this.number !== undefined) this.options.packets.send(this.number, place, body);
   }
 
   private onAccept({ cid, epoch, nonce, suite }: Channel): void {
     if (cid === undefined || epoch === undefined || nonce === undefined || suite === undefined)
       return this.down('refused', 'bad-request');
-    const { secret: exporter } = this.options;
+    const exporter = this.options.secret();
     const keys = channelKeys({ exporter, memberNonce: this.nonce, serverNonce: nonce, cid, epoch, suite });
-    this.keyed = {
-      cid,
-      sealer: new PacketSealer(keys.memberToServer, cid, epoch),
-      opener: new PacketOpener(keys.serverToMember, epoch),
-    };
+    this.number = cid;
+    this.options.packets.add(cid, { epoch, sealKey: keys.memberToServer, openKey: keys.serverToMember });
     this.phase = 'probing';
     this.probe(0);
   }
@@ -168,7 +177,7 @@ export class MemberChannel {
   private probe(tries: number): void {
     const waitMs = probeWaitsMs[tries];
     if (waitMs === undefined) return this.down('blocked');
-    this.seal(ownPlace, { kind: 'probe' });
+    this.send(ownPlace, { kind: 'probe' });
     this.wait(waitMs, () => this.probe(tries + 1));
   }
 

@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { errorNumber } from '../base/errors.ts';
-import { channelKeys, PacketSealer } from '../session/packet-seal.ts';
+import { PacketSealer } from '../relay/packet-seal.ts';
+import { channelKeys } from '../session/channel-keys.ts';
 import { encodePacketHeader, type PacketPeer, packetKind, probeBytes } from '../wire/packet.ts';
 import { ChannelWorld } from './testing/channel-world.ts';
 
@@ -15,8 +16,8 @@ function kinds(packets: readonly { readonly packet: Buffer }[]): string[] {
   });
 }
 
-test('offer, accept, PROBE, CHALLENGE, ANSWER, up: and both know where the member is seen', t => {
-  const world = new ChannelWorld();
+test('offer, accept, PROBE, CHALLENGE, ANSWER, up: and both know where the member is seen', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   t.deepEqual(kinds(world.fromMembers), ['probe', 'answer']);
   t.deepEqual(kinds(world.fromServer), ['challenge']);
@@ -29,8 +30,8 @@ test('offer, accept, PROBE, CHALLENGE, ANSWER, up: and both know where the membe
   t.true(member.channel.up);
 });
 
-test('the first suite of the list that is known is taken; none, or no nonce, is refused', t => {
-  const world = new ChannelWorld();
+test('the first suite of the list that is known is taken; none, or no nonce, is refused', async t => {
+  const world = await ChannelWorld.make();
   const member = world.member();
   member.deaf = true;
   const nonce = Buffer.alloc(32);
@@ -47,8 +48,8 @@ test('the first suite of the list that is known is taken; none, or no nonce, is 
   );
 });
 
-test('a PROBE, a CHALLENGE or an `up` that is lost is made good', t => {
-  const world = new ChannelWorld();
+test('a PROBE, a CHALLENGE or an `up` that is lost is made good', async t => {
+  const world = await ChannelWorld.make();
   const member = world.member();
   world.blocked = true;
   member.channel.start();
@@ -59,8 +60,8 @@ test('a PROBE, a CHALLENGE or an `up` that is lost is made good', t => {
   t.deepEqual(kinds(world.fromMembers), ['probe', 'probe', 'probe', 'answer']);
 });
 
-test('where UDP does not pass four PROBEs are sent, then nothing more, and the server is told', t => {
-  const world = new ChannelWorld();
+test('where UDP does not pass four PROBEs are sent, then nothing more, and the server is told', async t => {
+  const world = await ChannelWorld.make();
   const member = world.member();
   world.blocked = true;
   member.channel.start();
@@ -70,16 +71,16 @@ test('where UDP does not pass four PROBEs are sent, then nothing more, and the s
   t.is(world.desk.counters.live, 0);
 });
 
-test('a refusal is told with its code', t => {
-  const world = new ChannelWorld();
+test('a refusal is told with its code', async t => {
+  const world = await ChannelWorld.make();
   for (let count = 0; count < 4; count += 1) world.upMember();
   const fifth = world.member();
   fifth.channel.start();
   t.deepEqual(fifth.downs, [{ why: 'refused', code: 'limit' }]);
 });
 
-test('unknown cid, bad tag, replay, noise and what is too early: silence, and each is counted', t => {
-  const world = new ChannelWorld();
+test('unknown cid, bad tag, replay, noise and what is too early: silence, and each is counted', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   member.channel.ask(0, 1, 0);
   world.clock.advance(100);
@@ -91,7 +92,8 @@ test('unknown cid, bad tag, replay, noise and what is too early: silence, and ea
   forged.writeUInt8(forged.readUInt8(20) ^ 1, 20);
   const { dropped } = world.desk.counters;
   for (const packet of [good, other, forged, good.subarray(0, 31), Buffer.alloc(0)])
-    world.desk.onPacket(packet, member.placeOf(0));
+    world.inject(packet, member.placeOf(0));
+  world.clock.advance(20);
   t.is(world.desk.counters.dropped - dropped, 5);
   fc.assert(
     fc.property(
@@ -99,8 +101,8 @@ test('unknown cid, bad tag, replay, noise and what is too early: silence, and ea
       fc.constantFrom(...Object.keys(packetKind)),
       (bytes, kind) => {
         const header = { kind: kind as keyof typeof packetKind, epoch: 0, cid: member.cid, counter: 77 };
-        world.desk.onPacket(Buffer.from(bytes), elsewhere);
-        world.desk.onPacket(Buffer.concat([encodePacketHeader(header), bytes]), elsewhere);
+        world.inject(Buffer.from(bytes), elsewhere);
+        world.inject(Buffer.concat([encodePacketHeader(header), bytes]), elsewhere);
       },
     ),
   );
@@ -108,8 +110,8 @@ test('unknown cid, bad tag, replay, noise and what is too early: silence, and ea
   t.is(world.fromServer.length, answered, 'not one packet has gone out');
 });
 
-test('before its place is proved a member is answered nothing but a challenge', t => {
-  const world = new ChannelWorld();
+test('before its place is proved a member is answered nothing but a challenge', async t => {
+  const world = await ChannelWorld.make();
   const member = world.member();
   member.deaf = true;
   member.channel.start();
@@ -123,8 +125,8 @@ test('before its place is proved a member is answered nothing but a challenge', 
   t.deepEqual(kinds(world.fromServer), ['challenge']);
 });
 
-test('nothing the server sends is longer than what it answers', t => {
-  const world = new ChannelWorld();
+test('nothing the server sends is longer than what it answers', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   member.places.set(0, { address: '2001:db8::1', number: 7 });
   for (let place = 0; place < 8; place += 1) member.channel.ask(place, place, 1_000);
@@ -138,8 +140,8 @@ test('nothing the server sends is longer than what it answers', t => {
   t.true(longest('challenge', world.fromServer) <= probeBytes);
 });
 
-test('ECHO comes when it was asked for, to the place that asked, and once', t => {
-  const world = new ChannelWorld();
+test('ECHO comes when it was asked for, to the place that asked, and once', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   const startMs = world.clock.now();
   member.channel.ask(3, 1, 5_000);
@@ -152,8 +154,8 @@ test('ECHO comes when it was asked for, to the place that asked, and once', t =>
   t.is(member.rebounds.length, 0, 'a question from a spare place moves nothing');
 });
 
-test('a place has one silence outstanding, the newest; a member eight; 600 s is the longest', t => {
-  const world = new ChannelWorld();
+test('a place has one silence outstanding, the newest; a member eight; 600 s is the longest', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   member.channel.ask(1, 1, 5_000);
   member.channel.ask(1, 2, 6_000);
@@ -169,8 +171,8 @@ test('a place has one silence outstanding, the newest; a member eight; 600 s is 
   t.is(member.echoes.at(-1)?.id, 300, 'and what has ended is given back');
 });
 
-test('a channel that ends asks nothing of the network any more', t => {
-  const world = new ChannelWorld();
+test('a channel that ends asks nothing of the network any more', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   member.channel.ask(1, 1, 5_000);
   world.clock.advance(100);
@@ -181,8 +183,8 @@ test('a channel that ends asks nothing of the network any more', t => {
   t.is(world.desk.counters.live, 0);
 });
 
-test('after a NAT rebound the path moves by its own challenge, and the member hears of it', t => {
-  const world = new ChannelWorld();
+test('after a NAT rebound the path moves by its own challenge, and the member hears of it', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   world.clock.advance(26 * second);
   t.is(member.rebounds.length, 0);
@@ -199,8 +201,8 @@ test('after a NAT rebound the path moves by its own challenge, and the member he
   t.deepEqual(kinds(world.fromServer.slice(moved)), ['alive'], 'no doubt any more');
 });
 
-test('a packet that somebody on the way sends on from elsewhere moves nothing: the old path answers', t => {
-  const world = new ChannelWorld();
+test('a packet that somebody on the way sends on from elsewhere moves nothing: the old path answers', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   world.clock.advance(24_900);
   const before = world.fromServer.length;
@@ -209,7 +211,7 @@ test('a packet that somebody on the way sends on from elsewhere moves nothing: t
   world.blocked = false;
   const stolen = world.fromMembers.at(-1)?.packet ?? Buffer.alloc(0);
   t.deepEqual(kinds([{ packet: stolen }]), ['keepalive']);
-  world.desk.onPacket(stolen, elsewhere);
+  world.inject(stolen, elsewhere);
   world.clock.advance(5 * second);
   t.true(world.fromServer.slice(before).some(({ peer }) => peer.number === elsewhere.number));
   const then = world.fromServer.length;
@@ -224,8 +226,8 @@ test('a packet that somebody on the way sends on from elsewhere moves nothing: t
   t.true(member.channel.up);
 });
 
-test('at most four challenges a second go out for a channel, however many PROBEs come', t => {
-  const world = new ChannelWorld();
+test('at most four challenges a second go out for a channel, however many PROBEs come', async t => {
+  const world = await ChannelWorld.make();
   const member = world.member();
   member.deaf = true;
   const memberNonce = Buffer.alloc(32, 1);
@@ -236,15 +238,15 @@ test('at most four challenges a second go out for a channel, however many PROBEs
   const keys = channelKeys({ exporter, memberNonce, serverNonce, cid, epoch, suite });
   const sealer = new PacketSealer(keys.memberToServer, cid, epoch);
   for (let count = 0; count < 40; count += 1) {
-    world.desk.onPacket(sealer.seal({ kind: 'probe' }), { address: '198.51.100.1', number: 1_000 + count });
+    world.inject(sealer.seal({ kind: 'probe' }), { address: '198.51.100.1', number: 1_000 + count });
     world.clock.advance(25);
   }
   const challenges = kinds(world.fromServer).length;
   t.true(challenges >= 4 && challenges <= 8, `${challenges} in the first second, the burst of four included`);
 });
 
-test('keepalives that nobody answers: the channel is lost after five in a row and a wait', t => {
-  const world = new ChannelWorld();
+test('keepalives that nobody answers: the channel is lost after five in a row and a wait', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
   world.blocked = true;
   const sent = world.fromMembers.length;
@@ -254,10 +256,10 @@ test('keepalives that nobody answers: the channel is lost after five in a row an
   t.deepEqual(member.downs, [{ why: 'lost', code: undefined }]);
 });
 
-test('without a link a channel goes on for 120 s, then its packets meet silence', t => {
-  const world = new ChannelWorld();
+test('without a link a channel goes on for 120 s, then its packets meet silence', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember();
-  world.desk.onLinkEnded(member);
+  world.desk.onLinkEnded(member, 'link-lost');
   world.clock.advance(119 * second);
   t.is(world.desk.counters.live, 1);
   t.is(member.downs.length, 0, 'keepalives were answered');
@@ -267,18 +269,18 @@ test('without a link a channel goes on for 120 s, then its packets meet silence'
   t.deepEqual(member.downs, [{ why: 'lost', code: undefined }]);
 });
 
-test('a member that comes back over and over has room: a channel without a link gives way', t => {
-  const world = new ChannelWorld();
+test('a member that comes back over and over has room: a channel without a link gives way', async t => {
+  const world = await ChannelWorld.make();
   for (let count = 0; count < 20; count += 1) {
     const member = world.upMember();
     t.is(member.ups.length, 1, `time ${count}`);
-    world.desk.onLinkEnded(member);
+    world.desk.onLinkEnded(member, 'link-lost');
   }
   t.true(world.desk.counters.live <= 4);
 });
 
-test('a channel is closed by its own member only', t => {
-  const world = new ChannelWorld();
+test('a channel is closed by its own member only', async t => {
+  const world = await ChannelWorld.make();
   const member = world.upMember('home-1');
   const other = world.upMember('home-2');
   world.desk.onMessage(other, { step: 'close', cid: member.cid });

@@ -1,16 +1,17 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
-import { channelKeys } from '../session/packet-seal.ts';
+import type { ControlBody, DoorId, Relay, RelayCounters } from '../relay/relay.ts';
+import { channelKeys } from '../session/channel-keys.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
+import { type PacketPeer, probeBytes } from '../wire/packet.ts';
 import { packetSuites } from '../wire/packet-key.ts';
 import type { LinkIdentity } from './members.ts';
-import { UdpChannel } from './udp-channel.ts';
+import { peerText, UdpChannel } from './udp-channel.ts';
 
 /**
- * The server's side of UDP channels (P7): who has which, by cid. Knows no socket. Whatever is not a packet of a channel is
- * dropped in silence, before anything is kept of it.
+ * The server's side of UDP channels (P7): who has which, by cid. Knows no socket and seals nothing: the relay does, and
+ * drops in silence, before anything is kept of it, whatever is not a packet of a channel.
  */
 
 /** Channels of one instance of a member (P7.1). */
@@ -23,6 +24,9 @@ const maxEchoes = 8;
 const orphanMs = 120_000;
 const restMs = 600_000;
 
+/** The longest packet until the path's size is known: every path bears it (P7.1: PROBE). */
+const safePacketBytes = probeBytes;
+
 /** A member's link, as this desk needs it. */
 export interface ChannelLink {
   readonly identity: LinkIdentity;
@@ -34,7 +38,10 @@ export interface ChannelLink {
 /** What a desk is made with. */
 export interface ChannelDeskOptions {
   readonly clock: Clock;
-  send(packet: Buffer, to: PacketPeer): void;
+  /** Tells this desk what comes on its channels. */
+  readonly relay: Relay;
+  /** The service port's number. */
+  readonly door: DoorId;
 }
 
 /** Totals since the desk was made, but for `live`, which is now. */
@@ -52,6 +59,13 @@ interface Entry {
   cancelOrphan: () => void;
 }
 
+/** Packets that nobody was answered for. */
+function refusedOf(counters: RelayCounters | undefined): number {
+  if (counters === undefined) return 0;
+  const { malformed, forged, replayed } = counters;
+  return malformed + forged + replayed;
+}
+
 function ownerOf({ identity }: ChannelLink): string {
   return `${identity.key} ${identity.instance}`;
 }
@@ -63,8 +77,9 @@ export class ChannelDesk {
   private readonly echoing = new Map<string, number>();
   /** When a cid may be used again. */
   private readonly resting = new Map<number, number>();
-  private received = 0;
-  private dropped = 0;
+  private useless = 0;
+  /** Of channels that are no more. */
+  private endedDrops = 0;
 
   constructor(options: ChannelDeskOptions) {
     this.options = options;
@@ -72,16 +87,21 @@ export class ChannelDesk {
 
   /** What goes on, and what has come. */
   get counters(): ChannelCounters {
-    const { entries, received, dropped } = this;
-    return { live: entries.size, received, dropped };
+    const { doors, channels } = this.options.relay.report();
+    const atDoor = doors.get(this.options.door);
+    let dropped = this.useless + (atDoor?.unknown ?? 0) + this.endedDrops;
+    for (const counters of channels.values()) dropped += refusedOf(counters);
+    return { live: this.entries.size, received: atDoor?.packetsIn ?? 0, dropped };
   }
 
-  /** A packet has come to the service port. */
-  onPacket(packet: Buffer, from: PacketPeer): void {
-    this.received++;
-    const header = decodePacketHeader(packet);
-    const entry = header && this.entries.get(header.cid);
-    if (entry === undefined || !entry.channel.onPacket(packet, from)) this.dropped++;
+  /** A packet of a channel has come to the service port. */
+  onControl(cid: number, from: PacketPeer, body: ControlBody): void {
+    if (this.entries.get(cid)?.channel.onControl(body, from) !== true) this.useless++;
+  }
+
+  /** Datagrams of a channel come from elsewhere than its path. */
+  onElsewhere(cid: number, from: PacketPeer): void {
+    this.entries.get(cid)?.channel.onElsewhere(from);
   }
 
   /** CHANNEL has come on a member's link. */
@@ -95,12 +115,23 @@ export class ChannelDesk {
     else if (step === 'rekey') refuse(link, 'unsupported', cid);
   }
 
-  /** A link is over: its channels go on for a while (P7.4). */
-  onLinkEnded(link: ChannelLink): void {
+  /** A link has come: it has the channels that its member's instance has already (P7.4). */
+  onLink(link: ChannelLink): void {
+    const owner = ownerOf(link);
+    for (const entry of this.entries.values()) {
+      if (entry.owner !== owner) continue;
+      entry.cancelOrphan();
+      entry.link = link;
+    }
+  }
+
+  /** A link is over: its channels go on for a while (P7.4), unless its member is no more. */
+  onLinkEnded(link: ChannelLink, code: ErrorCode): void {
     for (const [cid, entry] of this.entries) {
       if (entry.link !== link) continue;
       entry.link = undefined;
-      entry.cancelOrphan = this.options.clock.after(orphanMs, () => this.end(cid));
+      if (code === 'key-revoked') this.end(cid);
+      else entry.cancelOrphan = this.options.clock.after(orphanMs, () => this.end(cid));
     }
   }
 
@@ -120,10 +151,15 @@ export class ChannelDesk {
     const exporter = link.channelSecret();
     const epoch = 0;
     const keys = channelKeys({ exporter, memberNonce: nonce, serverNonce, cid, epoch, suite });
+    const { relay, door } = this.options;
+    relay.addChannel(cid, { epoch, sealKey: keys.serverToMember, openKey: keys.memberToServer });
     const entry: Entry = {
-      channel: new UdpChannel(keys, cid, epoch, this.options.clock, {
-        send: (packet, to) => this.options.send(packet, to),
-        onUp: observed => entry.link?.sendChannel({ step: 'up', cid, observed }),
+      channel: new UdpChannel(this.options.clock, {
+        send: (body, to) => relay.sendControl(cid, door, to, body),
+        onPath: (path, isFirst) => {
+          relay.setPath(cid, { door, peer: path, packetBytes: safePacketBytes });
+          if (isFirst) entry.link?.sendChannel({ step: 'up', cid, observed: peerText(path) });
+        },
         takeEcho: () => this.takeEcho(owner),
         giveEcho: () => this.giveEcho(owner),
       }),
@@ -161,6 +197,8 @@ export class ChannelDesk {
     this.resting.set(cid, this.options.clock.now() + restMs);
     entry.cancelOrphan();
     entry.channel.end();
+    this.endedDrops += refusedOf(this.options.relay.channelCounters(cid));
+    this.options.relay.removeChannel(cid);
   }
 
   private takeEcho(owner: string): boolean {

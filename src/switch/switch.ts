@@ -10,13 +10,10 @@ import { keyToText } from '../base/keys.ts';
 import { SparingLog } from '../base/sparing-log.ts';
 import type { ProvenMember } from '../session/handshake.ts';
 import type { Transport } from '../transport/transport.ts';
-import type { Channel } from '../wire/messages/attach.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
 import type { Report } from '../wire/messages/report.ts';
-import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
-import { ChannelDesk } from './channel-desk.ts';
 import { DuplicateWatch } from './duplicate-watch.ts';
 import { type LinkIdentity, Members } from './members.ts';
 import { type OnlineMediator, PresenceDesk } from './presence.ts';
@@ -24,6 +21,7 @@ import { RouteTable } from './route-table.ts';
 import { ServerLink, type ServerLinkHandlers } from './server-link.ts';
 import { type Admission, defaultSwitchLimits, type SwitchOptions } from './switch-options.ts';
 import type { SwitchStatus } from './switch-status.ts';
+import { UdpSide } from './udp-side.ts';
 
 /** A server that is started again takes so long. */
 const restartMs = 500;
@@ -37,6 +35,7 @@ const leastSpreadMs = 1_000;
  * over memory transports, as members like any other.
  */
 export class Switch {
+  readonly udp: UdpSide;
   private readonly options: SwitchOptions;
   /** Every link, authenticated or not. */
   private readonly links = new Set<ServerLink>();
@@ -45,7 +44,6 @@ export class Switch {
   private readonly routes: RouteTable;
   private readonly attachDesk: AttachDesk;
   private readonly presence: PresenceDesk;
-  private channels: ChannelDesk | undefined;
   /** Of links that never became a member's. */
   private readonly strangers: SparingLog;
   private readonly duplicates = new DuplicateWatch();
@@ -54,6 +52,7 @@ export class Switch {
 
   constructor(options: SwitchOptions) {
     this.options = options;
+    this.udp = new UdpSide(options.clock);
     const limits = { ...defaultSwitchLimits, ...options.limits };
     const { clock, log, audit, directory } = options;
     this.strangers = new SparingLog({ log, clock, lines: 60, withinMs: 60_000 });
@@ -87,19 +86,9 @@ export class Switch {
     }
   }
 
-  /** There is UDP at the service port's number: from now on channels are offered, and `send` sends their packets. */
-  offerChannels(send: (packet: Buffer, to: PacketPeer) => void): void {
-    this.channels = new ChannelDesk({ clock: this.options.clock, send });
-  }
-
-  /** A packet has come over UDP to the service port's number. */
-  onPacket(packet: Buffer, from: PacketPeer): void {
-    this.channels?.onPacket(packet, from);
-  }
-
   private linkHandlers(authenticated: () => void): ServerLinkHandlers {
     return {
-      onChannel: (link, message) => this.onChannel(link, message),
+      onChannel: (link, message) => this.udp.onChannel(link, message),
       onProven: (link, member) => void this.onProven(link, member, authenticated),
       onAttach: (link, message) => this.attachDesk.onAttach(link, message),
       onAttached: (link, message) => this.attachDesk.onAttached(link, message),
@@ -109,12 +98,6 @@ export class Switch {
       onStatement: (link, message) => void this.onStatement(link, message),
       onEnded: (link, error) => this.onEnded(link, error),
     };
-  }
-
-  /** Without UDP whoever asks goes on over TCP (P7.1). */
-  private onChannel(link: ServerLink, message: Channel): void {
-    if (this.channels !== undefined) return this.channels.onMessage(link, message);
-    if (message.step === 'offer') link.sendChannel({ step: 'refuse', reason: errorNumber('unsupported') });
   }
 
   private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
@@ -173,6 +156,7 @@ export class Switch {
     authenticated();
     link.welcome(statementSeq);
     link.sendDocuments(documents);
+    this.udp.onLink(link);
     this.options.log.info({ ...link.identity, remote: link.remote, software }, 'member online');
     if (isNew) this.onMemberChange(link.identity, true);
     else if (role === 'mediator') this.presence.changed(key);
@@ -223,7 +207,7 @@ export class Switch {
       if (untold) this.strangers.info(ended, 'link ended unauthenticated');
       return;
     }
-    this.channels?.onLinkEnded(link);
+    this.udp.onLinkEnded(link, error.code);
     const { identity } = link;
     this.options.log.info({ ...identity, ...ended }, 'link ended');
     if (
@@ -279,8 +263,8 @@ export class Switch {
   status(): SwitchStatus {
     const { size: attachments, queuedBytes, grownCreditBytes } = this.routes;
     const members = this.members.all().length;
-    const channels = this.channels && { channels: this.channels.counters };
-    return { members, attachments, queuedBytes, grownCreditBytes, ...channels };
+    const channels = this.udp.counters;
+    return { members, attachments, queuedBytes, grownCreditBytes, ...(channels && { channels }) };
   }
 
   /**
@@ -289,7 +273,7 @@ export class Switch {
    */
   close(successor?: string): void {
     this.stopped = true;
-    this.channels?.close();
+    this.udp.close();
     const spreadMs = Math.max(leastSpreadMs, this.links.size);
     for (const link of [...this.links]) {
       const afterMs = successor === undefined ? restartMs + randomInt(spreadMs) : 0;

@@ -1,8 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { TokenBucket } from '../policy/rate.ts';
-import { type ChannelKeys, PacketOpener, PacketSealer } from '../session/packet-seal.ts';
-import { maxEchoAfterMs, type PacketBody, type PacketPeer, tokenBytes } from '../wire/packet.ts';
+import type { ControlBody } from '../relay/relay.ts';
+import { maxEchoAfterMs, type PacketPeer, tokenBytes } from '../wire/packet.ts';
 
 /** How long a challenge may be answered, and until when the old path's answer outweighs the new one's (P7.4). */
 const challengeMs = 10_000;
@@ -18,10 +18,10 @@ export function peerText({ address, number }: PacketPeer): string {
 
 /** What a channel's owner is asked and told. */
 export interface UdpChannelHandlers {
-  /** Sends a packet to a place. */
-  send(packet: Buffer, to: PacketPeer): void;
-  /** The first path is proved. */
-  onUp(observed: string): void;
+  /** Seals a body and sends it to a place. */
+  send(body: ControlBody, to: PacketPeer): void;
+  /** The first path is proved, or another one. */
+  onPath(path: PacketPeer, isFirst: boolean): void;
   /** One more silence is asked for: whether the member may (P8.3). Each taken one is given back once. */
   takeEcho(): boolean;
   giveEcho(): void;
@@ -39,18 +39,14 @@ interface Challenge {
 export class UdpChannel {
   private readonly clock: Clock;
   private readonly handlers: UdpChannelHandlers;
-  private readonly sealer: PacketSealer;
-  private readonly opener: PacketOpener;
   private readonly challengeBudget: TokenBucket;
   private readonly challenges = new Map<string, Challenge>();
   private readonly echoes = new Map<string, () => void>();
   private path: PacketPeer | undefined;
 
-  constructor(keys: ChannelKeys, cid: number, epoch: number, clock: Clock, handlers: UdpChannelHandlers) {
+  constructor(clock: Clock, handlers: UdpChannelHandlers) {
     this.clock = clock;
     this.handlers = handlers;
-    this.sealer = new PacketSealer(keys.serverToMember, cid, epoch);
-    this.opener = new PacketOpener(keys.memberToServer, epoch);
     this.challengeBudget = new TokenBucket(challengesPerSecond, challengesPerSecond, clock.now());
   }
 
@@ -64,18 +60,18 @@ export class UdpChannel {
     return this.echoes.size;
   }
 
-  /** A packet with the channel's cid has come. False when it was of no use: nobody is answered (P7.4). */
-  onPacket(packet: Buffer, from: PacketPeer): boolean {
-    const body = this.opener.open(packet, this.clock.now());
-    return body !== undefined && this.onBody(body, from);
-  }
-
   /** The channel is over: no silence is ended any more. */
   end(): void {
     for (const place of [...this.echoes.keys()]) this.dropEcho(place);
   }
 
-  private onBody(body: PacketBody, from: PacketPeer): boolean {
+  /** Datagrams come from elsewhere than the path. */
+  onElsewhere(from: PacketPeer): void {
+    if (this.path !== undefined) this.doubtPath(from);
+  }
+
+  /** A packet of the channel has come. False when it was of no use: nobody is answered (P7.4). */
+  onControl(body: ControlBody, from: PacketPeer): boolean {
     if (body.kind === 'probe') return this.challenge(from, false);
     if (body.kind === 'answer') return this.onAnswer(body.token, from);
     if (this.path === undefined) return false;
@@ -93,9 +89,8 @@ export class UdpChannel {
     }
   }
 
-  private send(body: PacketBody, to: PacketPeer): void {
-    // P7.3: then the channel falls silent, and its member offers anew.
-    if (!this.sealer.spent) this.handlers.send(this.sealer.seal(body), to);
+  private send(body: ControlBody, to: PacketPeer): void {
+    this.handlers.send(body, to);
   }
 
   private doubtPath(from: PacketPeer): boolean {
@@ -127,7 +122,7 @@ export class UdpChannel {
     if (asked.ofPath) this.challenges.clear();
     const isFirst = this.path === undefined;
     this.path = from;
-    if (isFirst) this.handlers.onUp(peerText(from));
+    this.handlers.onPath(from, isFirst);
     return true;
   }
 

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type FakeClock, fakeClock } from '../../base/clock.ts';
 import type { ErrorCode } from '../../base/errors.ts';
+import type { DoorId, Relay } from '../../relay/relay.ts';
+import { ScriptRelay } from '../../relay/script-relay.ts';
+import { deafRelayHandlers, type MemoryHost, MemoryNetwork } from '../../relay/testing/memory-network.ts';
+import type { ChannelPackets } from '../../session/channel-packets.ts';
 import { type ChannelEnd, MemberChannel } from '../../session/member-channel.ts';
 import type { Channel } from '../../wire/messages/attach.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
@@ -12,7 +16,10 @@ export interface SeenPacket {
   readonly peer: PacketPeer;
 }
 
-/** A member's side in a {@link ChannelWorld}: its link, one channel at a time, and where its places are seen from. */
+/** Where the server of a {@link ChannelWorld} is. */
+export const worldServer: PacketPeer = { address: '192.0.2.1', number: 8443 };
+
+/** A member's side in a {@link ChannelWorld}: its link, its channels, and where its places are seen from. */
 export class ChannelWorldMember implements ChannelLink {
   readonly identity;
   readonly secret = randomBytes(32);
@@ -23,15 +30,41 @@ export class ChannelWorldMember implements ChannelLink {
   readonly downs: { why: ChannelEnd; code: ErrorCode | undefined }[] = [];
   /** Where packets from a place come from; what the server sends elsewhere is lost. */
   readonly places = new Map<number, PacketPeer>();
+  readonly relay: Relay;
   /** CHANNEL messages do not arrive. */
   deaf = false;
   channel: MemberChannel;
   private readonly world: ChannelWorld;
+  private readonly host: MemoryHost;
+  private readonly doors = new Map<number, DoorId>();
 
   constructor(world: ChannelWorld, key: string) {
     this.world = world;
     this.identity = { key, role: 'mediator', name: key, instance: 'aa', linkNo: 1 } as const;
+    this.host = world.network.host('10.0.0.2');
+    // A place's number is 40,000 more than the place; the NAT shows it as the test says.
+    this.host.seenAs = ({ number }) => this.placeOf(number - 40_000);
+    this.relay = new ScriptRelay({
+      clock: world.clock,
+      sockets: this.host,
+      handlers: {
+        ...deafRelayHandlers,
+        onControl: (_cid, door, _from, body) => {
+          for (const [place, known] of this.doors) if (known === door) this.channel.onControl(place, body);
+        },
+        onSpent: () => this.channel.onSpent(),
+      },
+    });
     this.channel = this.fresh();
+  }
+
+  private doorOf(place: number): DoorId {
+    const known = this.doors.get(place);
+    if (known !== undefined) return known;
+    this.host.nextNumber = 40_000 + place;
+    const door = this.relay.openMemberDoor(worldServer);
+    this.doors.set(place, door);
+    return door;
   }
 
   /** A new channel on this link, not offered yet. */
@@ -40,9 +73,9 @@ export class ChannelWorldMember implements ChannelLink {
     return new MemberChannel({
       clock,
       random: () => 1,
-      secret: this.secret,
+      secret: () => this.secret,
       say: message => desk.onMessage(this, message),
-      send: (place, packet) => this.world.toServer(packet, this.placeOf(place)),
+      packets: this.packets,
       keepaliveMs: () => 25_000,
       onUp: observed => this.ups.push(observed),
       onEcho: (place, id) => this.echoes.push({ place, id, atMs: clock.now() }),
@@ -50,6 +83,12 @@ export class ChannelWorldMember implements ChannelLink {
       onDown: (why, code) => this.downs.push({ why, code }),
     });
   }
+
+  private readonly packets: ChannelPackets = {
+    add: (cid, keys) => this.relay.addChannel(cid, keys),
+    remove: cid => this.relay.removeChannel(cid),
+    send: (cid, place, body) => this.relay.sendControl(cid, this.doorOf(place), worldServer, body),
+  };
 
   /** The cid that the last `accept` said. */
   get cid(): number {
@@ -73,22 +112,65 @@ export class ChannelWorldMember implements ChannelLink {
 /** The server's desk and members' channels on one clock, with the wire between them in the open. */
 export class ChannelWorld {
   readonly clock: FakeClock = fakeClock();
-  readonly desk: ChannelDesk;
-  readonly members: ChannelWorldMember[] = [];
-  readonly fromMembers: SeenPacket[] = [];
-  readonly fromServer: SeenPacket[] = [];
+  readonly network = new MemoryNetwork({ clock: this.clock });
+  readonly relay: Relay;
   /** Nothing from members arrives. */
   blocked = false;
+  private made: ChannelDesk | undefined;
 
-  constructor() {
-    this.desk = new ChannelDesk({ clock: this.clock, send: (packet, peer) => this.toMembers(packet, peer) });
+  private constructor() {
+    const { clock, network } = this;
+    this.relay = new ScriptRelay({
+      clock,
+      sockets: network.host(worldServer.address),
+      handlers: {
+        ...deafRelayHandlers,
+        onControl: (cid, _door, from, body) => this.desk.onControl(cid, from, body),
+        onElsewhere: (cid, _door, from) => this.desk.onElsewhere(cid, from),
+      },
+    });
+    network.loses = ({ to }) => this.blocked && to.address === worldServer.address;
+  }
+
+  /** A world without members. */
+  static async make(): Promise<ChannelWorld> {
+    const world = new ChannelWorld();
+    const { clock, relay } = world;
+    const door = await relay.openServiceDoor(worldServer.address, worldServer.number);
+    world.made = new ChannelDesk({ clock, relay, door });
+    return world;
+  }
+
+  get desk(): ChannelDesk {
+    if (this.made === undefined) throw new Error('the world is not there yet');
+    return this.made;
+  }
+
+  private seen(isFromServer: boolean): SeenPacket[] {
+    const packets = this.network.sent.filter(
+      ({ to }) => (to.address === worldServer.address) !== isFromServer,
+    );
+    return packets.map(({ bytes, from, to }) => ({ packet: bytes, peer: isFromServer ? to : from }));
+  }
+
+  /** What members have sent, and as whom they were seen. */
+  get fromMembers(): SeenPacket[] {
+    return this.seen(false);
+  }
+
+  /** What the server has sent, and to whom. */
+  get fromServer(): SeenPacket[] {
+    return this.seen(true);
+  }
+
+  /** A packet comes to the server from there, and nowhere else was it sent. */
+  inject(packet: Buffer, from: PacketPeer): void {
+    this.network.carry(packet, from, worldServer);
   }
 
   /** A member, its channel not offered yet. */
   member(key = 'home-1'): ChannelWorldMember {
-    const made = new ChannelWorldMember(this, key);
-    this.members.push(made);
-    return made;
+    return new ChannelWorldMember(this, key);
   }
 
   /** A member whose channel is up. */
@@ -97,22 +179,5 @@ export class ChannelWorld {
     made.channel.start();
     this.clock.advance(100);
     return made;
-  }
-
-  /** A packet on its way to the server. */
-  toServer(packet: Buffer, peer: PacketPeer): void {
-    this.fromMembers.push({ packet, peer });
-    if (!this.blocked) this.clock.after(10, () => this.desk.onPacket(packet, peer));
-  }
-
-  private toMembers(packet: Buffer, peer: PacketPeer): void {
-    this.fromServer.push({ packet, peer });
-    this.clock.after(10, () => {
-      for (const member of this.members)
-        for (let place = 0; place < 12; place += 1) {
-          const { address, number } = member.placeOf(place);
-          if (address === peer.address && number === peer.number) member.channel.onPacket(place, packet);
-        }
-    });
   }
 }

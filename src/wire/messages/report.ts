@@ -53,7 +53,7 @@ export type Route = MessageOf<typeof route>;
  */
 export const pathReport = message('path', {
   /** Whether UDP passes; `off`: no channel is offered. */
-  udp: field(1, oneOf({ off: 1, trying: 2, up: 3, blocked: 4 })),
+  udp: field(1, oneOf({ off: 1, trying: 2, up: 3, blocked: 4, proxied: 5 })),
   /** Where `udpKeepaliveMs` comes from. */
   origin: field(2, oneOf({ default: 1, learning: 2, learned: 3, halved: 4, unclear: 5 })),
   udpKeepaliveMs: field(3, u32),

@@ -1,10 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { type ChannelSecret, channelKeys } from '../session/channel-keys.ts';
 import { encodePacketBody, maxPacketsPerKey, type PacketBody, packetKind } from '../wire/packet.ts';
 import { type PacketSuite, packetSuites } from '../wire/packet-key.ts';
 import { refusalOf } from '../wire/testing/refusal.ts';
 import { readGroup, withBytes, withHex } from '../wire/testing/vectors.ts';
-import { type ChannelSecret, channelKeys, oldEpochMs, PacketOpener, PacketSealer } from './packet-seal.ts';
+import { oldEpochMs, PacketOpener, PacketSealer } from './packet-seal.ts';
 
 interface Key {
   readonly key: string;

@@ -1,0 +1,206 @@
+import type { Clock } from '../base/clock.ts';
+import type { ErrorCode } from '../base/errors.ts';
+import type { DoorId } from '../relay/relay.ts';
+import type { RelayHub } from '../relay/relay-hub.ts';
+import type { ChannelPackets } from '../session/channel-packets.ts';
+import { type ChannelEnd, MemberChannel, ownPlace } from '../session/member-channel.ts';
+import type { Channel } from '../wire/messages/attach.ts';
+import { type PacketPeer, probeBytes } from '../wire/packet.ts';
+
+/**
+ * One UDP channel, offered over and over while it is wanted: at once where it was lost, after a pause where nothing
+ * passes. Its sockets are doors of the relay, one a place.
+ *
+ *     idle --offer()--> trying --up--> up --lost--> trying ...
+ *                         └--nothing passes--> blocked --after a while, if wanted--> trying
+ */
+
+/** A channel that fell silent is offered again after this long, twice as long each time, to the longest. */
+const firstPauseMs = 1_000;
+const longestPauseMs = 600_000;
+
+/** Where UDP does not pass it is tried again after this long, while somebody waits for it: 60 s at most till it is back. */
+const blockedPauseMs = 20_000;
+
+/** The longest packet that every path bears. */
+const safePacketBytes = probeBytes;
+
+/** The link and the server of now. */
+export interface ChannelSession {
+  readonly server: PacketPeer;
+  readonly hub: RelayHub;
+  /** 32 bytes of the link's session (P7.3). */
+  secret(): Buffer;
+}
+
+/** What a keeper needs and tells. */
+export interface ChannelKeeperOptions {
+  readonly clock: Clock;
+  /** Between 0 and 1. */
+  random(): number;
+  keepaliveMs(): number;
+  /** Somebody waits for UDP to pass. */
+  isWanted(): boolean;
+  /** Puts CHANNEL on the link of now; lost when there is none. */
+  say(message: Channel): void;
+  /** As {@link say}; the answer goes to that channel. */
+  offer(channel: MemberChannel, message: Channel): void;
+  onUp(observed: PacketPeer): void;
+  onEcho(place: number, id: number): void;
+  onRebound(from: PacketPeer, to: PacketPeer): void;
+  onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
+}
+
+/** Whether a channel can be used. */
+export type KeeperState = 'idle' | 'trying' | 'up' | 'blocked';
+
+/** See the head of this file. */
+export class ChannelKeeper {
+  private readonly options: ChannelKeeperOptions;
+  private session: ChannelSession | undefined;
+  private channel: MemberChannel | undefined;
+  private readonly doors = new Map<number, DoorId>();
+  private current: KeeperState = 'idle';
+  private pauses = 0;
+  private cancelRetry = () => {};
+
+  constructor(options: ChannelKeeperOptions) {
+    this.options = options;
+  }
+
+  /** See {@link KeeperState}. */
+  get state(): KeeperState {
+    return this.current;
+  }
+
+  /** The channel's cid while it is up. */
+  get cid(): number | undefined {
+    return this.channel?.up === true ? this.channel.cid : undefined;
+  }
+
+  /** Offers a channel on a new link, or to a new server; one that there was is no more. */
+  begin(session: ChannelSession): void {
+    this.end();
+    this.session = session;
+    this.pauses = 0;
+    this.current = 'trying';
+    this.offer(session);
+  }
+
+  /** There is a new link to the server that has the channel already: it goes on. */
+  goOn(session: ChannelSession): void {
+    this.session = session;
+    if (this.channel?.onNewLink() === true) return;
+    this.begin(session);
+  }
+
+  /** Somebody waits for UDP from now on. */
+  onWanted(): void {
+    if (this.current === 'blocked') this.retryAfter(0);
+  }
+
+  /** CHANNEL has come for its cid. */
+  onMessage(message: Channel): void {
+    this.channel?.onMessage(message);
+  }
+
+  /** Asks the server to speak to a place after a silence (P8.3). */
+  ask(place: number, id: number, afterMs: number): void {
+    this.channel?.ask(place, id, afterMs);
+  }
+
+  /** A place is of no use any more. */
+  drop(place: number): void {
+    const door = this.doors.get(place);
+    this.doors.delete(place);
+    if (door !== undefined) this.session?.hub.relay.closeDoor(door);
+  }
+
+  /** Ends the channel, and its sockets. */
+  end(): void {
+    this.cancelRetry();
+    const { channel } = this;
+    this.channel = undefined;
+    channel?.stop();
+    for (const place of [...this.doors.keys()]) this.drop(place);
+    this.session = undefined;
+    this.current = 'idle';
+  }
+
+  private offer(session: ChannelSession): void {
+    const { options } = this;
+    const { clock, random } = options;
+    const channel: MemberChannel = new MemberChannel({
+      clock,
+      random,
+      secret: () => this.session?.secret() ?? Buffer.alloc(0),
+      say: message => (message.step === 'offer' ? options.offer(channel, message) : options.say(message)),
+      packets: this.packetsOf(session, () => channel),
+      keepaliveMs: () => options.keepaliveMs(),
+      onUp: observed => this.onUp(session, channel, observed),
+      onEcho: (place, id) => options.onEcho(place, id),
+      onRebound: (from, to) => options.onRebound(from, to),
+      onDown: (why, code) => this.onDown(why, code),
+    });
+    this.channel = channel;
+    channel.start();
+  }
+
+  private packetsOf({ hub, server }: ChannelSession, channel: () => MemberChannel): ChannelPackets {
+    const { relay } = hub;
+    return {
+      add: (cid, keys) => {
+        relay.addChannel(cid, keys);
+        hub.listenToChannel(cid, {
+          onControl: (door, _from, body) => {
+            for (const [place, known] of this.doors) if (known === door) channel().onControl(place, body);
+          },
+          onSpent: () => channel().onSpent(),
+        });
+      },
+      remove: cid => {
+        hub.listenToChannel(cid, undefined);
+        relay.removeChannel(cid);
+      },
+      send: (cid, place, body) => relay.sendControl(cid, this.doorOf(place), server, body),
+    };
+  }
+
+  private doorOf(place: number): DoorId {
+    const known = this.doors.get(place);
+    if (known !== undefined || this.session === undefined) return known ?? 0;
+    const { hub, server } = this.session;
+    const door = hub.relay.openMemberDoor(server);
+    this.doors.set(place, door);
+    return door;
+  }
+
+  private onUp({ hub, server }: ChannelSession, { cid }: MemberChannel, observed: PacketPeer): void {
+    this.pauses = 0;
+    this.current = 'up';
+    const path = { door: this.doorOf(ownPlace), peer: server, packetBytes: safePacketBytes };
+    if (cid !== undefined) hub.relay.setPath(cid, path);
+    this.options.onUp(observed);
+  }
+
+  private onDown(why: ChannelEnd, code: ErrorCode | undefined): void {
+    this.channel = undefined;
+    // Where nothing passes it is said once, and not each time that it is tried.
+    if (why !== 'lost') for (const place of [...this.doors.keys()]) this.drop(place);
+    const before = this.current;
+    this.current = why === 'lost' ? 'trying' : why === 'blocked' ? 'blocked' : 'idle';
+    if (why === 'lost') this.retryAfter(Math.min(firstPauseMs * 2 ** this.pauses++, longestPauseMs));
+    if (why === 'blocked' && this.options.isWanted()) this.retryAfter(blockedPauseMs);
+    if (before !== 'blocked' || why !== 'blocked') this.options.onDown(why, code);
+  }
+
+  private retryAfter(pauseMs: number): void {
+    this.cancelRetry();
+    this.cancelRetry = this.options.clock.after(pauseMs, () => {
+      if (this.session === undefined || this.channel !== undefined) return;
+      // Another number: what held the old one up, if anything did, may not know this one.
+      this.drop(ownPlace);
+      this.offer(this.session);
+    });
+  }
+}

@@ -1,0 +1,106 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import { canonicalIp } from '../wire/ip.ts';
+import type { PacketPeer } from '../wire/packet.ts';
+import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
+
+/** UDP sockets of Node. */
+
+/** Bytes that may wait in Node's send queue: what comes on top is as lost as in a full kernel queue. */
+const sendQueueBytes = 256 * 1024;
+
+const bindCodes: Readonly<Record<string, ErrorCode>> = {
+  EADDRINUSE: 'port-in-use',
+  EADDRNOTAVAIL: 'address-not-available',
+  EACCES: 'not-permitted',
+};
+
+function bindError(thrown: unknown): EntremiseError {
+  const errno = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  return new EntremiseError(bindCodes[errno] ?? 'internal', { cause: thrown });
+}
+
+/** A peer's address as the product spells it: no zone, and IPv4 without its IPv6 mapping. */
+function peerOf({ address, port }: RemoteInfo): PacketPeer | undefined {
+  const bare = address.split('%')[0] ?? '';
+  const plain = canonicalIp(bare.replace(/^::ffff:(?=\d+\.)/i, ''));
+  return plain === undefined ? undefined : { address: plain, number: port };
+}
+
+/** `spell`: an address as the socket wants it. */
+function relaySocket(socket: Socket, onArrival: OnArrival, spell: (address: string) => string): RelaySocket {
+  socket.on('error', () => {});
+  socket.on('message', (bytes, remote) => {
+    const from = peerOf(remote);
+    if (from !== undefined) onArrival(bytes, from);
+  });
+  let open = true;
+  return {
+    send({ buffer, byteOffset, byteLength }, { address, number }, failed) {
+      if (!open || number === 0 || socket.getSendQueueSize() > sendQueueBytes) return failed();
+      // Told to a callback, a failure is no 'error' event.
+      socket.send(new Uint8Array(buffer, byteOffset, byteLength), number, spell(address), error => {
+        if (error !== null) failed();
+      });
+    },
+    close() {
+      if (open) socket.close();
+      open = false;
+    },
+  };
+}
+
+function socketOf(family: 4 | 6): Socket {
+  return createSocket({
+    type: family === 4 ? 'udp4' : 'udp6',
+    // Only literals are sent to: nothing is ever resolved here.
+    lookup: (host, _options, done) => done(null, host, family),
+  });
+}
+
+const plain = (address: string) => address;
+
+async function serviceDoor(address: string, number: number, onArrival: OnArrival): Promise<RelaySocket> {
+  const family = address.includes(':') ? 6 : 4;
+  const socket = socketOf(family);
+  const listening = once(socket, 'listening');
+  try {
+    socket.bind({ address, port: number, exclusive: true });
+    await listening;
+  } catch (thrown) {
+    socket.close();
+    throw bindError(thrown);
+  }
+  return relaySocket(socket, onArrival, to => (family === 6 && !to.includes(':') ? `::ffff:${to}` : to));
+}
+
+function memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket {
+  const socket = socketOf(server.address.includes(':') ? 6 : 4);
+  const fromServer: OnArrival = (bytes, from) => {
+    if (from.address === server.address && from.number === server.number) onArrival(bytes, from);
+  };
+  // Whoever has nothing but this to wait for may end.
+  socket.unref();
+  return relaySocket(socket, fromServer, plain);
+}
+
+/** Sockets of this machine. */
+export const dgramSockets: RelaySockets = {
+  serviceDoor,
+  memberDoor,
+  port(fd, { family, broadcast }, onArrival) {
+    const socket = socketOf(family);
+    // `exclusive`: never the shared handle of a cluster.
+    try {
+      socket.bind({ fd, exclusive: true });
+    } catch (thrown) {
+      throw bindError(thrown);
+    }
+    if (broadcast === true) socket.setBroadcast(true);
+    // On a port of a link-local address its peers are on the same link.
+    const zone = socket.address().address.split('%')[1];
+    const spell = (to: string) => (zone !== undefined && /^fe[89ab]/.test(to) ? `${to}%${zone}` : to);
+    return relaySocket(socket, onArrival, spell);
+  },
+};

@@ -1,0 +1,71 @@
+import type { IpText } from '../wire/ip.ts';
+import type { PacketPeer } from '../wire/packet.ts';
+import type { ControlBody, DoorId, OpenRelay, Relay, RelayPort } from './relay.ts';
+
+/** One relay and those who are told what happens on their part of it. What comes for nobody is dropped. */
+
+/** Who is told of a channel. */
+export interface ChannelListener {
+  onControl(door: DoorId, from: PacketPeer, body: ControlBody): void;
+  onSpent(): void;
+}
+
+/** Who is told of a route. */
+export interface RouteListener {
+  /** It leads to script, and a datagram has come on it. */
+  onDatagram(peer: PacketPeer, bytes: Buffer): void;
+  /** A datagram is too long for its channel (P7.5). */
+  onOversize(peer: PacketPeer, bytes: Buffer): void;
+}
+
+/** Who is told of a plain port. */
+export interface PortListener {
+  /** It leads to script, and a datagram has come to it. */
+  onDatagram(peer: PacketPeer, bytes: Buffer, local: IpText | undefined): void;
+  onUnapproved(peer: PacketPeer, bytes: Buffer): void;
+  onUnreachable(peer: PacketPeer, code: number): void;
+}
+
+const routeKey = (cid: number, route: number) => `${cid}|${route}`;
+
+/** See the head of this file. */
+export class RelayHub {
+  readonly relay: Relay;
+  private readonly channels = new Map<number, ChannelListener>();
+  private readonly routes = new Map<string, RouteListener>();
+  private readonly ports = new Map<RelayPort, PortListener>();
+
+  constructor(open: OpenRelay) {
+    this.relay = open({
+      onControl: (cid, door, from, body) => this.channels.get(cid)?.onControl(door, from, body),
+      // Members' doors hear their server alone.
+      onElsewhere: () => {},
+      onSpent: cid => this.channels.get(cid)?.onSpent(),
+      onDatagram: (cid, route, peer, bytes) => this.routes.get(routeKey(cid, route))?.onDatagram(peer, bytes),
+      onOversize: (cid, route, peer, bytes) => this.routes.get(routeKey(cid, route))?.onOversize(peer, bytes),
+      onPortDatagram: (port, peer, bytes, local) => this.ports.get(port)?.onDatagram(peer, bytes, local),
+      onUnapproved: (port, peer, bytes) => this.ports.get(port)?.onUnapproved(peer, bytes),
+      onUnreachable: (port, peer, code) => this.ports.get(port)?.onUnreachable(peer, code),
+    });
+  }
+
+  /** Tells `listener` of a channel; undefined: nobody any more. */
+  listenToChannel(cid: number, listener: ChannelListener | undefined): void {
+    set(this.channels, cid, listener);
+  }
+
+  /** As {@link listenToChannel}, of a route. */
+  listenToRoute(cid: number, route: number, listener: RouteListener | undefined): void {
+    set(this.routes, routeKey(cid, route), listener);
+  }
+
+  /** As {@link listenToChannel}, of a plain port. */
+  listenToPort(port: RelayPort, listener: PortListener | undefined): void {
+    set(this.ports, port, listener);
+  }
+}
+
+function set<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

@@ -1,0 +1,138 @@
+import {
+  decodePacketBody,
+  encodePacketBody,
+  type PacketBody,
+  type PacketPeer,
+  packetOverheadBytes,
+} from '../wire/packet.ts';
+import type { PacketKey } from '../wire/packet-key.ts';
+import { newTally, tallyIn, tallyOut } from './counters.ts';
+import { PacketOpener, PacketSealer } from './packet-seal.ts';
+import type { ChannelPath, NewChannel } from './relay.ts';
+import type { ScriptRoute } from './script-route.ts';
+
+/** One channel of a script relay: its keys, its routes, and datagrams in halves (P7.5). */
+
+/** A datagram's body as it stands in a packet. */
+export type DatagramBody = Extract<PacketBody, { readonly kind: 'datagram' }>;
+
+/** Halves that wait for the other one, and how long. */
+const maxHalves = 256;
+const halfMs = 500;
+
+/** id u32, index u8. */
+const partHeadBytes = 5;
+
+interface Half {
+  readonly index: 0 | 1;
+  readonly bytes: Buffer;
+  readonly untilMs: number;
+}
+
+/** See the head of this file. */
+export class ScriptChannel {
+  readonly cid: number;
+  readonly tally = newTally();
+  readonly routes = new Map<number, ScriptRoute>();
+  path: ChannelPath | undefined;
+  private sealer: PacketSealer;
+  private readonly opener: PacketOpener;
+  private readonly halves = new Map<number, Half>();
+  private nextPartId = 0;
+
+  constructor(cid: number, { epoch, sealKey, openKey }: NewChannel) {
+    this.cid = cid;
+    this.sealer = new PacketSealer(sealKey, cid, epoch);
+    this.opener = new PacketOpener(openKey, epoch);
+  }
+
+  /** See {@link Relay.addEpoch}. */
+  install(epoch: number, key: PacketKey, nowMs: number): void {
+    this.opener.install(key, epoch, nowMs);
+  }
+
+  /** See {@link Relay.sealWith}. */
+  sealWith(epoch: number, key: PacketKey): void {
+    this.sealer = new PacketSealer(key, this.cid, epoch);
+  }
+
+  /** True once the key has sealed all that it may. */
+  get spent(): boolean {
+    return this.sealer.spent;
+  }
+
+  /** A packet with the next counter, or undefined: the key is spent. */
+  seal(body: PacketBody): Buffer | undefined {
+    if (this.sealer.spent) {
+      this.tally.pathless++;
+      return undefined;
+    }
+    const packet = this.sealer.seal(body);
+    tallyOut(this.tally, packet.length);
+    return packet;
+  }
+
+  /** The packets of a datagram: one, or two halves; none when it is too long for the path. */
+  sealDatagram(body: DatagramBody, packetBytes: number): readonly Buffer[] {
+    const whole = encodePacketBody(body);
+    const room = packetBytes - packetOverheadBytes;
+    if (whole.length <= room) return this.packets([body]);
+    if (whole.length > 2 * (room - partHeadBytes)) return [];
+    const id = this.nextPartId;
+    this.nextPartId = (id + 1) >>> 0;
+    const middle = Math.ceil(whole.length / 2);
+    const part = (index: 0 | 1, bytes: Buffer): PacketBody => ({ kind: 'part', id, index, bytes });
+    return this.packets([part(0, whole.subarray(0, middle)), part(1, whole.subarray(middle))]);
+  }
+
+  private packets(bodies: readonly PacketBody[]): readonly Buffer[] {
+    return bodies.flatMap(body => this.seal(body) ?? []);
+  }
+
+  /** What a packet says; a half only once the other has come. Undefined: it is of no use, and counted. */
+  open(packet: Buffer, nowMs: number): Exclude<PacketBody, { readonly kind: 'part' }> | undefined {
+    const { malformed, forged, replayed } = this.opener.drops;
+    const body = this.opener.open(packet, nowMs);
+    if (body === undefined) {
+      this.tally.malformed += this.opener.drops.malformed - malformed;
+      this.tally.forged += this.opener.drops.forged - forged;
+      this.tally.replayed += this.opener.drops.replayed - replayed;
+      return undefined;
+    }
+    tallyIn(this.tally, packet.length);
+    return body.kind === 'part' ? this.join(body.id, body.index, body.bytes, nowMs) : body;
+  }
+
+  private join(id: number, index: 0 | 1, bytes: Buffer, nowMs: number): DatagramBody | undefined {
+    const other = this.halves.get(id);
+    if (other === undefined || other.index === index) {
+      this.keepHalf(id, { index, bytes, untilMs: nowMs + halfMs }, nowMs);
+      return undefined;
+    }
+    this.halves.delete(id);
+    const whole = index === 0 ? [bytes, other.bytes] : [other.bytes, bytes];
+    try {
+      return decodePacketBody('datagram', Buffer.concat(whole)) as DatagramBody;
+    } catch {
+      this.tally.malformed++;
+      return undefined;
+    }
+  }
+
+  /** The oldest stand first. */
+  private keepHalf(id: number, half: Half, nowMs: number): void {
+    if (this.halves.delete(id)) this.tally.halves++;
+    this.halves.set(id, half);
+    for (const [old, { untilMs }] of this.halves) {
+      if (untilMs > nowMs && this.halves.size <= maxHalves) return;
+      this.halves.delete(old);
+      this.tally.halves++;
+    }
+  }
+
+  /** True when packets from there are from where the channel's datagrams go. */
+  isFromPath(door: number, from: PacketPeer): boolean {
+    const { path } = this;
+    return path?.door === door && path.peer.address === from.address && path.peer.number === from.number;
+  }
+}

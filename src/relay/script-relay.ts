@@ -1,0 +1,292 @@
+import type { Clock } from '../base/clock.ts';
+import type { IpText } from '../wire/ip.ts';
+import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
+import type { PacketKey } from '../wire/packet-key.ts';
+import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
+import { dgramSockets } from './dgram-sockets.ts';
+import type {
+  ChannelPath,
+  ControlBody,
+  DoorId,
+  NewChannel,
+  PeerTarget,
+  PortOptions,
+  PortTarget,
+  Relay,
+  RelayCounters,
+  RelayHandlers,
+  RelayPort,
+  RelayReport,
+  RouteTarget,
+} from './relay.ts';
+import type { RelaySocket, RelaySockets } from './relay-sockets.ts';
+import { type DatagramBody, ScriptChannel } from './script-channel.ts';
+import { ScriptPort } from './script-port.ts';
+import { ScriptRoute } from './script-route.ts';
+import { Upcalls } from './upcalls.ts';
+
+/** The relay in JavaScript: for members without the addon, and for tests, over whatever sockets they like. */
+
+/** How often at most somebody is told that datagrams come from elsewhere. */
+const elsewhereEveryMs = 250;
+
+/** What a script relay is made with. */
+export interface ScriptRelayOptions {
+  readonly clock: Clock;
+  readonly handlers: RelayHandlers;
+  /** Default: this machine's. */
+  readonly sockets?: RelaySockets;
+}
+
+interface Door {
+  readonly tally: Tally;
+  readonly socket: RelaySocket;
+}
+
+/** See the head of this file. */
+export class ScriptRelay implements Relay {
+  private readonly clock: Clock;
+  private readonly handlers: RelayHandlers;
+  private readonly sockets: RelaySockets;
+  private readonly upcalls = new Upcalls();
+  private readonly doors = new Map<DoorId, Door>();
+  private readonly channels = new Map<number, ScriptChannel>();
+  private readonly ports = new Map<RelayPort, ScriptPort>();
+  private readonly toldElsewhereMs = new Map<number, number>();
+  private nextId = 1;
+  private closed = false;
+
+  constructor({ clock, handlers, sockets = dgramSockets }: ScriptRelayOptions) {
+    this.clock = clock;
+    this.handlers = handlers;
+    this.sockets = sockets;
+  }
+
+  async openServiceDoor(address: IpText, number: number): Promise<DoorId> {
+    const id = this.nextId++;
+    const tally = newTally();
+    const onArrival = (packet: Buffer, from: PacketPeer) => this.onPacket(id, tally, packet, from);
+    const socket = await this.sockets.serviceDoor(address, number, onArrival);
+    if (this.closed) socket.close();
+    else this.doors.set(id, { tally, socket });
+    return id;
+  }
+
+  openMemberDoor(server: PacketPeer): DoorId {
+    const id = this.nextId++;
+    const tally = newTally();
+    const onArrival = (packet: Buffer, from: PacketPeer) => this.onPacket(id, tally, packet, from);
+    this.doors.set(id, { tally, socket: this.sockets.memberDoor(server, onArrival) });
+    return id;
+  }
+
+  closeDoor(door: DoorId): void {
+    this.doors.get(door)?.socket.close();
+    this.doors.delete(door);
+    for (const channel of this.channels.values()) if (channel.path?.door === door) channel.path = undefined;
+  }
+
+  addChannel(cid: number, channel: NewChannel): void {
+    this.removeChannel(cid);
+    this.channels.set(cid, new ScriptChannel(cid, channel));
+  }
+
+  addEpoch(cid: number, epoch: number, openKey: PacketKey): void {
+    this.channels.get(cid)?.install(epoch, openKey, this.clock.now());
+  }
+
+  sealWith(cid: number, epoch: number, sealKey: PacketKey): void {
+    this.channels.get(cid)?.sealWith(epoch, sealKey);
+  }
+
+  setPath(cid: number, path: ChannelPath | undefined): void {
+    const channel = this.channels.get(cid);
+    if (channel !== undefined) channel.path = path;
+  }
+
+  removeChannel(cid: number): void {
+    const channel = this.channels.get(cid);
+    if (channel === undefined) return;
+    this.channels.delete(cid);
+    this.toldElsewhereMs.delete(cid);
+    for (const route of channel.routes.values()) route.end();
+    for (const port of this.ports.values()) port.forget(cid);
+    for (const { routes } of this.channels.values())
+      for (const [number, route] of routes)
+        if (route.leadsTo(to => typeof to === 'object' && 'cid' in to && to.cid === cid))
+          routes.delete(number);
+  }
+
+  sendControl(cid: number, door: DoorId, to: PacketPeer, body: ControlBody): void {
+    const channel = this.channels.get(cid);
+    if (channel !== undefined) this.within(() => this.sendPacket(channel, door, to, channel.seal(body)));
+  }
+
+  addPort(fd: number, options: PortOptions): RelayPort {
+    const id = this.nextId++;
+    const port = new ScriptPort(this.clock, options);
+    port.use(this.sockets.port(fd, options, (bytes, from) => this.onPortArrival(id, port, bytes, from)));
+    this.ports.set(id, port);
+    return id;
+  }
+
+  removePort(port: RelayPort): void {
+    this.ports.get(port)?.close();
+    this.ports.delete(port);
+  }
+
+  approve(port: RelayPort, peer: PacketPeer): void {
+    this.ports.get(port)?.approve(peer);
+  }
+
+  clearApprovals(port: RelayPort): void {
+    this.ports.get(port)?.clearApprovals();
+  }
+
+  sendPlain(port: RelayPort, peer: PacketPeer, bytes: Uint8Array): void {
+    this.ports.get(port)?.send(peer, bytes);
+  }
+
+  bindPort(port: RelayPort, to: PortTarget): void {
+    const found = this.ports.get(port);
+    if (found !== undefined) found.to = to;
+  }
+
+  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | undefined): void {
+    this.ports.get(port)?.bindPeer(from, to);
+  }
+
+  bindRoute(cid: number, route: number, to: RouteTarget, options?: { readonly held: boolean }): void {
+    const channel = this.channels.get(cid);
+    if (channel === undefined) return;
+    const known = channel.routes.get(route);
+    const made =
+      known ??
+      new ScriptRoute(this.clock, to, (target, body) =>
+        this.within(() => this.deliver(channel, target, body)),
+      );
+    channel.routes.set(route, made);
+    this.within(() => made.bind(to, options?.held ?? false));
+  }
+
+  unbindRoute(cid: number, route: number): void {
+    const channel = this.channels.get(cid);
+    const found = channel?.routes.get(route);
+    if (channel === undefined || found === undefined) return;
+    channel.routes.delete(route);
+    channel.tally.unbound += found.end();
+  }
+
+  sendDatagram(cid: number, route: number, peer: PacketPeer, bytes: Uint8Array): void {
+    const body: DatagramBody = { kind: 'datagram', route, peer, bytes: Buffer.from(bytes) };
+    this.within(() => this.sendOn(cid, body));
+  }
+
+  report(): RelayReport {
+    const tallies = <K>(all: ReadonlyMap<K, { readonly tally: Tally }>) =>
+      new Map([...all].map(([id, { tally }]) => [id, { ...tally }]));
+    const { doors, channels, ports } = this;
+    return { doors: tallies(doors), channels: tallies(channels), ports: tallies(ports), upcallsDropped: 0 };
+  }
+
+  channelCounters(cid: number): RelayCounters | undefined {
+    return this.channels.get(cid)?.tally;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.upcalls.close();
+    for (const { socket } of this.doors.values()) socket.close();
+    for (const port of this.ports.values()) port.close();
+    for (const cid of [...this.channels.keys()]) this.removeChannel(cid);
+    this.doors.clear();
+    this.ports.clear();
+  }
+
+  private within(act: () => void): void {
+    this.upcalls.within(act);
+  }
+
+  private sendPacket(channel: ScriptChannel, door: DoorId, to: PacketPeer, packet: Buffer | undefined): void {
+    const { handlers } = this;
+    if (packet === undefined || channel.spent) this.upcalls.tell(() => handlers.onSpent(channel.cid));
+    const found = this.doors.get(door);
+    if (packet === undefined || found === undefined) return;
+    tallyOut(found.tally, packet.length);
+    found.socket.send(packet, to, () => {
+      channel.tally.unsent++;
+    });
+  }
+
+  private onPacket(door: DoorId, tally: Tally, packet: Buffer, from: PacketPeer): void {
+    tallyIn(tally, packet.length);
+    const header = decodePacketHeader(packet);
+    const channel = header && this.channels.get(header.cid);
+    if (channel === undefined) {
+      tally.unknown++;
+      return;
+    }
+    const body = channel.open(packet, this.clock.now());
+    if (body === undefined) return;
+    if (body.kind !== 'datagram')
+      return this.upcalls.tell(() => this.handlers.onControl(channel.cid, door, from, body));
+    if (!channel.isFromPath(door, from)) this.tellElsewhere(channel, door, from);
+    const route = channel.routes.get(body.route);
+    if (route === undefined) channel.tally.unbound++;
+    else route.take(body);
+  }
+
+  private tellElsewhere({ cid, path }: ScriptChannel, door: DoorId, from: PacketPeer): void {
+    const nowMs = this.clock.now();
+    if (path === undefined || nowMs - (this.toldElsewhereMs.get(cid) ?? -elsewhereEveryMs) < elsewhereEveryMs)
+      return;
+    this.toldElsewhereMs.set(cid, nowMs);
+    this.upcalls.tell(() => this.handlers.onElsewhere(cid, door, from));
+  }
+
+  private deliver(channel: ScriptChannel, to: RouteTarget, body: DatagramBody): void {
+    const { route, peer, bytes } = body;
+    if (to === 'script')
+      return this.upcalls.tell(() => this.handlers.onDatagram(channel.cid, route, peer, bytes));
+    // P7.6 comes with published ports.
+    if (to === 'drop' || 'service' in to) channel.tally.unbound++;
+    else if ('cid' in to) this.sendOn(to.cid, { ...body, route: to.route });
+    else this.sendFromPort(channel, to.port, to.peer ?? peer, bytes);
+  }
+
+  private sendFromPort(channel: ScriptChannel, id: RelayPort, peer: PacketPeer, bytes: Buffer): void {
+    const port = this.ports.get(id);
+    if (port === undefined) channel.tally.unbound++;
+    else if (port.mayLeaveFor(peer)) port.send(peer, bytes);
+    else this.upcalls.tell(() => this.handlers.onUnapproved(id, peer, bytes));
+  }
+
+  private onPortArrival(id: RelayPort, port: ScriptPort, bytes: Buffer, from: PacketPeer): void {
+    const to = port.onArrival(bytes, from);
+    if (to === 'script')
+      return this.upcalls.tell(() => this.handlers.onPortDatagram(id, from, bytes, undefined));
+    if (to === 'drop') {
+      port.tally.unbound++;
+      return;
+    }
+    const peer = 'peer' in to ? to.peer : from;
+    this.sendOn(to.cid, { kind: 'datagram', route: to.route, peer, bytes });
+  }
+
+  private sendOn(cid: number, body: DatagramBody): void {
+    const channel = this.channels.get(cid);
+    if (channel === undefined) return;
+    const { path } = channel;
+    if (path === undefined) {
+      channel.tally.pathless++;
+      return;
+    }
+    if (channel.spent) return this.sendPacket(channel, path.door, path.peer, undefined);
+    const packets = channel.sealDatagram(body, path.packetBytes);
+    for (const packet of packets) this.sendPacket(channel, path.door, path.peer, packet);
+    if (packets.length > 0) return;
+    channel.tally.oversize++;
+    const { route, peer, bytes } = body;
+    this.upcalls.tell(() => this.handlers.onOversize(cid, route, peer, bytes));
+  }
+}

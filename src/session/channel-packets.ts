@@ -1,0 +1,24 @@
+import type { PacketBody } from '../wire/packet.ts';
+import type { PacketKey } from '../wire/packet-key.ts';
+
+/** What the machine of a channel needs of whoever seals and carries its packets: the relay, which owns every counter. */
+
+/** A body that is no datagram. */
+export type ControlBody = Exclude<PacketBody, { readonly kind: 'datagram' | 'part' }>;
+
+/** The keys of an epoch, for this side. */
+export interface EpochKeys {
+  readonly epoch: number;
+  readonly sealKey: PacketKey;
+  readonly openKey: PacketKey;
+}
+
+/** See the head of this file. */
+export interface ChannelPackets {
+  /** Its packets can be exchanged from now on. */
+  add(cid: number, keys: EpochKeys): void;
+  /** Nothing of it is carried any more. */
+  remove(cid: number): void;
+  /** Seals a body and sends it to the service port from a place. */
+  send(cid: number, place: number, body: ControlBody): void;
+}
