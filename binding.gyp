@@ -4,10 +4,23 @@
       "target_name": "entremise",
       "sources": [
         "native/addon.cc",
+        "native/aead.cc",
         "native/disconnect_watch.cc",
+        "native/gso_send.cc",
         "native/instance.cc",
+        "native/part_assembly.cc",
+        "native/receive_slots.cc",
+        "native/relay.cc",
+        "native/relay_core.cc",
+        "native/relay_host.cc",
+        "native/relay_receive.cc",
+        "native/relay_send.cc",
+        "native/relay_thread.cc",
+        "native/relay_upcalls.cc",
+        "native/relay_wrap.cc",
         "native/sockets.cc",
-        "native/sockets_wrap.cc"
+        "native/sockets_wrap.cc",
+        "native/udp_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": [

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "instance.h"
+#include "relay_wrap.h"
 #include "sockets_wrap.h"
 
 namespace {
@@ -12,6 +13,7 @@ constexpr int kInterfaceVersion = 4;
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   entremise::Instance::Create(env);
   entremise::ExportSockets(env, exports);
+  entremise::ExportRelays(env, exports);
   static_cast<void>(exports.Set("interfaceVersion", kInterfaceVersion));
   return exports;
 }

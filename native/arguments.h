@@ -52,12 +52,13 @@ class Arguments {
     return Napi::Uint8Array();
   }
 
- private:
+ protected:
   void Refuse(const char* name, const std::string& wanted) {
     if (ok_) Napi::TypeError::New(info_.Env(), std::string(name) + " must be " + wanted).ThrowAsJavaScriptException();
     ok_ = false;
   }
 
+ private:
   const Napi::CallbackInfo& info_;
   bool ok_ = true;
 };

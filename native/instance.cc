@@ -2,17 +2,13 @@
 
 #include <uv.h>
 
+#include "callback.h"
+
 namespace entremise {
 namespace {
 
 void KeptUntilTeardown(Napi::Env /*env*/, Instance* /*instance*/) {
   // The clean-up hook deletes the instance: libuv may still hold its watches when N-API lets go of it.
-}
-
-// A throw in a callback that libuv made has no JavaScript caller: it becomes 'uncaughtException'.
-void RaiseUncaught(napi_env env) {
-  napi_value thrown = nullptr;
-  if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
 }
 
 }  // namespace
@@ -23,12 +19,17 @@ void Instance::Create(Napi::Env env) {
   napi_add_async_cleanup_hook(env, OnTeardown, instance, nullptr);
 }
 
-bool Instance::Release(int fd) {
+Fd Instance::Give(int fd) {
   const auto entry = owned_.find(fd);
-  if (entry == owned_.end()) return false;
-  entry->second.Release();
+  if (entry == owned_.end()) return Fd();
+  Fd given = std::move(entry->second);
   owned_.erase(entry);
-  return true;
+  return given;
+}
+
+bool Instance::Release(int fd) {
+  Fd given = Give(fd);
+  return given.Release() >= 0;
 }
 
 int Instance::Watch(Napi::Env env, int fd, Napi::Function callback, int* watch) {
@@ -68,10 +69,7 @@ void Instance::Tell(int watch, DisconnectWatch::Seen seen) {
   // The callback may close the watch, and with it the reference; the function itself stays alive in this scope.
   const Napi::Function callback = watches_.at(watch)->callback.Value();
   napi_value kind = Napi::String::New(env_, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
-  napi_value receiver = Napi::Object::New(env_);
-  const napi_status status =
-      napi_make_callback(env_, nullptr, receiver, callback, 1, &kind, nullptr);
-  if (status == napi_pending_exception) RaiseUncaught(env_);
+  CallBack(env_, callback, kind);
 }
 
 void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {
@@ -81,11 +79,12 @@ void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {
   for (auto entry = instance->watches_.begin(); entry != instance->watches_.end();) {
     entry = instance->Retire(entry);
   }
+  instance->relays_.CloseAll([instance] { instance->FinishTeardownWhenIdle(); });
   instance->FinishTeardownWhenIdle();
 }
 
 void Instance::FinishTeardownWhenIdle() {
-  if (teardown_ == nullptr || closing_watches_ > 0) return;
+  if (teardown_ == nullptr || closing_watches_ > 0 || !relays_.idle()) return;
   const napi_async_cleanup_hook_handle hook = teardown_;
   delete this;
   napi_remove_async_cleanup_hook(hook);

@@ -8,6 +8,7 @@
 
 #include "disconnect_watch.h"
 #include "fd.h"
+#include "relay_host.h"
 
 namespace entremise {
 
@@ -25,6 +26,10 @@ class Instance {
   // Calls `callback` with 'fin' and/or 'reset'. *watch is the fd that the watch holds, its name for CloseWatch.
   int Watch(Napi::Env env, int fd, Napi::Function callback, int* watch);
   bool CloseWatch(int watch);
+
+  RelayTable& relays() { return relays_; }
+  // Ours no more, and not closed; none when it was not ours.
+  Fd Give(int fd);
 
  private:
   struct Watched {
@@ -45,6 +50,7 @@ class Instance {
   napi_async_cleanup_hook_handle teardown_ = nullptr;
   std::unordered_map<int, Fd> owned_;
   WatchTable watches_;
+  RelayTable relays_;
   size_t closing_watches_ = 0;
 };
 

@@ -2,11 +2,10 @@
 // is the errno's name as a string; otherwise the value, or undefined where there is none.
 #include "sockets_wrap.h"
 
-#include <uv.h>
-
 #include <string>
 
 #include "arguments.h"
+#include "errno_name.h"
 #include "heap.h"
 #include "instance.h"
 #include "sockets.h"
@@ -16,14 +15,6 @@ namespace {
 
 using Napi::CallbackInfo;
 using Napi::Value;
-
-Value ErrnoName(Napi::Env env, int error) {
-  char name[64] = {};
-  uv_err_name_r(-error, name, sizeof(name));
-  return Napi::String::New(env, name);
-}
-
-Value Done(Napi::Env env, int error) { return error == 0 ? env.Undefined() : ErrnoName(env, error); }
 
 // For fds and watches that the addon does not own: the same as a closed one.
 Value Known(Napi::Env env, bool known) { return Done(env, known ? 0 : EBADF); }

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { EntremiseError } from '../base/errors.ts';
+import type { NativeRelays } from './relay-addon.ts';
 
 /** The name of an errno, as Node writes it in `error.code`. */
 export type ErrnoName = string;
@@ -46,7 +47,7 @@ export interface TcpInfo {
 export type Disconnect = 'fin' | 'reset';
 
 /** The addon's socket functions (native/sockets.h, native/disconnect_watch.h). One set a thread. */
-export interface NativeSockets {
+export interface NativeSockets extends NativeRelays {
   /** Binds exactly that number, exclusively; 0 picks a free one. `address` is an IP literal, IPv6 with optional %zone. */
   reserveTcp(address: string, port: number): BoundFd | ErrnoName;
   /** As {@link reserveTcp}, for UDP. */

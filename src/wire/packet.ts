@@ -42,7 +42,8 @@ export const packetKind = {
 /** Name of a kind of packet. */
 export type PacketKindName = keyof typeof packetKind;
 
-const kindOfNumber = new Map<number, PacketKindName>(
+/** Names of kinds by their numbers. */
+export const kindOfNumber: ReadonlyMap<number, PacketKindName> = new Map(
   (Object.keys(packetKind) as PacketKindName[]).map(name => [packetKind[name], name]),
 );
 
@@ -106,7 +107,11 @@ const aliveBytes = 23;
 /** Everything of a packet that is not its body. */
 export const packetOverheadBytes = packetHeaderBytes + packetTagBytes;
 
-function peerBytes({ address, number }: PacketPeer): Buffer {
+/**
+ * A peer as it stands in packets: family u8, address, number u16.
+ * @throws EntremiseError `bad-request` for an address that is none
+ */
+export function encodePeer({ address, number }: PacketPeer): Buffer {
   const bytes = ipToBytes(address);
   const end = Buffer.allocUnsafe(2);
   end.writeUInt16BE(number);
@@ -127,7 +132,7 @@ function words(numbers: readonly number[], length = numbers.length * 4): Buffer 
 export function encodePacketBody(body: PacketBody): Buffer {
   switch (body.kind) {
     case 'datagram':
-      return Buffer.concat([words([body.route]), peerBytes(body.peer), body.bytes]);
+      return Buffer.concat([words([body.route]), encodePeer(body.peer), body.bytes]);
     case 'part':
       return Buffer.concat([words([body.id]), Buffer.of(body.index), body.bytes]);
     case 'probe':
@@ -138,7 +143,7 @@ export function encodePacketBody(body: PacketBody): Buffer {
     case 'keepalive':
       return words([body.id], aliveBytes);
     case 'alive':
-      return Buffer.concat([words([body.id]), peerBytes(body.peer)]);
+      return Buffer.concat([words([body.id]), encodePeer(body.peer)]);
     case 'echo-after':
       return words([body.id, body.afterMs]);
     case 'echo':
@@ -162,18 +167,23 @@ function onlyZeros(kind: PacketKindName, filler: Buffer): void {
   if (filler.some(byte => byte !== 0)) throw malformed(kind);
 }
 
-/** An address in front of other bytes; what is behind it begins at `end`. */
-function readPeer(
-  kind: PacketKindName,
-  body: Buffer,
+/** A peer in front of other bytes; what is behind it begins at `end`. Undefined when there is none. */
+export function decodePeer(
+  bytes: Buffer,
   at: number,
-): { readonly peer: PacketPeer; readonly end: number } {
-  const family = body[at];
-  if (family !== 4 && family !== 6) throw malformed(kind);
+): { readonly peer: PacketPeer; readonly end: number } | undefined {
+  const family = bytes[at];
+  if (family !== 4 && family !== 6) return undefined;
   const numberAt = at + 1 + (family === 4 ? 4 : 16);
-  if (body.length < numberAt + 2) throw malformed(kind);
-  const address = ipFromBytes(body.subarray(at + 1, numberAt));
-  return { peer: { address, number: body.readUInt16BE(numberAt) }, end: numberAt + 2 };
+  if (bytes.length < numberAt + 2) return undefined;
+  const address = ipFromBytes(bytes.subarray(at + 1, numberAt));
+  return { peer: { address, number: bytes.readUInt16BE(numberAt) }, end: numberAt + 2 };
+}
+
+function readPeer(kind: PacketKindName, body: Buffer, at: number) {
+  const read = decodePeer(body, at);
+  if (read === undefined) throw malformed(kind);
+  return read;
 }
 
 function decodeDatagram(body: Buffer): PacketBody {

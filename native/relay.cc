@@ -1,0 +1,158 @@
+#include "relay.h"
+
+#include <cerrno>
+
+#include "datagram_body.h"
+
+namespace entremise {
+namespace {
+
+// With room for header and tag.
+std::vector<uint8_t> WithRoom(size_t length) {
+  return std::vector<uint8_t>(ReceiveSlots::kHeadroom + length + ReceiveSlots::kTailroom);
+}
+
+std::vector<uint8_t> WithRoom(const uint8_t* bytes, size_t length) {
+  std::vector<uint8_t> copy = WithRoom(length);
+  if (length > 0) memcpy(copy.data() + ReceiveSlots::kHeadroom, bytes, length);
+  return copy;
+}
+
+}  // namespace
+
+int Relay::Start() { return core_.Prepare() ? thread_.Start(&core_) : ENOMEM; }
+
+std::shared_ptr<RelayCounters> Relay::Counted(Thing thing, uint32_t id) {
+  auto counters = std::make_shared<RelayCounters>();
+  counters_[{thing, id}] = counters;
+  return counters;
+}
+
+int Relay::AddDoor(UdpSocket socket, const Endpoint& server, uint32_t* id) {
+  *id = next_id_++;
+  Door door;
+  door.id = *id;
+  door.socket = std::move(socket);
+  door.server = server;
+  door.counters = Counted(Thing::kDoor, *id);
+  thread_.Run([this, door = std::move(door)]() mutable { core_.AddDoor(std::move(door)); });
+  return 0;
+}
+
+int Relay::OpenServiceDoor(const std::string& address, uint16_t number, uint32_t* id) {
+  UdpSocket socket;
+  const int error = OpenDoor(address, number, &socket);
+  return error != 0 ? error : AddDoor(std::move(socket), {}, id);
+}
+
+int Relay::OpenMemberDoor(const Endpoint& server, uint32_t* id) {
+  UdpSocket socket;
+  const int error = OpenDoor(server.address.family == 4 ? "0.0.0.0" : "::", 0, &socket);
+  if (error != 0) return error;
+  // It asks, it is not asked: the kernel chooses its address.
+  socket.wildcard = false;
+  return AddDoor(std::move(socket), server, id);
+}
+
+void Relay::CloseDoor(uint32_t id) {
+  Uncount(Thing::kDoor, id);
+  // Its number is free when this returns.
+  thread_.RunAndWait([this, id] { core_.CloseDoor(id); });
+}
+
+void Relay::AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open) {
+  auto counters = Counted(Thing::kChannel, cid);
+  thread_.Run([this, cid, epoch, seal = std::move(seal), open = std::move(open), counters]() mutable {
+    core_.AddChannel(cid, epoch, std::move(seal), std::move(open), std::move(counters));
+  });
+}
+
+void Relay::AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open) {
+  thread_.Run([this, cid, epoch, open = std::move(open)]() mutable { core_.AddEpoch(cid, epoch, std::move(open)); });
+}
+
+void Relay::SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal) {
+  thread_.Run([this, cid, epoch, seal = std::move(seal)]() mutable { core_.SealWith(cid, epoch, std::move(seal)); });
+}
+
+void Relay::SetPath(uint32_t cid, const Path& path) {
+  thread_.Run([this, cid, path] { core_.SetPath(cid, path); });
+}
+
+void Relay::RemoveChannel(uint32_t cid) {
+  Uncount(Thing::kChannel, cid);
+  thread_.Run([this, cid] { core_.RemoveChannel(cid); });
+}
+
+int Relay::AddPort(Fd* fd, bool approve, bool broadcast, uint32_t* id) {
+  UdpSocket socket;
+  const int error = AdoptSocket(fd, broadcast, &socket);
+  if (error != 0) return error;
+  const uint32_t port = next_id_++;
+  *id = port;
+  auto counters = Counted(Thing::kPort, port);
+  thread_.Run([this, port, approve, counters, socket = std::move(socket)]() mutable {
+    core_.AddPort(port, std::move(socket), approve, std::move(counters));
+  });
+  return 0;
+}
+
+void Relay::RemovePort(uint32_t id) {
+  Uncount(Thing::kPort, id);
+  thread_.RunAndWait([this, id] { core_.RemovePort(id); });
+}
+
+void Relay::Approve(uint32_t port, const Endpoint& peer) {
+  thread_.Run([this, port, peer] { core_.Approve(port, peer); });
+}
+
+void Relay::ClearApprovals(uint32_t port) {
+  thread_.RunAndWait([this, port] { core_.ClearApprovals(port); });
+}
+
+void Relay::BindPort(uint32_t port, const Target& to) {
+  thread_.Run([this, port, to] { core_.BindPort(port, to); });
+}
+
+void Relay::BindPeer(uint32_t port, const Endpoint& peer, const Target& to) {
+  thread_.Run([this, port, peer, to] { core_.BindPeer(port, peer, to); });
+}
+
+void Relay::BindRoute(const RouteId& id, const Target& to, bool held) {
+  thread_.Run([this, id, to, held] { core_.BindRoute(id, to, held); });
+}
+
+void Relay::UnbindRoute(const RouteId& id) {
+  thread_.Run([this, id] { core_.UnbindRoute(id); });
+}
+
+bool Relay::SendControl(uint32_t cid, uint32_t door, const Endpoint& to, uint8_t kind, const uint8_t* body,
+                        size_t length) {
+  auto copy = WithRoom(body, length);
+  const size_t bytes = copy.size();
+  return thread_.Run([this, cid, door, to, kind, copy = std::move(copy)]() mutable {
+    core_.SendControl(cid, door, to, kind, std::move(copy));
+  }, bytes);
+}
+
+bool Relay::SendDatagram(const RouteId& id, const Endpoint& peer, const uint8_t* bytes, size_t length) {
+  auto body = WithRoom(kRouteBytes + peer.WireBytes() + length);
+  uint8_t* at = body.data() + ReceiveSlots::kHeadroom;
+  WriteU32(at, id.route);
+  at = peer.Write(at + kRouteBytes);
+  if (length > 0) memcpy(at, bytes, length);
+  const size_t waiting = body.size();
+  return thread_.Run([this, cid = id.cid, body = std::move(body)]() mutable {
+    core_.SendDatagram(cid, std::move(body));
+  }, waiting);
+}
+
+bool Relay::SendPlain(uint32_t port, const Endpoint& peer, const Address& from, const uint8_t* bytes, size_t length) {
+  auto copy = WithRoom(bytes, length);
+  const size_t waiting = copy.size();
+  return thread_.Run([this, port, peer, from, copy = std::move(copy)]() mutable {
+    core_.SendPlain(port, peer, from, std::move(copy));
+  }, waiting);
+}
+
+}  // namespace entremise

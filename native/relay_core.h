@@ -1,0 +1,103 @@
+// What a relay does, on its own thread: packets of channels are opened, datagrams go where their route or port is bound
+// to, packets are sealed in the memory they came in and leave together. Ids that are unknown are passed over.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "gso_send.h"
+#include "receive_slots.h"
+#include "relay_tables.h"
+#include "relay_thread.h"
+#include "relay_upcalls.h"
+
+namespace entremise {
+
+class RelayCore final : public RelayThread::Work {
+ public:
+  RelayCore(RelayThread* thread, RelayUpcalls* upcalls, const RelayTimes& times)
+      : thread_(thread), upcalls_(upcalls), times_(times) {}
+
+  // False: there is no memory.
+  bool Prepare() { return slots_.Map(); }
+
+  void AddDoor(Door door);
+  void CloseDoor(uint32_t id);
+  void AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open,
+                  std::shared_ptr<RelayCounters> counters);
+  void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open);
+  void SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal);
+  // A path with a door of 0 is none.
+  void SetPath(uint32_t cid, const Path& path);
+  void RemoveChannel(uint32_t cid);
+  void AddPort(uint32_t id, UdpSocket socket, bool approve, std::shared_ptr<RelayCounters> counters);
+  void RemovePort(uint32_t id);
+  void Approve(uint32_t port, const Endpoint& peer);
+  void ClearApprovals(uint32_t port);
+  void BindPort(uint32_t port, const Target& to);
+  // A target of kScript takes the peer's own binding away.
+  void BindPeer(uint32_t port, const Endpoint& peer, const Target& to);
+  void BindRoute(const RouteId& id, const Target& to, bool held);
+  void UnbindRoute(const RouteId& id);
+
+  // `body` has kHeadroom in front and kTailroom behind.
+  void SendControl(uint32_t cid, uint32_t door, const Endpoint& to, uint8_t kind, std::vector<uint8_t> body);
+  void SendDatagram(uint32_t cid, std::vector<uint8_t> body);
+  void SendPlain(uint32_t port, const Endpoint& peer, const Address& from, std::vector<uint8_t> bytes);
+
+  void OnReady(uint64_t tag, uint32_t events) override;
+  int OnTurn(uint64_t now_ms) override;
+
+ private:
+  void OnDoor(Door* door);
+  void OnPacket(Door* door, const Received& packet, uint8_t* bytes, size_t length);
+  void OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t length, const Received& packet, Door* door);
+  void OnPart(Channel* channel, const uint8_t* part, size_t length);
+  void OnBody(Channel* channel, uint8_t* body, size_t length);
+  void Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length);
+  void DeliverToService(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer, uint8_t* bytes,
+                        size_t length);
+  void OnPort(Port* port);
+  void OnPortErrors(Port* port);
+  void OnPortDatagram(Port* port, const Received& datagram);
+
+  void SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
+  void SendBody(Channel* channel, uint8_t* body, size_t length);
+  void SendHalves(Channel* channel, const Door& door, const uint8_t* body, size_t length);
+  void SealAndSend(Channel* channel, Door* door, const Endpoint& to, uint8_t kind, uint8_t* body, size_t length);
+  void Release(Channel* channel, const RouteId& id, Route* route);
+  void EndRoute(Route* route);
+  Port* ServicePortFor(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer);
+  void ClosePort(Port* port);
+  void SweepServices();
+  // Before anything that a waiting packet leads to goes away, and before slots are received into again.
+  void Flush();
+  // Memory of the copy until the next Flush.
+  uint8_t* Copy(const uint8_t* bytes, size_t length);
+  uint8_t* Keep(std::vector<uint8_t> with_room);
+
+  Door* DoorOf(uint32_t id);
+  Channel* ChannelOf(uint32_t cid);
+  Route* RouteOf(const RouteId& id);
+  Port* PortOf(uint32_t id);
+
+  RelayThread* thread_;
+  RelayUpcalls* upcalls_;
+  RelayTimes times_;
+  ReceiveSlots slots_;
+  GsoSend send_;
+  uint64_t now_ms_ = 0;
+  std::vector<std::vector<uint8_t>> kept_until_flush_;
+  std::unordered_map<uint32_t, Door> doors_;
+  std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels_;
+  std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
+  std::vector<RouteId> held_;
+  // Sockets of services have ids from the upper half.
+  uint32_t next_service_port_ = 0x80000000;
+  size_t service_ports_ = 0;
+  uint64_t swept_ms_ = 0;
+};
+
+}  // namespace entremise

@@ -1,0 +1,146 @@
+// What goes out: sealed, in halves where the path is short, or to a peer as it is.
+#include "datagram_body.h"
+#include "relay_core.h"
+
+namespace entremise {
+namespace {
+
+Address AnswerFrom(const Channel& channel, const Door& door, const Endpoint& to) {
+  if (door.socket.wildcard) {
+    for (const auto& [peer, address] : channel.asked_at) {
+      if (peer == to) return address;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void RelayCore::Flush() {
+  send_.Flush(now_ms_);
+  kept_until_flush_.clear();
+}
+
+uint8_t* RelayCore::Keep(std::vector<uint8_t> with_room) {
+  kept_until_flush_.push_back(std::move(with_room));
+  return kept_until_flush_.back().data() + ReceiveSlots::kHeadroom;
+}
+
+uint8_t* RelayCore::Copy(const uint8_t* bytes, size_t length) {
+  std::vector<uint8_t> copy(ReceiveSlots::kHeadroom + length + ReceiveSlots::kTailroom);
+  memcpy(copy.data() + ReceiveSlots::kHeadroom, bytes, length);
+  return Keep(std::move(copy));
+}
+
+void RelayCore::SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {
+  if (port->approve && port->approved.Find(peer, now_ms_) == nullptr) {
+    return upcalls_->Tell(Upcall::kUnapproved, port->id, 0, 0, peer, {}, bytes, length);
+  }
+  const Address* from = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
+  send_.Add({&port->socket, peer, from == nullptr ? Address{} : *from, port->counters.get()}, bytes, length);
+}
+
+void RelayCore::DeliverToService(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer,
+                                 uint8_t* bytes, size_t length) {
+  Port* port = ServicePortFor(channel, id, route, peer);
+  if (port == nullptr) return;
+  port->used_ms = now_ms_;
+  send_.Add({&port->socket, {}, {}, port->counters.get()}, bytes, length);
+}
+
+Port* RelayCore::ServicePortFor(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer) {
+  Service& service = *route->service;
+  const Target& target = route->target;
+  const auto found = service.ports.find(peer);
+  if (found != service.ports.end()) return PortOf(found->second);
+  if (service.second != now_ms_ / 1000) {
+    service.second = now_ms_ / 1000;
+    service.begun_in_second = 0;
+  }
+  UdpSocket socket;
+  const bool room = service.ports.size() < target.max_peers && service.begun_in_second < target.peers_per_second;
+  if (!room || OpenTowards(target.peer, &socket) != 0) {
+    channel->counters->Add(Count::kFull);
+    return nullptr;
+  }
+  service.begun_in_second++;
+  const uint32_t port_id = next_service_port_++;
+  AddPort(port_id, std::move(socket), false, std::make_shared<RelayCounters>());
+  Port* port = PortOf(port_id);
+  port->is_service = true;
+  port->owner = id;
+  port->idle_ms = target.idle_ms;
+  port->target.kind = Target::Kind::kRoute;
+  port->target.route = id;
+  port->target.peer = peer;
+  service.ports[peer] = port_id;
+  service_ports_++;
+  return port;
+}
+
+void RelayCore::SendBody(Channel* channel, uint8_t* body, size_t length) {
+  Door* door = DoorOf(channel->path.door);
+  if (door == nullptr) return channel->counters->Add(Count::kPathless);
+  const size_t packet = channel->path.packet_bytes;
+  if (kOverheadBytes + length <= packet) {
+    return SealAndSend(channel, door, channel->path.peer, kDatagram, body, length);
+  }
+  if (kOverheadBytes + kPartHeadBytes + (length + 1) / 2 <= packet) return SendHalves(channel, *door, body, length);
+  channel->counters->Add(Count::kOversize);
+  Datagram datagram;
+  if (!ReadDatagram(body, length, &datagram)) return;
+  upcalls_->Tell(Upcall::kOversize, channel->cid, datagram.route, 0, datagram.peer, {}, datagram.bytes,
+                 datagram.length);
+}
+
+void RelayCore::SendHalves(Channel* channel, const Door& door, const uint8_t* body, size_t length) {
+  const uint32_t id = channel->next_part++;
+  const size_t first = (length + 1) / 2;
+  for (uint8_t index = 0; index < 2; index++) {
+    const uint8_t* from = index == 0 ? body : body + first;
+    const size_t bytes = index == 0 ? first : length - first;
+    uint8_t* part = Copy(from, bytes) - kPartHeadBytes;
+    WriteU32(part, id);
+    part[4] = index;
+    SealAndSend(channel, DoorOf(door.id), channel->path.peer, kPart, part, kPartHeadBytes + bytes);
+  }
+}
+
+void RelayCore::SealAndSend(Channel* channel, Door* door, const Endpoint& to, uint8_t kind, uint8_t* body,
+                            size_t length) {
+  if (!channel->sealer.Seal(kind, channel->cid, body, length)) {
+    channel->counters->Add(Count::kPathless);
+    if (!channel->told_spent) upcalls_->Tell(Upcall::kSpent, channel->cid, 0, 0, {}, {}, nullptr, 0);
+    channel->told_spent = true;
+    return;
+  }
+  const Address from = AnswerFrom(*channel, *door, to);
+  send_.Add({&door->socket, to, from, channel->counters.get()}, body - kHeaderBytes, kOverheadBytes + length);
+}
+
+void RelayCore::SendControl(uint32_t cid, uint32_t door_id, const Endpoint& to, uint8_t kind,
+                            std::vector<uint8_t> body) {
+  Channel* channel = ChannelOf(cid);
+  Door* door = DoorOf(door_id);
+  if (channel == nullptr || door == nullptr) return;
+  const size_t length = body.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
+  SealAndSend(channel, door, to, kind, Keep(std::move(body)), length);
+}
+
+void RelayCore::SendDatagram(uint32_t cid, std::vector<uint8_t> body) {
+  Channel* channel = ChannelOf(cid);
+  if (channel == nullptr) return;
+  const size_t length = body.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
+  SendBody(channel, Keep(std::move(body)), length);
+}
+
+void RelayCore::SendPlain(uint32_t port_id, const Endpoint& peer, const Address& from, std::vector<uint8_t> bytes) {
+  Port* port = PortOf(port_id);
+  if (port == nullptr) return;
+  const size_t length = bytes.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
+  const Address* asked = port->socket.wildcard ? port->asked_at.Find(peer, MonotonicMs()) : nullptr;
+  const Address& chosen = from.family == 0 && asked != nullptr ? *asked : from;
+  send_.Add({&port->socket, peer, chosen, port->counters.get()}, Keep(std::move(bytes)), length);
+}
+
+}  // namespace entremise

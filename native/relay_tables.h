@@ -1,0 +1,114 @@
+// What a relay's thread keeps of doors, channels, routes and ports. Ids, not pointers, lead from one to another: what is
+// gone is simply not found.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "channel_seal.h"
+#include "endpoint_table.h"
+#include "part_assembly.h"
+#include "relay_counters.h"
+#include "udp_socket.h"
+
+namespace entremise {
+
+// Tests have shorter ones.
+struct RelayTimes {
+  uint64_t old_epoch_ms = 10'000;
+  uint64_t hold_ms = 100;
+  uint64_t part_ms = 500;
+  uint64_t approval_idle_ms = 300'000;
+};
+
+struct Door {
+  uint32_t id = 0;
+  UdpSocket socket;
+  // Packets come from there alone; none at a server.
+  Endpoint server;
+  std::shared_ptr<RelayCounters> counters;
+};
+
+struct RouteId {
+  uint32_t cid = 0;
+  uint32_t route = 0;
+};
+
+// Where datagrams go. The number of peers, idleness and rate are a service's (P7.6).
+struct Target {
+  enum class Kind : uint8_t { kScript, kDrop, kPort, kRoute, kService };
+  Kind kind = Kind::kDrop;
+  uint32_t port = 0;
+  RouteId route;
+  // kPort: instead of the peer in the packet. kRoute of a port: instead of the sender. kService: the service.
+  Endpoint peer;
+  uint32_t max_peers = 0;
+  uint32_t idle_ms = 0;
+  uint32_t peers_per_second = 0;
+};
+
+// Sockets towards a service, one for each peer (P7.6).
+struct Service {
+  std::unordered_map<Endpoint, uint32_t, EndpointHash> ports;
+  uint64_t second = 0;
+  uint32_t begun_in_second = 0;
+};
+
+struct Route {
+  Target target;
+  bool held = false;
+  uint64_t held_until_ms = 0;
+  std::deque<std::vector<uint8_t>> kept;
+  std::unique_ptr<Service> service;
+};
+
+struct Path {
+  uint32_t door = 0;
+  Endpoint peer;
+  size_t packet_bytes = 0;
+};
+
+struct Channel {
+  explicit Channel(uint64_t part_ms) : parts(part_ms) {}
+
+  uint32_t cid = 0;
+  ChannelSealer sealer;
+  ChannelOpener opener;
+  bool has_path = false;
+  bool told_spent = false;
+  Path path;
+  uint32_t next_part = 0;
+  PartAssembly parts;
+  uint64_t told_elsewhere_ms = 0;
+  std::unordered_map<uint32_t, Route> routes;
+  // At which of a wildcard door's addresses peers have asked lately: they are answered from there.
+  std::array<std::pair<Endpoint, Address>, 4> asked_at = {};
+  size_t next_asked_at = 0;
+  std::shared_ptr<RelayCounters> counters;
+};
+
+struct Port {
+  explicit Port(uint64_t approval_idle_ms) : approved(kMostPeers, approval_idle_ms), asked_at(kMostPeers, approval_idle_ms) {}
+
+  static constexpr size_t kMostPeers = 1024;
+
+  uint32_t id = 0;
+  UdpSocket socket;
+  bool approve = false;
+  Target target;
+  std::unordered_map<Endpoint, Target, EndpointHash> peers;
+  EndpointTable<bool> approved;
+  EndpointTable<Address> asked_at;
+  // Of a service's socket: where it belongs.
+  bool is_service = false;
+  RouteId owner;
+  uint64_t used_ms = 0;
+  uint64_t idle_ms = 0;
+  std::shared_ptr<RelayCounters> counters;
+};
+
+}  // namespace entremise

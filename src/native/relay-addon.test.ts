@@ -1,0 +1,85 @@
+import test from 'ava';
+import { requireAddon } from './addon.ts';
+import type { NativeRelays } from './relay-addon.ts';
+
+const native = requireAddon();
+const bytes = new Uint8Array(0);
+const peer = Uint8Array.of(4, 127, 0, 0, 1, 0, 9);
+const key = [1, new Uint8Array(16), new Uint8Array(12)];
+const target = [1, 0, 0, 0, bytes];
+
+/** Good arguments of every function, about a relay that is not there; the tests below spoil them one by one. */
+const calls: Record<keyof NativeRelays, readonly unknown[]> = {
+  openRelay: [() => {}, 1, 1, 1, 1],
+  closeRelay: [0],
+  relayCounters: [0],
+  relayChannelCounters: [0, 1],
+  relayOpenServiceDoor: [0, '127.0.0.1', 0],
+  relayOpenMemberDoor: [0, peer],
+  relayCloseDoor: [0, 1],
+  relayAddChannel: [0, 1, 0, ...key, ...key],
+  relayAddEpoch: [0, 1, 0, ...key],
+  relaySealWith: [0, 1, 0, ...key],
+  relaySetPath: [0, 1, 1, peer, 1200],
+  relayRemoveChannel: [0, 1],
+  relayAddPort: [0, 0, true, false],
+  relayRemovePort: [0, 1],
+  relayApprove: [0, 1, peer],
+  relayClearApprovals: [0, 1],
+  relayBindPort: [0, 1, ...target],
+  relayBindPeer: [0, 1, peer, ...target],
+  relayBindRoute: [0, 1, 1, false, ...target, 0, 0, 0],
+  relayUnbindRoute: [0, 1, 1],
+  relaySendControl: [0, 1, 1, peer, 6, bytes],
+  relaySendDatagram: [0, 1, 1, peer, bytes],
+  relaySendPlain: [0, 1, peer, bytes, bytes],
+};
+
+function call(name: string, given: readonly unknown[]): unknown {
+  return Reflect.apply(Reflect.get(native, name), native, given);
+}
+
+test('the table of calls above is all that the addon exports of relays', t => {
+  t.deepEqual(
+    Object.keys(calls).sort(),
+    Object.keys(native)
+      .filter(key => /relay/i.test(key))
+      .sort(),
+  );
+});
+
+const spoiled = [undefined, null, {}, [], Symbol('x'), 1n, Number.NaN, -1, 1.5, 2 ** 32, -(2 ** 40)];
+
+for (const [name, good] of Object.entries(calls)) {
+  test(`${name} throws a TypeError for arguments of a wrong type`, t => {
+    for (const index of good.keys())
+      for (const bad of spoiled) {
+        const message = `argument ${index} = ${String(bad)}`;
+        t.throws(() => call(name, good.with(index, bad)), { instanceOf: TypeError }, message);
+      }
+    t.throws(() => call(name, []), { instanceOf: TypeError });
+  });
+}
+
+test('keys of a wrong length are refused', t => {
+  for (const [at, length] of [
+    [4, 15],
+    [4, 32],
+    [5, 11],
+    [7, 0],
+    [8, 16],
+  ] as const) {
+    const given = calls.relayAddChannel.with(at, new Uint8Array(length));
+    t.throws(() => call('relayAddChannel', given), { instanceOf: TypeError }, `argument ${at}`);
+  }
+});
+
+test('a relay that is not there is EBADF where something is made, and passed over elsewhere', t => {
+  const making = ['closeRelay', 'relayOpenServiceDoor', 'relayOpenMemberDoor', 'relayAddPort'];
+  for (const [name, good] of Object.entries(calls)) {
+    if (name === 'openRelay') continue;
+    const answer = call(name, good.with(0, 2 ** 32 - 1));
+    if (making.includes(name)) t.is(answer, 'EBADF', name);
+    else t.true(answer === undefined || answer instanceof Float64Array, name);
+  }
+});

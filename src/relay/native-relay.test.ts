@@ -1,0 +1,9 @@
+import { requireAddon } from '../native/addon.ts';
+import { relayComplies } from './compliance.ts';
+import { nativeRelay } from './native-relay.ts';
+
+relayComplies('the addon’s thread', {
+  open: (handlers, times) => nativeRelay(requireAddon(), handlers, times),
+  knowsLocal: true,
+  hearsUnreachable: true,
+});

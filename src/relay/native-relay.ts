@@ -1,0 +1,241 @@
+import process from 'node:process';
+import { EntremiseError } from '../base/errors.ts';
+import type { ErrnoName, NativeSockets } from '../native/addon.ts';
+import { bindError } from '../native/errno.ts';
+import { relayCounts } from '../native/relay-addon.ts';
+import type { IpText } from '../wire/ip.ts';
+import { encodePacketBody, encodePeer, type PacketPeer, packetKind } from '../wire/packet.ts';
+import type { PacketKey, PacketSuite } from '../wire/packet-key.ts';
+import { tellUpcalls, type UpcallOwner } from './native-upcalls.ts';
+import type {
+  ChannelPath,
+  ControlBody,
+  DoorId,
+  NewChannel,
+  PeerTarget,
+  PortOptions,
+  PortTarget,
+  Relay,
+  RelayCounters,
+  RelayHandlers,
+  RelayPort,
+  RelayReport,
+  RouteTarget,
+} from './relay.ts';
+
+/** How long a relay waits for what; tests have shorter ones. In milliseconds. */
+export interface RelayTimes {
+  /** P7.3. */
+  readonly oldEpochMs: number;
+  readonly holdMs: number;
+  /** P7.5: for the other half of a datagram. */
+  readonly partMs: number;
+  /** P5.9. */
+  readonly approvalIdleMs: number;
+}
+
+/** The times of the rules. */
+export const relayTimes: RelayTimes = {
+  oldEpochMs: 10_000,
+  holdMs: 100,
+  partMs: 500,
+  approvalIdleMs: 300_000,
+};
+
+const suiteNumbers: Readonly<Record<PacketSuite, number>> = { 'aes-128-gcm': 1, 'chacha20-poly1305': 2 };
+
+const none = new Uint8Array(0);
+
+/** A target as the addon takes it: kind, port, cid, route, peer. */
+type NativeTarget = [kind: number, port: number, cid: number, route: number, peer: Uint8Array];
+
+/** Numbers of native/relay_tables.h. */
+const targetKind = { script: 0, drop: 1, port: 2, route: 3, service: 4 } as const;
+
+function nativeTarget(to: RouteTarget | PeerTarget): NativeTarget {
+  if (to === 'script' || to === 'drop') return [targetKind[to], 0, 0, 0, none];
+  if ('service' in to) return [targetKind.service, 0, 0, 0, encodePeer(to.service)];
+  const peer = 'peer' in to && to.peer !== undefined ? encodePeer(to.peer) : none;
+  if ('port' in to) return [targetKind.port, to.port, 0, 0, peer];
+  return [targetKind.route, 0, to.cid, to.route, peer];
+}
+
+const keyArguments = ({ suite, key, iv }: PacketKey) => [suiteNumbers[suite], key, iv] as const;
+
+function countersOf(counts: Float64Array): RelayCounters {
+  const named: Partial<Record<keyof RelayCounters, number>> = {};
+  for (const [index, name] of relayCounts.entries()) named[name] = counts[index] ?? 0;
+  return named as RelayCounters;
+}
+
+function idOf(answer: number | ErrnoName, error: (errno: ErrnoName) => EntremiseError): number {
+  if (typeof answer === 'string') throw error(answer);
+  return answer;
+}
+
+/** OpenSSL is torn down when the process exits: no thread may be in it then. */
+const closedOnExit = new Set<Relay>();
+process.once('exit', () => {
+  for (const relay of closedOnExit) relay.close();
+});
+
+/** A thread of the addon (native/relay.h), as {@link Relay}. */
+class NativeRelay implements Relay, UpcallOwner {
+  readonly #addon: NativeSockets;
+  readonly #relay: number;
+  /** Control bodies that were laid out like none, by cid: only JavaScript knows. */
+  readonly #malformed = new Map<number, number>();
+  #isOpen = true;
+
+  constructor(addon: NativeSockets, handlers: RelayHandlers, times: RelayTimes) {
+    this.#addon = addon;
+    const { oldEpochMs, holdMs, partMs, approvalIdleMs } = times;
+    const onUpcalls = (batch: Buffer) => tellUpcalls(batch, handlers, this);
+    this.#relay = idOf(
+      addon.openRelay(onUpcalls, oldEpochMs, holdMs, partMs, approvalIdleMs),
+      errno => new EntremiseError('limit', { message: `no thread for the UDP relay: ${errno}` }),
+    );
+    closedOnExit.add(this);
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  onMalformed(cid: number): void {
+    this.#malformed.set(cid, (this.#malformed.get(cid) ?? 0) + 1);
+  }
+
+  async openServiceDoor(address: IpText, number: number): Promise<DoorId> {
+    return idOf(this.#addon.relayOpenServiceDoor(this.#relay, address, number), errno =>
+      bindError(errno, address, number),
+    );
+  }
+
+  openMemberDoor(server: PacketPeer): DoorId {
+    return idOf(this.#addon.relayOpenMemberDoor(this.#relay, encodePeer(server)), errno =>
+      bindError(errno, 'any address', 0),
+    );
+  }
+
+  closeDoor(door: DoorId): void {
+    this.#addon.relayCloseDoor(this.#relay, door);
+  }
+
+  addChannel(cid: number, { epoch, sealKey, openKey }: NewChannel): void {
+    this.#malformed.delete(cid);
+    const keys = [...keyArguments(sealKey), ...keyArguments(openKey)] as const;
+    this.#addon.relayAddChannel(this.#relay, cid, epoch, ...keys);
+  }
+
+  addEpoch(cid: number, epoch: number, openKey: PacketKey): void {
+    this.#addon.relayAddEpoch(this.#relay, cid, epoch, ...keyArguments(openKey));
+  }
+
+  sealWith(cid: number, epoch: number, sealKey: PacketKey): void {
+    this.#addon.relaySealWith(this.#relay, cid, epoch, ...keyArguments(sealKey));
+  }
+
+  setPath(cid: number, path: ChannelPath | undefined): void {
+    if (path === undefined) this.#addon.relaySetPath(this.#relay, cid, 0, none, 0);
+    else this.#addon.relaySetPath(this.#relay, cid, path.door, encodePeer(path.peer), path.packetBytes);
+  }
+
+  removeChannel(cid: number): void {
+    this.#malformed.delete(cid);
+    this.#addon.relayRemoveChannel(this.#relay, cid);
+  }
+
+  sendControl(cid: number, door: DoorId, to: PacketPeer, body: ControlBody): void {
+    const bytes = encodePacketBody(body);
+    this.#addon.relaySendControl(this.#relay, cid, door, encodePeer(to), packetKind[body.kind], bytes);
+  }
+
+  addPort(fd: number, { approve, broadcast = false }: PortOptions): RelayPort {
+    return idOf(
+      this.#addon.relayAddPort(this.#relay, fd, approve, broadcast),
+      errno => new EntremiseError('internal', { message: `the UDP relay cannot take fd ${fd}: ${errno}` }),
+    );
+  }
+
+  removePort(port: RelayPort): void {
+    this.#addon.relayRemovePort(this.#relay, port);
+  }
+
+  approve(port: RelayPort, peer: PacketPeer): void {
+    this.#addon.relayApprove(this.#relay, port, encodePeer(peer));
+  }
+
+  clearApprovals(port: RelayPort): void {
+    this.#addon.relayClearApprovals(this.#relay, port);
+  }
+
+  sendPlain(port: RelayPort, peer: PacketPeer, bytes: Uint8Array, local?: IpText): void {
+    const from = local === undefined ? none : encodePeer({ address: local, number: 0 });
+    this.#addon.relaySendPlain(this.#relay, port, encodePeer(peer), from, bytes);
+  }
+
+  bindPort(port: RelayPort, to: PortTarget): void {
+    this.#addon.relayBindPort(this.#relay, port, ...nativeTarget(to));
+  }
+
+  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | undefined): void {
+    this.#addon.relayBindPeer(this.#relay, port, encodePeer(from), ...nativeTarget(to ?? 'script'));
+  }
+
+  bindRoute(cid: number, route: number, to: RouteTarget, options?: { readonly held: boolean }): void {
+    const { maxPeers, idleMs, peersPerSecond } =
+      typeof to === 'object' && 'service' in to ? to : { maxPeers: 0, idleMs: 0, peersPerSecond: 0 };
+    const target = nativeTarget(to);
+    const held = options?.held ?? false;
+    this.#addon.relayBindRoute(this.#relay, cid, route, held, ...target, maxPeers, idleMs, peersPerSecond);
+  }
+
+  unbindRoute(cid: number, route: number): void {
+    this.#addon.relayUnbindRoute(this.#relay, cid, route);
+  }
+
+  sendDatagram(cid: number, route: number, peer: PacketPeer, bytes: Uint8Array): void {
+    this.#addon.relaySendDatagram(this.#relay, cid, route, encodePeer(peer), bytes);
+  }
+
+  report(): RelayReport {
+    const doors = new Map<DoorId, RelayCounters>();
+    const channels = new Map<number, RelayCounters>();
+    const ports = new Map<RelayPort, RelayCounters>();
+    const numbers = this.#addon.relayCounters(this.#relay);
+    const width = 2 + relayCounts.length;
+    for (let at = 1; at < numbers.length; at += width) {
+      const table = [doors, channels, ports][(numbers[at] ?? 0) - 1];
+      const id = numbers[at + 1] ?? 0;
+      const counters = countersOf(numbers.subarray(at + 2, at + width));
+      table?.set(id, table === channels ? this.#withMalformed(id, counters) : counters);
+    }
+    return { doors, channels, ports, upcallsDropped: numbers[0] ?? 0 };
+  }
+
+  channelCounters(cid: number): RelayCounters | undefined {
+    const counts = this.#addon.relayChannelCounters(this.#relay, cid);
+    return counts.length === 0 ? undefined : this.#withMalformed(cid, countersOf(counts));
+  }
+
+  #withMalformed(cid: number, counters: RelayCounters): RelayCounters {
+    return { ...counters, malformed: counters.malformed + (this.#malformed.get(cid) ?? 0) };
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closedOnExit.delete(this);
+    this.#addon.closeRelay(this.#relay);
+  }
+}
+
+/** Starts a relay on a thread of its own. A handler's throw is an uncaught exception. `times` are for tests. */
+export function nativeRelay(
+  addon: NativeSockets,
+  handlers: RelayHandlers,
+  times: RelayTimes = relayTimes,
+): Relay {
+  return new NativeRelay(addon, handlers, times);
+}
