@@ -30,6 +30,8 @@ export class LinkOutput implements LinkPosition {
   private readonly rate = new RateMeter();
   private readonly pacer: LinkPacer | undefined;
   private written = 0;
+  /** Since when bytes have waited for the kernel without a pause. */
+  private busySinceMs: number | undefined;
   private pumpQueued = false;
   private stopped = false;
 
@@ -75,7 +77,7 @@ export class LinkOutput implements LinkPosition {
 
   /** The transport's backlog has fallen. */
   onDrain(): void {
-    this.rate.onTaken(this.leftBytes, this.options.clock.now());
+    this.rate.onTaken(this.leftBytes, this.options.clock.now(), this.busySinceMs);
     this.pump();
   }
 
@@ -109,6 +111,8 @@ export class LinkOutput implements LinkPosition {
       asks ||= frame[0] !== frameType.pong;
       transport.write(frame);
     }
+    if (transport.backlogBytes === 0) this.busySinceMs = undefined;
+    else this.busySinceMs ??= this.options.clock.now();
     if (this.written > before) onWritten(asks);
   };
 }

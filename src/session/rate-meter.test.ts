@@ -37,6 +37,12 @@ test('a pause is no slow link: the measurement begins anew after it', t => {
   t.is(meter.backlogLimitBytes, before);
 });
 
+test('a link that takes a piece only now and then, while others wait, is a slow one and no pause', t => {
+  const meter = new RateMeter();
+  for (let ms = 0; ms <= 4000; ms += 500) meter.onTaken(ms * 32, ms, 0);
+  t.true(meter.backlogLimitBytes < 17 * kib, `${meter.backlogLimitBytes}`);
+});
+
 test('a link that becomes slower is followed down', t => {
   const meter = new RateMeter();
   for (let ms = 0; ms <= 1000; ms += 5) meter.onTaken(ms * 100 * kib, ms);

@@ -1,5 +1,8 @@
-/** How long a measurement lasts. */
+/** How long a measurement lasts, at least. */
 const spanMs = 20;
+
+/** Longer ones count only while bytes waited all the time: else the link had nothing to carry. */
+const pauseMs = 200;
 
 /** The backlog in front of TLS is what the link moves in this time (P2.1). */
 const backlogMs = 2;
@@ -18,9 +21,9 @@ export class RateMeter {
     return this.limit;
   }
 
-  /** The kernel has taken `totalBytes` so far. */
-  onTaken(totalBytes: number, nowMs: number): void {
-    if (this.startMs === undefined || nowMs - this.startMs > 10 * spanMs) {
+  /** The kernel has taken `totalBytes` so far. `busySinceMs`: since when bytes have waited for it without a pause. */
+  onTaken(totalBytes: number, nowMs: number, busySinceMs = Number.POSITIVE_INFINITY): void {
+    if (this.startMs === undefined || (nowMs - this.startMs > pauseMs && busySinceMs > this.startMs)) {
       this.startMs = nowMs;
       this.startBytes = totalBytes;
       return;
