@@ -55,6 +55,7 @@ test('RFC 9110 §9.3.6: through a proxy the server is reached, its pin compared,
 
 for (const [answer, said] of [
   ['HTTP/1.1 407 Proxy Authentication Required\r\n\r\n', /wants a name and a password/],
+  ['HTTP/1.1 401 Unauthorized\r\n\r\n', /wants a name and a password/],
   ['HTTP/1.0 403 Filtered\r\n\r\n', /does not allow that server/],
   ['HTTP/1.1 502 Bad Gateway\r\n\r\n', /answers 502/],
   ['SSH-2.0-OpenSSH\r\n\r\n', /does not speak HTTP/],

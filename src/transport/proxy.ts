@@ -38,7 +38,8 @@ function request(target: string, { credentials }: HttpProxy): string {
 }
 
 function refusal(status: number): string {
-  if (status === 407) return 'it wants a name and a password, or other ones (407)';
+  // 401 is for servers (RFC 9110 §15.5.2); tinyproxy says it to who has the wrong password.
+  if (status === 407 || status === 401) return `it wants a name and a password, or other ones (${status})`;
   if (status === 403) return 'it does not allow that server or that port (403)';
   return `it answers ${status}`;
 }
