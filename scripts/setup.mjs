@@ -23,6 +23,7 @@ const packages = {
     'openssh-server': '/usr/sbin/sshd',
     rsync: '/usr/bin/rsync',
     'dnsmasq-base': '/usr/sbin/dnsmasq',
+    tinyproxy: '/usr/bin/tinyproxy',
   },
   bench: { iperf3: '/usr/bin/iperf3' },
 };

@@ -44,6 +44,10 @@ export interface SiteOptions {
   readonly mediatorConfig?: string;
   /** Words before the mediator's own, which end in running what follows them: a name service of its own, say. */
   readonly mediatorWrapper?: readonly string[];
+  /** Environment of the mediator and of its enrolment, beside its own. */
+  readonly mediatorEnv?: Readonly<Record<string, string>>;
+  /** Environment of all that runs at the terminal, beside its own. */
+  readonly terminalEnv?: Readonly<Record<string, string>>;
   /** Options of `grant create` beyond --terminal and --mediator. */
   readonly grant?: readonly string[];
   /** Programs must be able to outlive this process. */
@@ -120,7 +124,7 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const serverState = join(directory, 'server');
   const authorityPath = join(directory, 'authority');
   const signing = ['--authority', authorityPath, '--server-state', serverState];
-  const terminalEnv = { XDG_CONFIG_HOME: join(directory, 'terminal') };
+  const terminalEnv = { ...options.terminalEnv, XDG_CONFIG_HOME: join(directory, 'terminal') };
   const operator = (...words: string[]) => run(home.server, [...words, ...signing]);
   const authority = (...words: string[]) => operator('authority', ...words);
   const spawnOptions = (name: string): SpawnOptions =>
@@ -153,13 +157,16 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const invited = await authority('invite', 'mediator', mediatorName, '--label', 'demo');
   const mediatorState = join(directory, 'mediator');
   const enrolWords = ['mediator', 'enroll', '--server', serverAddress, '--state', mediatorState];
-  await run(home.gateway, enrolWords, { ENTREMISE_CODE: String(invited.code) });
+  await run(home.gateway, enrolWords, { ...options.mediatorEnv, ENTREMISE_CODE: String(invited.code) });
   const config = writeMediatorConfig(directory, options.mediatorConfig ?? '');
   const wrapper = options.mediatorWrapper ?? [];
   const program = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
   const mediatorArgv = [...wrapper, ...program];
   const startMediator = () =>
-    home.gateway.spawn(mediatorArgv, { ...spawnOptions('mediator'), env: mediatorEnv });
+    home.gateway.spawn(mediatorArgv, {
+      ...spawnOptions('mediator'),
+      env: { ...mediatorEnv, ...options.mediatorEnv },
+    });
   const mediator = startMediator();
   options.onCommand?.(home.gateway.name, asTyped(['mediator', 'run', '--config', config]), '(goes on)');
 

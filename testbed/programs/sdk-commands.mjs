@@ -1,5 +1,6 @@
 // Commands at a steady rate: a port is opened and closed again, each command counted and timed.
-// Arguments: directory of the terminal, mediator, commands a second. Lines on stdin: `stop`, `totals NUMBER`.
+// Arguments: directory of the terminal, mediator, commands a second. Lines on stdin: `stop`, `totals NUMBER`, `afresh`:
+// the times are those of commands asked from then on.
 // What is lost with an attachment is counted by its reason, and another attachment made.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -7,7 +8,8 @@ import { connectTerminal } from 'entremise';
 
 const [directory = '', mediator = '', perSecond = '5'] = process.argv.slice(2);
 const terminal = await connectTerminal({ directory });
-const answeredMs = [];
+let answeredMs = [];
+let answered = 0;
 const failed = {};
 let asked = 0;
 let attachments = 0;
@@ -20,7 +22,7 @@ const rank = share =>
 
 function totals() {
   const times = { p50Ms: rank(0.5), p95Ms: rank(0.95), maxMs: rank(0.999_999) };
-  return { asked, answered: answeredMs.length, failed, attachments, ...times };
+  return { asked, answered, timed: answeredMs.length, failed, attachments, ...times };
 }
 
 async function attach() {
@@ -32,9 +34,11 @@ async function attach() {
 async function command(run) {
   asked += 1;
   const startedAt = performance.now();
+  const times = answeredMs;
   try {
     const result = await run();
-    answeredMs.push(performance.now() - startedAt);
+    answered += 1;
+    times.push(performance.now() - startedAt);
     return result;
   } catch (error) {
     const reason = error.reason ?? error.code ?? String(error);
@@ -75,5 +79,6 @@ const timer = setInterval(tick, 2_000 / Number(perSecond));
 say({ attached: true });
 createInterface({ input: process.stdin }).on('line', line => {
   if (line === 'stop') void end(timer);
+  else if (line === 'afresh') answeredMs = [];
   else say({ number: Number(line.split(' ')[1]), ...totals() });
 });

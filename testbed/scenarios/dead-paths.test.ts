@@ -1,4 +1,5 @@
 import { type Impairment, until, type Way } from 'netns-test-helpers';
+import { servicePort } from '../site.ts';
 import { flawsOfLoad, startLoad } from './support/load.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
@@ -41,6 +42,25 @@ claim(
   },
 );
 
+/** No link survives so long a silence with something unanswered (P8.1). */
+const pauseMs = 8_000;
+
+claim(
+  'readers that stop, whatever is sent at them from either side, end no link, and nothing is lost (P8.1)',
+  async (t, stage) => {
+    const before = ends(stage);
+    const load = await startLoad(t, stage, { rate: 1_000_000, streams: 2, others: [], commands: 0 });
+    load.pause(['accept']);
+    const startedAt = performance.now();
+    await until(() => performance.now() - startedAt >= pauseMs, { what: 'the pause to be over' });
+    t.is(ends(stage), before);
+    load.goOn();
+    await load.untilMoving();
+    t.deepEqual(flawsOfLoad(await load.stop()), []);
+    t.is(ends(stage), before);
+  },
+);
+
 interface Badness {
   readonly how: Impairment;
   /** Bytes a second of each end that sends; 0 is as fast as it goes. */
@@ -49,6 +69,8 @@ interface Badness {
   readonly bytes: number;
 }
 
+const narrow: Impairment = { rateKbit: 256, queueMs: 2_000 };
+
 const bad: Readonly<Record<string, Badness>> = {
   '30 % loss each way': { how: { delayMs: 10, lossRatio: 0.3 }, rate: 8_192, bytes: 100_000 },
   '750 ms each way and a short queue': {
@@ -56,24 +78,52 @@ const bad: Readonly<Record<string, Badness>> = {
     rate: 0,
     bytes: 200_000,
   },
-  'a queue of 2 s at 256 kbit/s': { how: { rateKbit: 256, queueMs: 2_000 }, rate: 0, bytes: 160_000 },
 };
+
+/** Waits until the line has carried so many bytes each way. */
+async function untilGone(stage: Stage, bytes: number): Promise<void> {
+  const line = lineOf(stage);
+  const start = await line.counters();
+  const gone = async (way: Way) => (await line.counters())[way].deliveredBytes - start[way].deliveredBytes;
+  for (const way of ['there', 'back'] as const)
+    await until(async () => (await gone(way)) >= bytes, {
+      what: `${bytes} bytes to go ${way}`,
+      deadlineMs: 90_000,
+      explain: () => stage.site.mediator.stderr.slice(-1_000),
+    });
+}
 
 for (const [what, { how, rate, bytes }] of Object.entries(bad))
   claim(`a line with ${what} is never given up while its bytes move (P8.1)`, async (t, stage) => {
-    const line = lineOf(stage);
     const before = ends(stage);
     const load = await startLoad(t, stage, { streams: 1, others: ['up', 'down'], rate, commands: 0 });
-    await line.set(how);
-    const gone = async (way: Way) => (await line.counters())[way].deliveredBytes - start[way].deliveredBytes;
-    const start = await line.counters();
-    for (const way of ['there', 'back'] as const)
-      await until(async () => (await gone(way)) >= bytes, {
-        what: `${bytes} bytes to go ${way}`,
-        deadlineMs: 90_000,
-        explain: () => stage.site.mediator.stderr.slice(-1_000),
-      });
-    await line.clear();
+    await lineOf(stage).set(how);
+    await untilGone(stage, bytes);
+    await lineOf(stage).clear();
     t.deepEqual(flawsOfLoad(await load.stop()), []);
     t.is(ends(stage), before);
   });
+
+claim(
+  'a line of 256 kbit/s with a queue of 2 s is never given up, and commands overtake what waits (P2.1, P8.1)',
+  async (t, stage) => {
+    await lineOf(stage).set(narrow);
+    // A connection that knew the line as a wide one would fill it for half a minute, whatever it carries.
+    await stage.home.gateway.killConnections([servicePort]);
+    const load = await startLoad(t, stage, { streams: 0, others: ['idle', 'up', 'down'] });
+    const before = ends(stage);
+    await untilGone(stage, 160_000);
+    // From here on as at most homes, whose way out alone is narrow: two such queues are more than commands may take.
+    await lineOf(stage).set({ rateKbit: 10_000 }, 'back');
+    load.timeAfresh();
+    const enough = async () => ((await load.commandTotals())?.timed ?? 0) >= 20;
+    await until(enough, { what: '20 commands to be answered', deadlineMs: 60_000 });
+    const p95Ms = (await load.commandTotals())?.p95Ms ?? Number.POSITIVE_INFINITY;
+    t.log(`p95 of commands: ${p95Ms} ms`);
+    t.true(p95Ms <= 3_000);
+    t.is(ends(stage), before);
+    await lineOf(stage).clear();
+    t.deepEqual(flawsOfLoad(await load.stop()), []);
+    t.is(ends(stage), before);
+  },
+);

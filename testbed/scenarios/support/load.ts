@@ -12,6 +12,7 @@ import {
   type Story,
   type StreamSpec,
   Traffic,
+  type TrafficEnd,
 } from './traffic.ts';
 import { type Json, jsonLines, startExpose, startForward, type Teardown } from './verbs.ts';
 
@@ -39,6 +40,8 @@ export interface CommandTotals {
   /** How many failed, by reason. */
   readonly failed: Readonly<Record<string, number>>;
   readonly attachments: number;
+  /** How many of the answered are in the times below: all, or those asked since {@link Load.timeAfresh}. */
+  readonly timed: number;
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly maxMs: number;
@@ -66,6 +69,16 @@ export class Load {
     this.#commands = commands;
   }
 
+  /** At one end of all streams, or at both, nobody reads or sends until {@link goOn}. */
+  pause(ends: readonly TrafficEnd[]): void {
+    for (const traffic of this.#traffics) traffic.pause(ends);
+  }
+
+  /** Ends every {@link pause}. */
+  goOn(): void {
+    for (const traffic of this.#traffics) traffic.goOn();
+  }
+
   /** Waits until every stream has carried bytes in each of its directions; gives the milliseconds. */
   async untilMoving(deadlineMs = 10_000): Promise<number> {
     return Math.max(...(await Promise.all(this.#traffics.map(one => one.untilMoving(deadlineMs)))));
@@ -78,6 +91,11 @@ export class Load {
     this.#asked += 1;
     program.write(`totals ${this.#asked}\n`);
     return untilLine(program, 'its totals', line => line.number === this.#asked);
+  }
+
+  /** From now on the times of {@link CommandTotals} are those of commands asked from now on. */
+  timeAfresh(): void {
+    this.#commands?.write('afresh\n');
   }
 
   /** Ends everything in an orderly way, and gives what both ends say of it. */
@@ -115,7 +133,7 @@ export async function startLoad(t: Teardown, stage: Stage, options: LoadOptions 
     Array.from({ length: streams }, (_, at) => ({ stream: from + at, manner: 'both', rate }));
   const extra = others.map((manner, at): StreamSpec => ({ stream: 101 + at, manner, rate }));
   const traffics = [
-    await trafficThroughForward(t, stage, [...both(1), ...extra]),
+    ...(streams + extra.length === 0 ? [] : [await trafficThroughForward(t, stage, [...both(1), ...extra])]),
     ...(streams === 0 ? [] : [await trafficThroughExpose(t, stage, both(51))]),
   ];
   const load = new Load(traffics, commands === 0 ? undefined : await startCommands(t, stage, commands));
@@ -151,7 +169,8 @@ export async function trafficThroughExpose(
 
 async function startCommands(t: Teardown, stage: Stage, perSecond: number): Promise<Program> {
   const words = [profileFolder(stage.site.terminalEnv), mediatorName, String(perSecond)];
-  const program = stage.home.terminal.node(programPath('sdk-commands.mjs'), words, { stdin: 'pipe' });
+  const options = { stdin: 'pipe', env: stage.site.terminalEnv } as const;
+  const program = stage.home.terminal.node(programPath('sdk-commands.mjs'), words, options);
   t.teardown(() => program.stop('SIGKILL'));
   await program.untilOutput(/"attached"/);
   return program;

@@ -47,9 +47,10 @@ export interface StreamSpec {
 /** Whose halves end first: the other's go on until theirs have come to an end. */
 export type StopOrder = 'connect-first' | 'accept-first' | 'together';
 
-type End = 'connect' | 'accept';
+/** The program that opens streams, or the one that takes them. */
+export type TrafficEnd = 'connect' | 'accept';
 
-const receives = (end: End, { manner }: StreamEnd) =>
+const receives = (end: TrafficEnd, { manner }: StreamEnd) =>
   manner === 'both' || (end === 'connect' ? manner === 'down' : manner === 'up');
 
 /** Streams between one program that accepts and one that connects, perhaps through a tunnel. */
@@ -93,7 +94,7 @@ export class Traffic {
   }
 
   /** Where every stream stands. */
-  async ends(): Promise<Readonly<Record<End, readonly StreamEnd[]>>> {
+  async ends(): Promise<Readonly<Record<TrafficEnd, readonly StreamEnd[]>>> {
     const [connect, accept] = await Promise.all([this.#ask(this.#connecting), this.#ask(this.#accept)]);
     return { connect, accept };
   }
@@ -144,11 +145,25 @@ export class Traffic {
   }
 
   /** Lets one end reset a stream, and waits until the other has heard of it. */
-  async abort(end: End, stream: number, deadlineMs = 10_000): Promise<void> {
-    (end === 'connect' ? this.#connecting : this.#accept).write(`abort ${stream}\n`);
+  async abort(end: TrafficEnd, stream: number, deadlineMs = 10_000): Promise<void> {
+    this.#programOf(end).write(`abort ${stream}\n`);
     const other = end === 'connect' ? 'accept' : 'connect';
     const heard = async () => endOf((await this.ends())[other], stream).receiveEnd !== null;
     await until(heard, { what: `the other end to hear of the reset of stream ${stream}`, deadlineMs });
+  }
+
+  /** Stops these programs as they are: what comes for them waits in their kernel, until that is full. */
+  pause(ends: readonly TrafficEnd[]): void {
+    for (const end of ends) this.#programOf(end).kill('SIGSTOP');
+  }
+
+  /** Lets both go on. */
+  goOn(): void {
+    for (const end of ['connect', 'accept'] as const) this.#programOf(end).kill('SIGCONT');
+  }
+
+  #programOf(end: TrafficEnd): Program {
+    return end === 'connect' ? this.#connecting : this.#accept;
   }
 
   get #connecting(): Program {
@@ -156,12 +171,12 @@ export class Traffic {
     return this.#connect;
   }
 
-  #order(end: End): void {
+  #order(end: TrafficEnd): void {
     (end === 'connect' ? this.#connecting : this.#accept).write('stop\n');
   }
 
   /** One direction of each stream has ended, the other still carries bytes. */
-  async #untilOneHalfEnded(first: End, deadlineMs: number): Promise<void> {
+  async #untilOneHalfEnded(first: TrafficEnd, deadlineMs: number): Promise<void> {
     const other = first === 'connect' ? 'accept' : 'connect';
     const heard = async () => (await this.ends())[other].every(({ receiveEnd }) => receiveEnd !== null);
     await until(heard, { what: `the ${other} ends to hear the end`, deadlineMs });
