@@ -35,6 +35,8 @@ TICK_S = 0.05
 SEARCH_BYTES = 64 << 20
 # So many bytes that fit nowhere else by chance.
 PROBE = 16
+# Of the kernel (include/net/tcp_states.h).
+TCP_CLOSE = 7
 
 stop = threading.Event()
 lock = threading.Lock()
@@ -181,6 +183,7 @@ class Stream:
         self.longest_gap = 0
         self.rest = rest
         self.aborted = False
+        self.finishing = False
 
     def state(self):
         return {
@@ -217,10 +220,15 @@ class Stream:
                 data = self.connection.recv(CHUNK)
                 if not data:
                     break
-            self.receive_end = "aborted" if self.aborted else "fin"
+            self.receive_end = "aborted" if self.aborted else self.end_of_file()
         except OSError as error:
             self.receive_end = name_of(error)
         self.reader.end()
+
+    def end_of_file(self):
+        """The kernel tells of a RST once. When the sender was told, the reader gets an end of file: its state tells the two apart."""
+        state = self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        return "ECONNRESET" if state == TCP_CLOSE and not self.finishing else "fin"
 
     def heard(self, data):
         now = time.monotonic()
@@ -238,6 +246,7 @@ class Stream:
             if self.aborted:
                 self.send_end = "aborted"
                 return
+            self.finishing = True
             self.connection.shutdown(socket.SHUT_WR)
             self.send_end = "fin"
         except OSError as error:

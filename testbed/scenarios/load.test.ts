@@ -1,4 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import test from 'ava';
 import { until } from 'netns-test-helpers';
 import { flawsOfLoad, liesOfLoad, startLoad, trafficThroughForward } from './support/load.ts';
@@ -83,4 +86,27 @@ test('bytes that are lost, doubled, reordered and garbled are told apart, with p
   ]);
   const ofAnother = python(['pattern', '8', 'up', '0', '1000']).stdout;
   t.deepEqual(verdictOn(ofAnother), [{ kind: 'garbled', at: 0, bytes: 1_000 }]);
+});
+
+test('a RST is told as such, though the kernel tells it to the one that sends and the reader sees an end', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.resetAndDestroy());
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const specs = Array.from({ length: 24 }, (_, at) => `${at + 1}:both:0`);
+  const { port } = server.address() as AddressInfo;
+  const program = spawn('python3', [
+    programPath('traffic.py'),
+    'connect',
+    '127.0.0.1',
+    String(port),
+    ...specs,
+  ]);
+  const ends = jsonLines(await text(program.stdout)).filter(line => line.ended === true);
+  t.deepEqual(
+    ends.map(({ receiveEnd }) => receiveEnd),
+    specs.map(() => 'ECONNRESET'),
+  );
 });
