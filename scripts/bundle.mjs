@@ -1,6 +1,8 @@
 // Bundles the programs into one file each (dist/bundle), with the addon beside them: a mediator loaded module by module
 // idles heavier and starts slower.
 import { chmodSync, copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { root } from './setup.mjs';
 
@@ -12,13 +14,14 @@ const requireBanner =
 
 const programs = { entremise: 'src/cli/main.ts', 'entremise-mediator': 'src/cli/mediator-main.ts' };
 
-for (const [name, entry] of Object.entries(programs)) {
-  if (!existsSync(`${root}${entry}`)) continue;
-  const outfile = `${root}dist/bundle/${name}.mjs`;
-  await build({
-    entryPoints: [`${root}${entry}`],
+/** Writes the program of that name as one file; gives esbuild's account of what went into it. */
+export async function bundle(name, outfile) {
+  const { metafile } = await build({
+    entryPoints: [`${root}${programs[name]}`],
     outfile,
     bundle: true,
+    metafile: true,
+    absWorkingDir: root,
     platform: 'node',
     target: 'node20',
     format: 'esm',
@@ -32,12 +35,17 @@ for (const [name, entry] of Object.entries(programs)) {
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
   });
   chmodSync(outfile, 0o755);
+  return metafile;
 }
 
-const addon = `${root}build/Release/entremise.node`;
-if (existsSync(addon)) {
+async function bundleAll() {
+  for (const name of Object.keys(programs)) await bundle(name, `${root}dist/bundle/${name}.mjs`);
+  const addon = `${root}build/Release/entremise.node`;
+  if (!existsSync(addon)) return;
   // Renamed into place: a program that has the old one loaded keeps it.
   const beside = `${root}dist/bundle/entremise.node`;
   copyFileSync(addon, `${beside}.new`);
   renameSync(`${beside}.new`, beside);
 }
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await bundleAll();

@@ -25,6 +25,7 @@ const packages = {
     'dnsmasq-base': '/usr/sbin/dnsmasq',
     tinyproxy: '/usr/bin/tinyproxy',
   },
+  router: { 'busybox-static': '/bin/busybox', shellcheck: '/usr/bin/shellcheck' },
   bench: { iperf3: '/usr/bin/iperf3' },
 };
 

@@ -4,8 +4,8 @@ import { parseArgs } from 'node:util';
 import { EntremiseError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { software, version } from '../base/version.ts';
-import { type MediatorConfig, readMediatorConfig } from '../mediator/config.ts';
-import { runMediator } from '../mediator/main.ts';
+import { ConfigFile, isUci, readMediatorConfig, routerStateDir } from '../mediator/config-file.ts';
+import { runMediator } from '../mediator/run.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { enrol } from './enrol-member.ts';
 import { badUsage, createOutput, reportFailure } from './output.ts';
@@ -25,13 +25,14 @@ const help = `Usage: entremise-mediator run [--config FILE]
        entremise-mediator check-config [--config FILE]
        entremise-mediator --version
 
-  run           keep the tunnel to the server; SIGTERM ends it, SIGHUP reads the owner's policy again
+  run           keep the tunnel to the server; SIGTERM ends it, SIGHUP reads the configuration again
   enroll        make this machine a mediator, with the code that the operator gave
                 (read from ENTREMISE_CODE, else from standard input)
                 and keep its key in the directory
   check-config  say whether the configuration would be taken
 
-  --config FILE   ${defaultConfig} by default (ENTREMISE_CONFIG)
+  --config FILE   ${defaultConfig} by default (ENTREMISE_CONFIG); a file of /etc/config, or *.uci, is read as UCI
+  --state DIR     with UCI: ${routerStateDir} by default
   --json          one JSON value per result
 
 Example:
@@ -62,30 +63,32 @@ function parse(words: readonly string[]) {
 type Values = ReturnType<typeof parse>['values'];
 
 /** @throws EntremiseError `bad-config`, which shows the shortest file when there is none */
-function configOf(values: Values): MediatorConfig {
-  const path = configPath(values);
-  if (existsSync(path)) return readMediatorConfig(path);
+function configPath(values: Values): string {
+  const path = values.config ?? (process.env.ENTREMISE_CONFIG || defaultConfig);
+  if (existsSync(path)) return path;
   const message = `There is no ${path}. One line is enough: stateDir = "${exampleState}"`;
   throw new EntremiseError('bad-config', { message });
 }
 
-function configPath(values: Values): string {
-  return values.config ?? (process.env.ENTREMISE_CONFIG || defaultConfig);
+/** Of a router's configuration, which leaves it to the command line. */
+function stateDirOf(values: Values): string {
+  if (values.state !== undefined) return values.state;
+  const path = configPath(values);
+  return isUci(path) ? routerStateDir : readMediatorConfig(path).stateDir;
 }
 
 async function runVerb(verb: string | undefined, values: Values): Promise<void> {
   const output = createOutput(values.json === true);
   switch (verb) {
     case 'run':
-      return runMediator(configOf(values), { software });
+      return runMediator(new ConfigFile(configPath(values), values.state), { software });
     case 'check-config': {
-      const { stateDir } = configOf(values);
+      const { stateDir } = readMediatorConfig(configPath(values), values.state);
       return output.result({ ok: true, stateDir }, [`${configPath(values)} is good`]);
     }
     case 'enroll': {
       if (values.server === undefined) throw badUsage('Say where the server is: --server HOST:PORT.');
-      const stateDir = values.state ?? configOf(values).stateDir;
-      const directory = new MemberDirectory(stateDir);
+      const directory = new MemberDirectory(stateDirOf(values));
       return enrol({ output, log: createLog('warn'), directory, role: 'mediator', server: values.server });
     }
     default:

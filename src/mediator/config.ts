@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
-import { readStateFile } from '../base/state-file.ts';
 import { parseToml } from '../base/toml.ts';
 import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
 import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
@@ -30,8 +29,6 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   lan = ["br-lan"]
  */
 export interface MediatorConfig {
-  /** The file it was read from: SIGHUP reads the owner's policy from there again. */
-  readonly path: string | undefined;
   readonly stateDir: string;
   readonly servers: readonly ServerAddress[];
   readonly auditFile: string;
@@ -97,7 +94,15 @@ const configSchema = closedObject({
  * @throws EntremiseError `bad-config`, naming file, key and what is allowed there
  */
 export function parseMediatorConfig(text: string, where: string): MediatorConfig {
-  const parsed = v.safeParse(configSchema, parseToml(text, where), { abortEarly: true });
+  return mediatorConfigOf(parseToml(text, where), where);
+}
+
+/**
+ * A mediator's configuration of a table with the keys of mediator.toml, whatever it was written as.
+ * @throws EntremiseError `bad-config`, as {@link parseMediatorConfig}
+ */
+export function mediatorConfigOf(table: unknown, where: string): MediatorConfig {
+  const parsed = v.safeParse(configSchema, table, { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${where}: ${firstIssue(parsed.issues)}.` });
   const {
@@ -114,7 +119,6 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     owner,
   } = parsed.output;
   return {
-    path: undefined,
     stateDir,
     servers,
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
@@ -128,12 +132,4 @@ export function parseMediatorConfig(text: string, where: string): MediatorConfig
     services,
     owner: owner === undefined ? defaultOwnerPolicy : parseOwnerPolicy(owner, where),
   };
-}
-
-/**
- * Reads a mediator.toml.
- * @throws EntremiseError `bad-config`, or `state-unreadable` when the file cannot be read
- */
-export function readMediatorConfig(path: string): MediatorConfig {
-  return { ...parseMediatorConfig(readStateFile(path).toString('utf8'), path), path };
 }

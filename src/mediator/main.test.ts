@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -11,7 +9,7 @@ import { frameBody } from '../wire/frame.ts';
 import { statement } from '../wire/messages/link.ts';
 import { type Report, report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
-import { readMediatorConfig } from './config.ts';
+import { readMediatorConfig } from './config-file.ts';
 import { type RunningMediator, startMediator } from './main.ts';
 import { readToEnd } from './testing/devices.ts';
 import { makeOperator, type Operator } from './testing/operator.ts';
@@ -95,15 +93,14 @@ test('P6.2: a trust statement that revokes a grant ends what it allowed within 5
   await t.throwsAsync(terminalOf(operator, server), { code: 'grant-revoked' });
 });
 
-test('SIGHUP: a new owner policy is in force at once; a bad one changes nothing', async t => {
+test('a new owner policy is in force at once; anything else wants a new start', async t => {
   const { operator, server, mediator } = await started(t);
   const terminal = await terminalOf(operator, server);
   t.is((await terminal.open()).code, 'ok');
-  configFile(operator, '[owner]\nports = { addresses = ["everywhere"] }\n');
-  mediator.reload();
+  const silent = '[owner]\nhide = ["hostname", "interfaces", "routes"]\n';
+  t.false(mediator.adopt(readMediatorConfig(configFile(operator, `logLevel = "warn"\n${silent}`))));
   t.is((await terminal.open()).code, 'ok');
-  configFile(operator, '[owner]\nhide = ["hostname", "interfaces", "routes"]\n');
-  mediator.reload();
+  t.true(mediator.adopt(readMediatorConfig(configFile(operator, silent))));
   t.is((await terminal.open()).code, 'not-permitted');
   await until('a REPORT says less', () => reportsOf(server).at(-1)?.hostname === '');
 });
@@ -119,33 +116,6 @@ test('stop: everybody is detached, the link ends with GOAWAY, and nothing of it 
   t.is((await end).end, 'ECONNRESET');
   await until('the server knows', () => !server.driver.live);
   t.is(mediator.agent.attachedCount, 0);
-});
-
-/** The mediator as a program of its own. */
-function spawned(t: ExecutionContext, path: string): ChildProcess {
-  const program = `
-    const { runMediator } = await import(${JSON.stringify(new URL('./main.js', import.meta.url).href)});
-    const { readMediatorConfig } = await import(${JSON.stringify(new URL('./config.js', import.meta.url).href)});
-    await runMediator(readMediatorConfig(${JSON.stringify(path)}), { software: 'test/1' });
-    process.exitCode = 7;`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' });
-  t.teardown(() => child.kill('SIGKILL'));
-  return child;
-}
-
-test('the program stays while nothing happens, reads its policy on SIGHUP, and ends cleanly on SIGTERM', async t => {
-  const operator = await makeOperator(t);
-  const path = configFile(operator);
-  const child = spawned(t, path);
-  const exit = once(child, 'exit');
-  const server = await operator.online();
-  await until('the REPORT has come', () => reportsOf(server).length === 1);
-  configFile(operator, '[owner]\nhide = ["hostname"]\n');
-  child.kill('SIGHUP');
-  await until('it has read the file', () => reportsOf(server).at(-1)?.hostname === '');
-  child.kill('SIGTERM');
-  t.deepEqual(await exit, [7, null]);
-  await until('the server knows', () => !server.driver.live);
 });
 
 test('a lost link comes back by itself, with its REPORT', async t => {

@@ -1,6 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
-import { asEntremiseError } from '../base/errors.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
 import { proxySetting } from '../member/proxy-setting.ts';
@@ -16,7 +16,7 @@ import { report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { MediatorAgent } from './agent.ts';
 import { AuditFile } from './audit.ts';
-import { type MediatorConfig, readMediatorConfig } from './config.ts';
+import type { MediatorConfig } from './config.ts';
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
@@ -42,8 +42,12 @@ const farewellMs = 1000;
 export interface RunningMediator {
   readonly member: RunningMember;
   readonly agent: MediatorAgent;
-  /** Reads the owner's policy again; a bad file changes nothing. */
-  reload(): void;
+  /**
+   * What the owner allows from now on; the audit file is opened anew, the surroundings are looked at, a server that is
+   * waited for is tried. False, and nothing is changed, when anything else differs from what it was started with: that
+   * wants a new start.
+   */
+  adopt(config: MediatorConfig): boolean;
   /** Detaches everybody, says GOAWAY and resolves when the link is closed. */
   stop(): Promise<void>;
 }
@@ -65,6 +69,10 @@ class Owner {
     this.policy = policy;
     this.facts = facts;
   }
+}
+
+function sameButForOwner(before: MediatorConfig, after: MediatorConfig): boolean {
+  return isDeepStrictEqual(before, { ...after, owner: before.owner });
 }
 
 /**
@@ -196,20 +204,17 @@ export async function startMediator(
   return {
     member,
     agent,
-    reload() {
+    adopt(next) {
+      if (!sameButForOwner(config, next)) return false;
       audit.reopen();
-      if (config.path === undefined) return;
-      try {
-        owner.policy = readMediatorConfig(config.path).owner;
-      } catch (thrown) {
-        const { code, message } = asEntremiseError(thrown);
-        log.error({ code, reason: message }, 'configuration not taken; the old one stays in force');
-        return;
-      }
-      log.info({ path: config.path }, 'owner policy read again');
-      owner.facts = factsOf(watcher.current, owner.policy.lan);
+      owner.policy = next.owner;
+      owner.facts = factsOf(watcher.current, next.owner.lan);
+      log.info({}, 'owner policy in force');
+      watcher.look();
+      member.member.retryNow();
       sendReport();
       agent.reauthorise();
+      return true;
     },
     async stop() {
       stopListening();
@@ -229,25 +234,4 @@ export async function startMediator(
       audit.reopen();
     },
   };
-}
-
-/**
- * Runs a mediator until SIGTERM or SIGINT; SIGHUP reads the owner's policy again.
- * @throws EntremiseError as {@link startMediator}
- */
-export async function runMediator(config: MediatorConfig, options: MediatorOptions): Promise<void> {
-  const mediator = await startMediator(config, options);
-  const ended = deferred<void>();
-  // Nothing else need keep the process alive while the server is away.
-  const alive = setInterval(() => {}, 2 ** 30);
-  const end = () => ended.resolve();
-  const reload = () => mediator.reload();
-  process.once('SIGTERM', end).once('SIGINT', end).on('SIGHUP', reload);
-  try {
-    await ended.promise;
-  } finally {
-    clearInterval(alive);
-    process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload);
-    await mediator.stop();
-  }
 }
