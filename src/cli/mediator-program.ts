@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { EntremiseError } from '../base/errors.ts';
@@ -77,6 +77,15 @@ function stateDirOf(values: Values): string {
   return isUci(path) ? routerStateDir : readMediatorConfig(path).stateDir;
 }
 
+/** Root enrols for the service: what is written belongs to whom the directory belongs to. */
+function becomeOwnerOf(directory: string): void {
+  const owner = statSync(directory, { throwIfNoEntry: false });
+  if (process.getuid?.() !== 0 || owner === undefined || owner.uid === 0) return;
+  process.setgroups?.([owner.gid]);
+  process.setgid?.(owner.gid);
+  process.setuid?.(owner.uid);
+}
+
 async function runVerb(verb: string | undefined, values: Values): Promise<void> {
   const output = createOutput(values.json === true);
   switch (verb) {
@@ -88,7 +97,9 @@ async function runVerb(verb: string | undefined, values: Values): Promise<void> 
     }
     case 'enroll': {
       if (values.server === undefined) throw badUsage('Say where the server is: --server HOST:PORT.');
-      const directory = new MemberDirectory(stateDirOf(values));
+      const stateDir = stateDirOf(values);
+      becomeOwnerOf(stateDir);
+      const directory = new MemberDirectory(stateDir);
       return enrol({ output, log: createLog('warn'), directory, role: 'mediator', server: values.server });
     }
     default:
