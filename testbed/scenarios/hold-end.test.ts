@@ -5,7 +5,7 @@ import { servicePort } from '../site.ts';
 import { wanOf } from '../topologies/faults.ts';
 import { endByReset, servesAgain, startConnection } from './support/connection.ts';
 import { setStage } from './support/stage.ts';
-import { untilJson } from './support/verbs.ts';
+import { type Json, untilJson } from './support/verbs.ts';
 
 /**
  * What is not to be mended: a hold that ends, processes that die. Each is told to both ends as a reset with its reason,
@@ -94,6 +94,19 @@ claim(
     const ended = await untilJson(connection.forward, 'that it has ended', ({ state }) => state === 'ended');
     t.like(ended, { reason: 'mediator-restarted' });
     await endByReset(t, [connection.client, connection.device], 10_000);
+    await servesAgain(t, stage, connection);
+  },
+);
+
+claim(
+  'a mediator that is stopped says so: shutting-down, RST at both ends, and a new attachment when it is there again (P4.6)',
+  async (t, stage) => {
+    const connection = await startConnection(t, stage);
+    await stage.now.mediator.stop('SIGTERM');
+    const isIt = ({ state, reason }: Json) => state === 'ended' && reason === 'shutting-down';
+    await untilJson(connection.forward, 'that it has ended', isIt);
+    await endByReset(t, [connection.client, connection.device], 10_000);
+    stage.now.mediator = stage.site.startMediator();
     await servesAgain(t, stage, connection);
   },
 );
