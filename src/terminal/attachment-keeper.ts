@@ -40,7 +40,7 @@ export interface AttachmentKeeperEvents {
   failed: [error: Error];
 }
 
-/** How a keeper attaches, and for how long it tries. */
+/** How a keeper attaches, and for how long it tries. `adopt` is for its first attachment only. */
 export interface KeeperOptions extends AttachOptions {
   /** Tries on whatever the reason of a refusal: a grant may be renewed, a mediator be enrolled. */
   readonly forever?: boolean | undefined;
@@ -66,6 +66,8 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
   private readonly stopping = new AbortController();
   private readonly waiters = new Set<Deferred<MediatorAttachment>>();
   private attachment: MediatorAttachment | undefined;
+  /** Of the process before; what this one has had is not adopted. */
+  private adopt: string | undefined;
   private lastStatus = '';
   private gaveUp: Error | undefined;
 
@@ -76,6 +78,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     this.terminal = terminal;
     this.mediatorName = mediatorName;
     this.options = options;
+    this.adopt = options.adopt;
     onAbort(options.signal, () => this.close());
     this.done = this.run();
     this.done.catch(() => {});
@@ -152,7 +155,12 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     const { signal } = this.stopping;
     try {
       await this.waitOnline();
-      const attachment = await this.terminal.attach(this.mediatorName, { ...this.options, signal });
+      const attachment = await this.terminal.attach(this.mediatorName, {
+        ...this.options,
+        adopt: this.adopt,
+        signal,
+      });
+      this.adopt = undefined;
       await this.use(attachment);
       return true;
     } catch (thrown) {

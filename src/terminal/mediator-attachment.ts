@@ -173,6 +173,19 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   }
 
   /**
+   * The ports that an adopted attachment has kept, to be used as if this process had opened them: those that listened are
+   * `opened` and may listen again (P4.6). To be asked for before anything is opened.
+   * @throws TunnelError `not-permitted`
+   */
+  async adoptedPorts(): Promise<TunnelPort[]> {
+    const listings = await this.ports();
+    return listings.map(
+      ({ port: id, protocol, address, number }) =>
+        new TunnelPort(this.core, protocol, { id, address, number }),
+    );
+  }
+
+  /**
    * The ports of all attachments of this terminal's key, those of other programs with `attachment` (P5.6).
    * @throws TunnelError `not-permitted`, `unsupported`
    */

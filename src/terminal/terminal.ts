@@ -43,6 +43,12 @@ export interface AttachOptions {
   readonly holdMs?: number;
   /** A grant as text, or the id of one that this terminal has; else one that fits is chosen. */
   readonly grant?: string;
+  /**
+   * The {@link AttachmentPeer.id} of an attachment that another process with this terminal's key has left behind, killed or
+   * crashed: while the mediator holds it, its ports are this one's ({@link MediatorAttachment.adoptedPorts}); its streams are
+   * reset (P4.6). Where nothing is held any more, this is a new attachment with that id.
+   */
+  readonly adopt?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -196,7 +202,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
 
   /**
    * Attaches to the mediator with that name.
-   * @throws TunnelError `mediator-offline`, `no-such-mediator`, `grant-missing`, `grant-expired`, `server-unreachable`,
+   * @throws TunnelError `in-use` while the server has not noticed that the process to adopt from is gone; `mediator-offline`, `no-such-mediator`, `grant-missing`, `grant-expired`, `server-unreachable`,
    * and what server or mediator refuse for; AbortError
    */
   async attach(name: string, options: AttachOptions = {}): Promise<MediatorAttachment> {
@@ -209,6 +215,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
 
   private async tryAttach(name: string, options: AttachOptions): Promise<MediatorAttachment> {
     const { purpose = 'assistance', holdMs = defaultHoldMs, signal } = options;
+    const attachmentId = options.adopt === undefined ? randomBytes(16) : readAttachmentId(options.adopt);
     await this.ready({ signal });
     const mediator = this.list.find(name);
     if (mediator === undefined) throw await this.unknownMediator(name, purpose);
@@ -219,7 +226,6 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     const grant = await way.grant();
     const link = way.link();
     if (link === undefined) throw this.state.connected ? offline(mediator) : new EntremiseError('link-lost');
-    const attachmentId = randomBytes(16);
     const parts = { desk, way, attachmentId, resources: this.resources, clock, wantedHoldMs: holdMs };
     const id = attachmentId.toString('hex');
     const attachment = new MediatorAttachment({ mediator: name, purpose, id }, parts);
@@ -260,6 +266,15 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     await ended.promise;
     cancel();
   }
+}
+
+/** @throws TunnelError `bad-request` */
+function readAttachmentId(text: string): Buffer {
+  if (/^[0-9a-f]{32}$/.test(text)) return Buffer.from(text, 'hex');
+  throw failure(
+    'bad-request',
+    `${JSON.stringify(text)} is not the id of an attachment: 32 hexadecimal digits.`,
+  );
 }
 
 function offline({ name, since }: Mediator): EntremiseError {

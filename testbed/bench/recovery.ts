@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Program } from 'netns-test-helpers';
 import { until } from 'netns-test-helpers';
@@ -172,7 +171,6 @@ function onScene<T>(measure: (scene: Scene) => Promise<T>): Promise<T> {
       return await measure({ home, site, server, folder, undo, teardown });
     } finally {
       for (const each of undo.reverse()) await each();
-      await rm(folder, { recursive: true, force: true });
     }
   });
 }

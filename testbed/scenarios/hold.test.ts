@@ -4,10 +4,10 @@ import { devicePage, startWebServer } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { liesOfLoad, startLoad } from './support/load.ts';
-import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
+import { programPath, tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
-import { hire } from './support/technicians.ts';
-import { curl, startExpose, untilForwards } from './support/verbs.ts';
+import { hire, profileFolder } from './support/technicians.ts';
+import { curl, startExpose, untilForwards, untilJson } from './support/verbs.ts';
 
 /** What a mediator keeps for a terminal that is gone, for whom, and what ends that (P4.6, P4.7). */
 
@@ -54,6 +54,31 @@ claim('the number of a process that was killed is the next one’s at once (P4.6
   await startExpose(t, stage, '8000', '127.0.0.1:80');
   t.is((await curl(stage.home.device, `http://${gatewayLan}:8000/`)).body, devicePage);
 });
+
+claim(
+  'a program of the SDK that was killed and started again adopts the port of the one before (P4.6)',
+  async (t, stage) => {
+    const words = [profileFolder(stage.site.terminalEnv), mediatorName, gatewayLan, '8003'];
+    const start = async (...more: string[]) => {
+      const program = stage.home.terminal.node(programPath('sdk-adopt.mjs'), [...words, ...more]);
+      t.teardown(() => program.stop('SIGKILL'));
+      return { program, said: await untilJson(program, 'that it listens', line => 'adopted' in line) };
+    };
+    const served = async () => {
+      const visitor = tcpPeer(t, stage.home.device, ['connect', gatewayLan, 8003, 'drain']);
+      return untilSaid(visitor, { saw: 'fin' });
+    };
+    const first = await start('one');
+    t.deepEqual(first.said.adopted, []);
+    t.like(await served(), { bytes: 'one'.length });
+    first.program.kill('SIGKILL');
+    await first.program.exited;
+    const second = await start('second', String(first.said.id));
+    t.deepEqual(second.said.adopted, [8003]);
+    t.is(second.said.id, first.said.id);
+    t.like(await served(), { bytes: 'second'.length });
+  },
+);
 
 claim('who connects while the terminal is away is served when it is back (P4.7)', async (t, stage) => {
   const { home } = stage;
