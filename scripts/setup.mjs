@@ -26,7 +26,14 @@ const packages = {
     tinyproxy: '/usr/bin/tinyproxy',
   },
   router: { 'busybox-static': '/bin/busybox', shellcheck: '/usr/bin/shellcheck' },
-  bench: { iperf3: '/usr/bin/iperf3' },
+  bench: {
+    iperf3: '/usr/bin/iperf3',
+    coturn: '/usr/bin/turnserver',
+    socat: '/usr/bin/socat',
+    openvpn: '/usr/sbin/openvpn',
+    openssl: '/usr/bin/openssl',
+    ethtool: '/sbin/ethtool',
+  },
 };
 
 /** Runs a command with its output shown; ends the program when it fails. */

@@ -34,7 +34,8 @@ function run() {
     UBSAN_OPTIONS: 'print_stacktrace=1',
   };
   const given = process.argv.slice(2);
-  const args = given.length > 0 ? given : ['dist/src/native/**/*.test.js'];
+  const args =
+    given.length > 0 ? given : ['dist/src/native/**/*.test.js', 'dist/src/relay/native-relay.test.js'];
   return spawnSync(process.execPath, [ava, ...args], { cwd: root, stdio: 'inherit', env: environment })
     .status;
 }

@@ -5,6 +5,7 @@ import { memoryBench } from './memory.ts';
 import { recoveryBench } from './recovery.ts';
 import { streamsBench } from './streams.ts';
 import { tcpBench } from './tcp.ts';
+import { udpBench } from './udp.ts';
 
 /** Every bench there is. */
 export const benches: readonly Bench[] = [
@@ -14,4 +15,5 @@ export const benches: readonly Bench[] = [
   streamsBench,
   recoveryBench,
   keepaliveBench,
+  udpBench,
 ];

@@ -1,0 +1,158 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Program, until } from 'netns-test-helpers';
+import type { PacketSuite } from '../../src/wire/packet-key.ts';
+import { type Home, homeAddresses } from '../topologies/home.ts';
+import type { UdpWay } from './udp-load.ts';
+
+/** The ways that the bench of UDP compares, each started in the same home. The lab ends them. */
+
+/** Where the sink is. */
+export const sinkAt = { address: homeAddresses.terminal, number: 9000 };
+
+const { server: serverAddress, gatewayLan } = homeAddresses;
+
+const relayEnd = fileURLToPath(new URL('udp-relay-end.js', import.meta.url));
+
+async function said(program: Program, word: string): Promise<void> {
+  await until(() => program.stdout.includes(word), {
+    what: `a program to say "${word}"`,
+    explain: () => program.stderr,
+  });
+}
+
+/** Mediator's and server's relay: sealed on the gateway, opened on the server, sent to the sink. */
+export async function relayWay(home: Home, suite: PacketSuite, number: number): Promise<UdpWay> {
+  const places = [serverAddress, number].map(String);
+  const server = home.server.node(relayEnd, [
+    'server',
+    suite,
+    ...places,
+    sinkAt.address,
+    String(sinkAt.number),
+  ]);
+  await said(server, 'ready');
+  const mediator = home.gateway.node(relayEnd, ['mediator', suite, gatewayLan, String(number), ...places]);
+  await said(server, 'up');
+  return {
+    what: `entremise-${suite}`,
+    to: { address: gatewayLan, number },
+    turn: false,
+    programs: [mediator, server],
+  };
+}
+
+/** The same, but the server swaps to the channel of a terminal, which opens it and sends to the sink. */
+export async function channelsWay(home: Home, suite: PacketSuite, number: number): Promise<UdpWay> {
+  const places = [serverAddress, number].map(String);
+  const server = home.server.node(relayEnd, ['server-to-channel', suite, ...places]);
+  await said(server, 'ready');
+  const mediator = home.gateway.node(relayEnd, ['mediator', suite, gatewayLan, String(number), ...places]);
+  await said(server, 'up');
+  const sink = [sinkAt.address, String(sinkAt.number)];
+  const terminal = home.terminal.node(relayEnd, ['terminal', suite, ...places, ...sink]);
+  await said(terminal, 'ready');
+  await until(() => server.stdout.split('up').length > 2, { what: 'the terminal to be heard' });
+  return {
+    what: `entremise-channels-${suite}`,
+    to: { address: gatewayLan, number },
+    turn: false,
+    programs: [mediator, server, terminal],
+  };
+}
+
+/** coturn on the server, with ChannelData from the device. No encryption. */
+export async function coturnWay(home: Home, folder: string): Promise<UdpWay> {
+  const number = 3478;
+  const addresses = ['-L', serverAddress, '-E', serverAddress, '-p', String(number)];
+  const quiet = [
+    '--no-cli',
+    '--no-tls',
+    '--no-dtls',
+    '--log-file',
+    'stdout',
+    '--pidfile',
+    join(folder, 'pid'),
+  ];
+  const program = home.server.spawn([
+    'turnserver',
+    '-n',
+    '--no-auth',
+    '--relay-threads',
+    '2',
+    ...addresses,
+    ...quiet,
+  ]);
+  await home.server.untilListening('udp', number);
+  return { what: 'coturn', to: { address: serverAddress, number }, turn: true, programs: [program] };
+}
+
+/** socat on the server. No encryption. */
+export async function socatWay(home: Home): Promise<UdpWay> {
+  const number = 5010;
+  const target = `UDP4-SENDTO:${sinkAt.address}:${sinkAt.number}`;
+  const program = home.server.spawn(['socat', '-u', '-b', '2048', `UDP4-RECV:${number}`, target]);
+  await home.server.untilListening('udp', number);
+  return { what: 'socat', to: { address: serverAddress, number }, turn: false, programs: [program] };
+}
+
+/** Where the tunnel's ends are, inside it. */
+const tunnel = { server: '10.99.0.1', gateway: '10.99.0.2' };
+
+async function certificate(home: Home, folder: string, name: string): Promise<string> {
+  const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  await home.server.run([
+    'openssl',
+    'req',
+    '-x509',
+    ...kind,
+    '-subj',
+    `/CN=${name}`,
+    '-keyout',
+    key,
+    '-out',
+    cert,
+  ]);
+  const printed = await home.server.run([
+    'openssl',
+    'x509',
+    '-in',
+    cert,
+    '-noout',
+    '-fingerprint',
+    '-sha256',
+  ]);
+  return printed.trim().split('=')[1] ?? '';
+}
+
+/** OpenVPN between gateway and server, through which the gateway routes to the sink. AES-128-GCM. */
+export async function openVpnWay(home: Home, folder: string): Promise<UdpWay> {
+  const prints = {
+    server: await certificate(home, folder, 'server'),
+    gateway: await certificate(home, folder, 'gateway'),
+  };
+  const common = (own: 'server' | 'gateway', other: 'server' | 'gateway') => [
+    ...['openvpn', '--dev', 'tun0', '--dev-type', 'tun', '--proto', 'udp', '--verb', '3', '--disable-dco'],
+    ...['--ifconfig', tunnel[own], tunnel[other], '--peer-fingerprint', prints[other]],
+    ...['--cert', join(folder, `${own}.crt`), '--key', join(folder, `${own}.key`)],
+    ...['--data-ciphers', 'AES-128-GCM', '--sndbuf', '4000000', '--rcvbuf', '4000000'],
+  ];
+  const asServer = ['--tls-server', '--dh', 'none', '--local', serverAddress, '--port', '1194'];
+  const server = home.server.spawn([...common('server', 'gateway'), ...asServer]);
+  const asClient = ['--tls-client', '--nobind', '--remote', serverAddress, '1194'];
+  const gateway = home.gateway.spawn([...common('gateway', 'server'), ...asClient]);
+  await said(server, 'Initialization Sequence Completed');
+  await said(gateway, 'Initialization Sequence Completed');
+  await home.server.enableForwarding();
+  await home.gateway.ip(`route replace ${sinkAt.address}/32 via ${tunnel.server} dev tun0`);
+  await home.terminal.route('192.168.1.0/24', serverAddress);
+  return { what: 'openvpn', to: sinkAt, turn: false, programs: [gateway, server] };
+}
+
+/** Switches the cutting up of datagrams by the WAN devices on or off: off, the kernel does it. */
+export async function segmentOnWan(home: Home, on: boolean): Promise<void> {
+  const word = on ? 'on' : 'off';
+  await home.gateway.run(['ethtool', '-K', 'wan', 'tx-udp-segmentation', word]);
+  await home.server.run(['ethtool', '-K', 'eth0', 'tx-udp-segmentation', word]);
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Home, homeAddresses } from '../topologies/home.ts';
+import type { Bench, BenchContext } from './bench.ts';
+import { median, medianRatio } from './median.ts';
+import { atLeast, atMost, type Figure, type Goal } from './report.ts';
+import { allowedLoss, type Load, type Reading, UdpLoad, type UdpWay } from './udp-load.ts';
+import { channelsWay, coturnWay, openVpnWay, relayWay, segmentOnWan, sinkAt, socatWay } from './udp-ways.ts';
+import { withHome } from './with-home.ts';
+
+/**
+ * Datagrams from a device of the home to a sink outside, over one path with two NATs in it:
+ *
+ *   entremise   device - relay (gateway) ==AEAD== relay (server) - sink    two programs, sealed and opened
+ *   channels    the same, with the server swapping to a terminal's channel, opened there: three programs
+ *   coturn      device ------------------ turnserver (server) - sink       one program, plain, ChannelData
+ *   socat       device ------------------ socat (server) - sink            one program, plain
+ *   openvpn     device - openvpn (gateway) ==AEAD== openvpn (server) - sink  routed by the kernel
+ *
+ * The relays are the product's own, in a process that does nothing else (udp-relay-end.ts): keys are fixed and nobody
+ * attaches. A rate counts when less than a thousandth is lost: the generator keeps so many on the way that each way does its
+ * best (udp-load.ts). CPU is the mean of a way's programs, with what the kernel does in their name.
+ */
+
+const aes = 'entremise-aes-128-gcm';
+const chacha = 'entremise-chacha20-poly1305';
+const channels = 'entremise-channels-aes-128-gcm';
+
+interface Case {
+  readonly what: string;
+  readonly load: Omit<Load, 'seconds'>;
+  readonly ways: readonly string[];
+}
+
+const everyWay = [aes, chacha, channels, 'coturn', 'socat', 'openvpn'];
+
+const cases: readonly Case[] = [
+  { what: '200', load: { bytes: 200, rate: 0 }, ways: everyWay },
+  { what: '64', load: { bytes: 64, rate: 0 }, ways: everyWay },
+  { what: '1200', load: { bytes: 1200, rate: 0 }, ways: everyWay },
+  { what: '200.at50k', load: { bytes: 200, rate: 50_000 }, ways: [aes, chacha, 'coturn'] },
+  { what: '200.at1k', load: { bytes: 200, rate: 1_000 }, ways: [aes, chacha, 'coturn'] },
+];
+
+/** Of every way in every case, one a round. */
+class Readings {
+  private readonly readings = new Map<string, Reading[]>();
+
+  add(way: string, what: string, reading: Reading): void {
+    const key = `${way}.${what}`;
+    this.readings.set(key, [...(this.readings.get(key) ?? []), reading]);
+  }
+
+  of(way: string, what: string, field: keyof Reading): number[] {
+    return (this.readings.get(`${way}.${what}`) ?? []).map(reading => reading[field]);
+  }
+
+  ratio(way: string, other: string, what: string, field: keyof Reading): number {
+    return medianRatio(this.of(way, what, field), this.of(other, what, field));
+  }
+}
+
+async function startWays(home: Home, folder: string): Promise<UdpWay[]> {
+  return [
+    await relayWay(home, 'aes-128-gcm', 8443),
+    await relayWay(home, 'chacha20-poly1305', 8444),
+    await channelsWay(home, 'aes-128-gcm', 8445),
+    await coturnWay(home, folder),
+    await socatWay(home),
+    await openVpnWay(home, folder),
+  ];
+}
+
+interface Taking {
+  readonly context: BenchContext;
+  readonly load: UdpLoad;
+  readonly ways: readonly UdpWay[];
+  readonly readings: Readings;
+}
+
+async function take({ context, load, ways, readings }: Taking, round: number, one: Case): Promise<void> {
+  const seconds = context.quick ? 1 : 3;
+  for (const way of ways.filter(({ what }) => one.ways.includes(what))) {
+    const reading = await load.send(way, { ...one.load, seconds });
+    if (round === 0) continue;
+    readings.add(way.what, one.what, reading);
+    const record = (field: string, value: number, unit: string) =>
+      context.record({ round, what: `${way.what}.${one.what}.${field}`, value, unit });
+    record('rate', reading.kpps, 'k/s');
+    record('loss', reading.loss * 100, '%');
+    record('cpu', reading.cpuUs, 'us');
+    record('p50', reading.p50Us, 'us');
+    record('p99', reading.p99Us, 'us');
+  }
+}
+
+async function measure(home: Home, context: BenchContext, folder: string): Promise<readonly Figure[]> {
+  const { device, terminal } = home;
+  const load = await UdpLoad.start({ device, address: homeAddresses.device }, { sink: terminal, ...sinkAt });
+  try {
+    const taking = { context, load, ways: await startWays(home, folder), readings: new Readings() };
+    const software = { what: '200.software', load: { bytes: 200, rate: 0 }, ways: [aes, chacha, 'coturn'] };
+    const wanted = context.quick ? cases.slice(0, 1) : cases;
+    for (let round = context.quick ? 1 : 0; round <= (context.quick ? 1 : 5); round++) {
+      for (const one of wanted) await take(taking, round, one);
+      await segmentOnWan(home, false);
+      await take(taking, round, software);
+      await segmentOnWan(home, true);
+    }
+    return figuresOf(taking.readings, context.quick);
+  } finally {
+    load.end();
+  }
+}
+
+function against(readings: Readings, other: string, what: string, name: string, goals: readonly Goal[] = []) {
+  return [
+    { name: `udp.vs_${other}_${name}_aes`, way: aes, goal: goals[0] },
+    { name: `udp.vs_${other}_${name}_chacha`, way: chacha, goal: goals[1] },
+  ].map(
+    ({ name: figure, way, goal }): Figure => ({
+      name: figure,
+      value: readings.ratio(way, other, what, 'kpps'),
+      unit: 'ratio',
+      goal,
+    }),
+  );
+}
+
+function cpu(readings: Readings, what: string, name: string, goal: Goal): Figure {
+  return {
+    name: `udp.cpu_vs_coturn_${name}`,
+    value: readings.ratio(aes, 'coturn', what, 'cpuUs'),
+    unit: 'ratio',
+    goal,
+  };
+}
+
+function latencies(readings: Readings, what: string): Figure[] {
+  return ['p50', 'p99'].flatMap(share =>
+    [aes, 'coturn'].map(way => ({
+      name: `udp.latency_${what.split('.')[1]}_${share}_${way === aes ? 'aes' : way}`,
+      value: median(readings.of(way, what, share === 'p50' ? 'p50Us' : 'p99Us')),
+      unit: 'us',
+      goal: undefined,
+    })),
+  );
+}
+
+function figuresOf(readings: Readings, quick: boolean): Figure[] {
+  const goals = [atLeast(1.5), atLeast(1.1)];
+  const saturated = quick ? ['200', '200.software'] : ['200', '64', '1200', '200.software'];
+  const lost = saturated.flatMap(what => [aes, chacha].flatMap(way => readings.of(way, what, 'loss')));
+  const ours = [
+    ...against(readings, 'coturn', '200', '200', goals),
+    cpu(readings, '200', 'saturated', atMost(0.5)),
+    ...against(readings, 'coturn', '200.software', '200_software', goals),
+    ...against(readings, 'socat', '200', '200'),
+    ...against(readings, 'openvpn', '200', '200'),
+    {
+      name: 'udp.channels_vs_coturn_200',
+      value: readings.ratio(channels, 'coturn', '200', 'kpps'),
+      unit: 'ratio',
+      goal: undefined,
+    },
+    { name: 'udp.loss', value: Math.max(...lost), unit: 'share', goal: atMost(allowedLoss) },
+  ];
+  if (quick) return ours;
+  return [
+    ...ours,
+    ...['64', '1200'].flatMap(bytes => against(readings, 'coturn', bytes, bytes)),
+    cpu(readings, '200.at50k', '50k', atMost(1.1)),
+    ...['200.at1k', '200.at50k'].flatMap(what => latencies(readings, what)),
+  ];
+}
+
+/** See the head of this file. */
+export const udpBench: Bench = {
+  name: 'udp',
+  summary: 'datagrams a second, CPU and latency through two relays, against coturn, socat and OpenVPN',
+  async run(context) {
+    context.progress('udp: building the home, starting relays, coturn, socat and OpenVPN');
+    const folder = await mkdtemp(join(tmpdir(), 'entremise-udp-'));
+    try {
+      return await withHome('bench', home => measure(home, context, folder));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  },
+};
