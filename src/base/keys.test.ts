@@ -67,6 +67,20 @@ test('verification of hostile bytes is false and never throws', t => {
   t.pass();
 });
 
+test('of hundreds of keys, seen again and again, each verifies its own signatures and no other', t => {
+  const members = Array.from({ length: 300 }, () => {
+    const key = generateSigningKey();
+    return { key, signature: signBytes(key, Buffer.from(key.text)) };
+  });
+  for (let round = 0; round < 2; round++) {
+    for (const [index, { key, signature }] of members.entries()) {
+      const other = members[(index + 1) % members.length];
+      t.true(verifyBytes(key.publicKey, Buffer.from(key.text), signature));
+      t.false(verifyBytes(other?.key.publicKey ?? Buffer.alloc(0), Buffer.from(key.text), signature));
+    }
+  }
+});
+
 test('every key has exactly one text', t => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), bytes => {

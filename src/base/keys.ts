@@ -56,16 +56,27 @@ export function signBytes(key: SigningKey, bytes: Uint8Array): Buffer {
   return sign(null, bytes, key.privateKey);
 }
 
+/** Keys that were read already: taking one apart costs more than a signature does, and the same members come again. */
+const knownKeys = new Map<string, KeyObject>();
+const maxKnownKeys = 256;
+
+function publicKeyOf(publicKey: Uint8Array): KeyObject {
+  const text = keyToText(publicKey);
+  const known = knownKeys.get(text);
+  if (known !== undefined) return known;
+  const der = Buffer.concat([spkiPrefix, publicKey]);
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+  const [oldest] = knownKeys.keys();
+  if (knownKeys.size >= maxKnownKeys && oldest !== undefined) knownKeys.delete(oldest);
+  knownKeys.set(text, key);
+  return key;
+}
+
 /** True when `signature` is that of `bytes` by the key with these 32 public bytes. Never throws on hostile input. */
 export function verifyBytes(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== keyBytes || signature.length !== 64) return false;
   try {
-    const key = createPublicKey({
-      key: Buffer.concat([spkiPrefix, publicKey]),
-      format: 'der',
-      type: 'spki',
-    });
-    return verify(null, bytes, key, signature);
+    return verify(null, bytes, publicKeyOf(publicKey), signature);
   } catch {
     return false;
   }
