@@ -12,7 +12,7 @@ function frameOf(type: number, stream: number, body: Uint8Array, flags = 0): Fra
 
 /** A queue for label 8, what it tells its owner, and what it gives, in the scheduler's order. */
 function queue() {
-  const told = { left: 0, held: 0, credit: [] as Buffer[] };
+  const told = { left: 0, held: 0, dropped: 0, credit: [] as Buffer[] };
   const made = new ForwardQueue(8, {
     onLeft: bytes => {
       told.left += bytes;
@@ -20,6 +20,9 @@ function queue() {
     takeCredit: () => told.credit.shift(),
     onHeld: delta => {
       told.held += delta;
+    },
+    onDatagramsDropped: count => {
+      told.dropped += count;
     },
   });
   const take = (): Frame | undefined => {

@@ -30,6 +30,8 @@ export interface ForwardQueueOwner {
   takeCredit(): Buffer | undefined;
   /** The bytes that wait have changed by this much. */
   onHeld(deltaBytes: number): void;
+  /** Whole datagrams were dropped because too many waited. */
+  onDatagramsDropped(count: number): void;
 }
 
 /**
@@ -128,9 +130,10 @@ export class ForwardQueue implements LabelSource {
   }
 
   private addDatagram({ bytes, flags }: Frame): void {
-    const before = this.datagrams.waitingBytes;
+    const { waitingBytes, dropped } = this.datagrams;
     this.datagrams.addPart(this.keepers.datagram.keep(bytes), (flags & frameFlag.more) !== 0);
-    this.owner.onHeld(this.datagrams.waitingBytes - before);
+    this.owner.onHeld(this.datagrams.waitingBytes - waitingBytes);
+    if (this.datagrams.dropped > dropped) this.owner.onDatagramsDropped(this.datagrams.dropped - dropped);
     this.ring.add(this.datagrams);
   }
 

@@ -30,6 +30,8 @@ export class RouteTable implements RouteHost {
   private readonly options: RouteTableOptions;
   private readonly routes = new Set<Route>();
   private heldBytes = 0;
+  /** Datagrams that queues dropped because too many waited. */
+  droppedDatagrams = 0;
 
   constructor(options: RouteTableOptions) {
     this.options = options;
@@ -91,6 +93,10 @@ export class RouteTable implements RouteHost {
   onHeld(deltaBytes: number): void {
     this.heldBytes += deltaBytes;
     if (deltaBytes > 0 && this.heldBytes > this.options.limits.queuedBytes) this.shedFattest();
+  }
+
+  onDatagramsDropped(count: number): void {
+    this.droppedDatagrams += count;
   }
 
   /** Resume makes this lossless: both ends keep what was not delivered (P2.3). */

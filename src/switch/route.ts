@@ -42,6 +42,8 @@ export interface RouteHost {
   now(): number;
   /** The bytes that wait in queues have changed by this much. */
   onHeld(deltaBytes: number): void;
+  /** A queue has dropped datagrams. */
+  onDatagramsDropped(count: number): void;
   /**
    * The COMMAND as it is to be passed on: as it came, or marked as refused (P5.8).
    * @throws EntremiseError `bad-request` when it cannot be read
@@ -86,6 +88,7 @@ export class RouteEnd implements LabelEnd {
       onLeft: frameBytes => this.far.onLeft(frameBytes),
       takeCredit: () => this.takeCredit(),
       onHeld: deltaBytes => route.host.onHeld(deltaBytes),
+      onDatagramsDropped: count => route.host.onDatagramsDropped(count),
     });
   }
 

@@ -9,6 +9,8 @@ export interface SwitchStatus {
   readonly queuedBytes: number;
   /** Bytes of hop credit that labels have beyond their first (P2.3). */
   readonly grownCreditBytes: number;
+  /** Datagrams that were dropped here because too many waited (P2.3). */
+  readonly droppedDatagrams: number;
   /** UDP channels and their packets; absent where there are none. */
   readonly channels?: ChannelCounters;
 }

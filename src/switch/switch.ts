@@ -261,10 +261,10 @@ export class Switch {
 
   /** What goes on. */
   status(): SwitchStatus {
-    const { size: attachments, queuedBytes, grownCreditBytes } = this.routes;
+    const { size: attachments, queuedBytes, grownCreditBytes, droppedDatagrams } = this.routes;
     const members = this.members.all().length;
-    const channels = this.udp.counters;
-    return { members, attachments, queuedBytes, grownCreditBytes, ...(channels && { channels }) };
+    const channels = this.udp.counters && { channels: this.udp.counters };
+    return { members, attachments, queuedBytes, grownCreditBytes, droppedDatagrams, ...channels };
   }
 
   /**

@@ -1,6 +1,8 @@
+import type { Attachment } from '../../../session/attachment.ts';
 import type { Stream } from '../../../session/stream.ts';
 import type { Side } from '../../../session/stream-table.ts';
 import type { ModelEnd } from '../../../session/testing/model-end.ts';
+import { DatagramFlow } from './datagram-flow.ts';
 
 /** A stream of the model; an end is missing until the message that creates the stream has arrived there. */
 export type ModelStream = { [side in Side]: ModelEnd | undefined };
@@ -24,6 +26,11 @@ export class Association {
   readonly over: Record<Side, boolean> = { terminal: false, mediator: false };
   /** Of these, the ends whose process died: they tell no story. */
   readonly died: Record<Side, boolean> = { terminal: false, mediator: false };
+  /** Datagrams by who sends them. */
+  readonly datagrams: Readonly<Record<Side, DatagramFlow>> = {
+    terminal: new DatagramFlow(),
+    mediator: new DatagramFlow(),
+  };
   /** LISTEN has been run. */
   listening = false;
 
@@ -59,6 +66,18 @@ export class Association {
     this.heard[what]++;
     if (number === this.heard[what] && number <= this.said[what]) return;
     throw new Error(`${what}: ${number} instead of ${this.heard[what]}, ${this.said[what]} were said`);
+  }
+
+  /** An end sends a datagram of `sizeBytes` by `attachment`, if that has, had or will have a label. */
+  sendDatagram(side: Side, attachment: Attachment, hasLabel: boolean, sizeBytes: number): void {
+    const { suspended, droppedDatagrams } = attachment;
+    if (!suspended && !hasLabel) return;
+    const flow = this.datagrams[side];
+    attachment.sendDatagram(flow.next(sizeBytes));
+    if (!suspended) return;
+    flow.labelLost();
+    if (attachment.droppedDatagrams !== droppedDatagrams + 1)
+      throw new Error('a datagram that had no label is not counted');
   }
 
   /** The end of a side is over. */

@@ -1,10 +1,10 @@
 import type { ControlKeys } from '../../../session/control-stream.ts';
-import { attachmentKeys, attachTranscript } from '../../../session/transcript.ts';
+import { attachTranscript } from '../../../session/transcript.ts';
 import { type AttachInner, attachedInner, attachInner } from '../../../wire/messages/attach.ts';
 
 /**
- * An attempt of P6.4 without its asymmetric half, which costs more than all the rest of a history: keys come from T alone,
- * and a signature is T twice. What belongs to another attempt is refused as ever.
+ * An attempt of P6.4 without its asymmetric half, which costs more than all the rest of a history: the keys are T, forwards
+ * and backwards, and a signature is T twice. What belongs to another attempt is refused as ever.
  */
 
 const nothing32 = Buffer.alloc(32);
@@ -39,10 +39,10 @@ export function answerOf(mediatorKey: Uint8Array, instance: Uint8Array, { holdMs
 /** What both ends have once each has the other's half. */
 export function agree(mediatorKey: Uint8Array, attach: Uint8Array, attached: Uint8Array) {
   const transcript = attachTranscript(mediatorKey, attach, attached);
-  const { terminalToMediator, mediatorToTerminal } = attachmentKeys(nothing32, transcript);
+  const backwards = Buffer.from(transcript).reverse();
   const signature = Buffer.concat([transcript, transcript]);
-  const terminal: ControlKeys = { send: terminalToMediator, receive: mediatorToTerminal };
-  const mediator: ControlKeys = { send: mediatorToTerminal, receive: terminalToMediator };
+  const terminal: ControlKeys = { send: transcript, receive: backwards };
+  const mediator: ControlKeys = { send: backwards, receive: transcript };
   const verify = (given: Uint8Array | undefined) => given !== undefined && signature.equals(given);
   return { terminal, mediator, signature, verify };
 }

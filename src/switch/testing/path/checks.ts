@@ -17,6 +17,7 @@ export function checkSettled(world: PathWorld): void {
   for (const association of world.associations) {
     if (association.over.terminal || association.over.mediator) continue;
     checkSaid(association);
+    checkDatagrams(world, association);
     for (const stream of association.streams.values()) checkStream(stream);
   }
 }
@@ -24,6 +25,22 @@ export function checkSettled(world: PathWorld): void {
 function checkSaid({ said, heard }: Association): void {
   for (const what of ['commands', 'results', 'events'] as const)
     must(said[what] === heard[what], `${said[what]} ${what} were said, ${heard[what]} heard`);
+}
+
+/** Whatever is missing was counted by who dropped it (P2.3, P4.7), or went with a label. */
+function checkDatagrams(world: PathWorld, association: Association): void {
+  const atTerminal = world.terminals.find(one => one.association === association)?.droppedDatagrams ?? 0;
+  const counted = {
+    terminal: atTerminal + world.droppedDatagrams,
+    mediator: world.mediator.droppedDatagramsOf(association) + world.droppedDatagrams,
+  };
+  for (const side of sides) {
+    const { missing } = association.datagrams[side];
+    must(
+      missing <= counted[side],
+      `${missing} datagrams of the ${side} are missing, ${counted[side]} counted`,
+    );
+  }
 }
 
 function checkStream(stream: ModelStream): void {

@@ -45,6 +45,14 @@ const query = { verb: 'query', what: 'limits' } as const;
 const open = { verb: 'open', protocol: 'tcp', number: 0, choice: 'any' } as const;
 const listen = { verb: 'listen', port: 1, backlog: 16, whileAway: true, limit: listenLimitBytes } as const;
 
+/** A datagram of the one end or the other. */
+function datagram(world: PathWorld, pick: number, sizeBytes: number): void {
+  const terminal = world.terminal(pick >> 1);
+  if (terminal.association === undefined) return;
+  if ((pick & 1) === 0) terminal.sendDatagram(sizeBytes);
+  else world.mediator.sendDatagram(terminal.association, sizeBytes);
+}
+
 /** What owners do. */
 const ofOwners: Readonly<Record<string, Operation>> = {
   connect: (world, { pick }) => world.terminal(pick).connectStream(),
@@ -58,6 +66,9 @@ const ofOwners: Readonly<Record<string, Operation>> = {
   tell: (world, { pick }) => {
     const association = associationOf(world, pick);
     if (association !== undefined) world.mediator.tell(association);
+  },
+  datagrams: (world, { pick, amount }) => {
+    for (let count = 1 + (pick % 3); count > 0; count--) datagram(world, pick, amount);
   },
   write: (world, step) => endOf(world, step)?.write(pattern(step.amount, step.pick + 1)),
   take: (world, step) => endOf(world, step)?.take(step.amount),
@@ -164,7 +175,10 @@ export async function runHistory({ options, steps }: History): Promise<PathWorld
   await settle(world);
   checkSettled(world);
   for (const end of world.liveEnds) end.finish();
+  // On a path where nothing is lost any more every one of them arrives.
+  for (let pick = 0; pick < 2 * world.terminals.length; pick++) datagram(world, pick, 100);
   await settle(world);
+  checkSettled(world);
   checkOver(world, false);
   for (const terminal of world.terminals) terminal.detach();
   await world.exchange(6);
@@ -196,6 +210,7 @@ const weights: Readonly<Record<string, number>> = {
   open: 1,
   query: 2,
   tell: 2,
+  datagrams: 6,
   write: 8,
   take: 5,
   finish: 3,
@@ -235,6 +250,8 @@ export function histories(maxSteps: number): fc.Arbitrary<History> {
 export interface Looked {
   histories: number;
   streams: number;
+  /** That came. */
+  datagrams: number;
   resentBytes: number;
 }
 
@@ -243,11 +260,13 @@ export interface Looked {
  * @throws Error with the seed and the shortest history that fails
  */
 export async function checkHistories(runs: number, seed?: number): Promise<Looked> {
-  const looked: Looked = { histories: 0, streams: 0, resentBytes: 0 };
+  const looked: Looked = { histories: 0, streams: 0, datagrams: 0, resentBytes: 0 };
   const property = fc.asyncProperty(histories(30), async history => {
     const world = await runHistory(history);
     looked.histories++;
     looked.streams += world.streams.length;
+    for (const { datagrams } of world.associations)
+      looked.datagrams += datagrams.terminal.heard + datagrams.mediator.heard;
     looked.resentBytes += world.resentBytes;
   });
   await fc.assert(property, {

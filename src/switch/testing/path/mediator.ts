@@ -146,6 +146,7 @@ export class ModelMediator extends ModelProcess {
     if (known !== undefined && !known.instance.equals(inner.instance)) this.end(known, 'terminal-restarted');
     const held = this.held.get(idTextOf(inner)) ?? this.newHeld(inner);
     if (held.label !== undefined) link.closeLabel(held.labelNumber, 'displaced');
+    held.association.datagrams.mediator.labelLost();
     held.cancelHold?.();
     held.cancelHold = undefined;
     held.attempt = inner.attempt;
@@ -160,7 +161,7 @@ export class ModelMediator extends ModelProcess {
       onCommand: command => this.world.expect(() => this.run(association, attachment, command)),
       onResult: () => {},
       onEvent: () => {},
-      onDatagram: () => {},
+      onDatagram: datagram => this.world.expect(() => association.datagrams.terminal.hear(datagram)),
       onOpen: () => {},
       onControlRoom: () => {},
     });
@@ -180,6 +181,7 @@ export class ModelMediator extends ModelProcess {
 
   private onGone(held: Held, code: ErrorCode, mayResume: boolean): void {
     held.label = undefined;
+    held.association.datagrams.mediator.labelLost();
     if (!mayResume) return this.end(held, code);
     if (this.world.holdMs === 0) return this.end(held, 'link-lost');
     held.attachment.suspend();
@@ -220,7 +222,7 @@ export class ModelMediator extends ModelProcess {
 
   /** A device connects to a port of that attachment, if it listens and stream 0 takes the EVENT (P3.7). */
   accept(association: Association): void {
-    const held = [...this.held.values()].find(one => one.association === association);
+    const held = this.heldOf(association);
     if (held === undefined || !association.listening || held.attachment.controlFull) return;
     const made = held.attachment.createStream(listenLimitBytes);
     if (made === undefined) return;
@@ -232,9 +234,25 @@ export class ModelMediator extends ModelProcess {
     held.attachment.sendEvent({ kind: 'connected', ...fields, stream: stream.id, limit, ...peer }, stream);
   }
 
+  /** A datagram comes to a port of that attachment. */
+  sendDatagram(association: Association, sizeBytes: number): void {
+    const held = this.heldOf(association);
+    if (held === undefined) return;
+    association.sendDatagram('mediator', held.attachment, held.label !== undefined, sizeBytes);
+  }
+
+  /** Datagrams that were dropped at that end of an attachment and counted. */
+  droppedDatagramsOf(association: Association): number {
+    return this.heldOf(association)?.attachment.droppedDatagrams ?? 0;
+  }
+
+  private heldOf(association: Association): Held | undefined {
+    return [...this.held.values()].find(one => one.association === association);
+  }
+
   /** Something is told of a port of that attachment. */
   tell(association: Association): void {
-    const held = [...this.held.values()].find(one => one.association === association);
+    const held = this.heldOf(association);
     if (held === undefined || held.attachment.controlFull) return;
     held.attachment.sendEvent({ kind: 'lost', port: 1, timeMs: association.nextOf('events'), count: 1 });
   }

@@ -124,7 +124,7 @@ export class ModelTerminal extends ModelProcess {
       onCommand: () => {},
       onResult: result => this.world.expect(() => this.onResult(association, result)),
       onEvent: event => this.world.expect(() => this.onEvent(association, event)),
-      onDatagram: () => {},
+      onDatagram: datagram => this.world.expect(() => association.datagrams.mediator.hear(datagram)),
       onOpen: () => this.onOpen(),
       onControlRoom: () => {},
     });
@@ -178,6 +178,7 @@ export class ModelTerminal extends ModelProcess {
     if (mayResume && code === 'limit') this.world.shed++;
     held.label = undefined;
     held.asking = undefined;
+    held.association.datagrams.terminal.labelLost();
     if (!mayResume) return this.end(held, code);
     if (!wasBound) return;
     if (this.world.holdMs === 0) return this.end(held, 'link-lost');
@@ -218,6 +219,19 @@ export class ModelTerminal extends ModelProcess {
   /** Says a COMMAND that makes no stream, while stream 0 takes one. */
   command(wish: Wish): void {
     if (this.held?.attachment.controlFull === false) this.say(wish);
+  }
+
+  /** Sends a datagram, if there is an attachment to send it by. */
+  sendDatagram(sizeBytes: number): void {
+    const { held } = this;
+    if (held === undefined) return;
+    const hasLabel = held.label !== undefined && held.asking === undefined;
+    held.association.sendDatagram('terminal', held.attachment, hasLabel, sizeBytes);
+  }
+
+  /** Datagrams of this end that were dropped and counted. */
+  get droppedDatagrams(): number {
+    return this.held?.attachment.droppedDatagrams ?? 0;
   }
 
   /** A stream of this end, by CONNECT. */

@@ -133,6 +133,12 @@ export class WireEnd implements Transport {
     if (this.cutOff) this.destroy(new Error('the connection is cut'));
   }
 
+  /** True when nothing is to arrive at the other end, not even the end. */
+  get atRest(): boolean {
+    if (this.outbox.bytes > 0 && !this.cutOff) return false;
+    return this.network.bytes === 0 && (!this.closed || this.cutOff || this.twin?.closed === true);
+  }
+
   /** True once nobody listens here any more. */
   get over(): boolean {
     return this.closed;
@@ -159,6 +165,11 @@ export class ModelWire {
   cut(keptOfMember: number, keptOfServer: number): void {
     this.member.cut(keptOfMember);
     this.server.cut(keptOfServer);
+  }
+
+  /** Nothing is to arrive at either end. */
+  get atRest(): boolean {
+    return this.ends.every(end => end.atRest);
   }
 
   /** Both ends have found out, or are gone, and nothing is under way. */

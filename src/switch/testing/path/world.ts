@@ -57,6 +57,7 @@ export class PathWorld {
   private readonly options: WorldOptions;
   private readonly revoked = new Set<string>();
   private fault: Error | undefined;
+  private droppedBefore = 0;
   /** Stream bytes that went again because a label was lost. */
   resentBytes = 0;
   /** Times the server had no room and unrouted a label (P2.3). */
@@ -145,8 +146,14 @@ export class PathWorld {
     return this.revoked.has(terminal) ? 'grant-revoked' : undefined;
   }
 
+  /** Datagrams that the servers so far have dropped and counted. */
+  get droppedDatagrams(): number {
+    return this.droppedBefore + (this.server?.status().droppedDatagrams ?? 0);
+  }
+
   /** The server dies on the spot, with everything that it knows. */
   killServer(): void {
+    this.droppedBefore = this.droppedDatagrams;
     this.server = undefined;
     for (const { server } of this.wires) server.die();
   }
@@ -171,13 +178,14 @@ export class PathWorld {
     return wire;
   }
 
-  /** So many times everything under way arrives. Says how much that was. */
+  /** At most so many times everything under way arrives, the ends of connections too. Says how much that was. */
   async exchange(rounds: number): Promise<number> {
     let moved = 0;
     for (let round = 0; round < rounds; round++) {
       for (const wire of this.wires)
         for (const end of wire.ends) moved += end.arrive(Number.POSITIVE_INFINITY);
       await turn();
+      if (this.wires.every(({ atRest }) => atRest)) break;
     }
     this.wires = this.wires.filter(wire => !wire.over);
     return moved;
