@@ -5,6 +5,11 @@
       "sources": [
         "native/addon.cc",
         "native/aead.cc",
+        "native/capture.cc",
+        "native/capture_filter.cc",
+        "native/capture_ring.cc",
+        "native/capture_targets.cc",
+        "native/capture_wrap.cc",
         "native/disconnect_watch.cc",
         "native/gso_send.cc",
         "native/instance.cc",
@@ -20,6 +25,7 @@
         "native/relay_wrap.cc",
         "native/sockets.cc",
         "native/sockets_wrap.cc",
+        "native/tcp_segment.cc",
         "native/udp_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -1,6 +1,7 @@
 // Registration: what the addon exports, and the data of the environment that loads it.
 #include <napi.h>
 
+#include "capture_wrap.h"
 #include "instance.h"
 #include "relay_wrap.h"
 #include "sockets_wrap.h"
@@ -8,12 +9,13 @@
 namespace {
 
 // Counted up with every change of what is exported, so that a stale build is told apart (src/native/addon.ts).
-constexpr int kInterfaceVersion = 4;
+constexpr int kInterfaceVersion = 5;
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   entremise::Instance::Create(env);
   entremise::ExportSockets(env, exports);
   entremise::ExportRelays(env, exports);
+  entremise::ExportCapture(env, exports);
   static_cast<void>(exports.Set("interfaceVersion", kInterfaceVersion));
   return exports;
 }

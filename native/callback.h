@@ -3,12 +3,16 @@
 
 #include <napi.h>
 
+#include <initializer_list>
+
 namespace entremise {
 
 // A throw has no JavaScript caller there: it becomes 'uncaughtException'.
-inline void CallBack(napi_env env, napi_value function, napi_value argument) {
+inline void CallBack(napi_env env, napi_value function, std::initializer_list<napi_value> arguments) {
   napi_value receiver = Napi::Object::New(env);
-  if (napi_make_callback(env, nullptr, receiver, function, 1, &argument, nullptr) != napi_pending_exception) return;
+  const napi_status status =
+      napi_make_callback(env, nullptr, receiver, function, arguments.size(), arguments.begin(), nullptr);
+  if (status != napi_pending_exception) return;
   napi_value thrown = nullptr;
   if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
 }

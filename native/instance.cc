@@ -69,7 +69,7 @@ void Instance::Tell(int watch, DisconnectWatch::Seen seen) {
   // The callback may close the watch, and with it the reference; the function itself stays alive in this scope.
   const Napi::Function callback = watches_.at(watch)->callback.Value();
   napi_value kind = Napi::String::New(env_, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
-  CallBack(env_, callback, kind);
+  CallBack(env_, callback, {kind});
 }
 
 void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {
@@ -79,12 +79,13 @@ void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {
   for (auto entry = instance->watches_.begin(); entry != instance->watches_.end();) {
     entry = instance->Retire(entry);
   }
+  instance->captures_.StopAll();
   instance->relays_.CloseAll([instance] { instance->FinishTeardownWhenIdle(); });
   instance->FinishTeardownWhenIdle();
 }
 
 void Instance::FinishTeardownWhenIdle() {
-  if (teardown_ == nullptr || closing_watches_ > 0 || !relays_.idle()) return;
+  if (teardown_ == nullptr || closing_watches_ > 0 || !relays_.idle() || !captures_.idle()) return;
   const napi_async_cleanup_hook_handle hook = teardown_;
   delete this;
   napi_remove_async_cleanup_hook(hook);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "capture_wrap.h"
 #include "disconnect_watch.h"
 #include "fd.h"
 #include "relay_host.h"
@@ -30,6 +31,7 @@ class Instance {
   RelayTable& relays() { return relays_; }
   // Ours no more, and not closed; none when it was not ours.
   Fd Give(int fd);
+  CaptureTable& captures() { return captures_; }
 
  private:
   struct Watched {
@@ -38,7 +40,7 @@ class Instance {
   };
   using WatchTable = std::unordered_map<int, std::unique_ptr<Watched>>;
 
-  explicit Instance(napi_env env) : env_(env) {}
+  explicit Instance(napi_env env) : env_(env), captures_(env, [this] { FinishTeardownWhenIdle(); }) {}
   // Environment clean-up: closes everything, then tells Node when libuv has let go of the last handle.
   static void OnTeardown(napi_async_cleanup_hook_handle hook, void* instance);
   void Tell(int watch, DisconnectWatch::Seen seen);
@@ -52,6 +54,7 @@ class Instance {
   WatchTable watches_;
   RelayTable relays_;
   size_t closing_watches_ = 0;
+  CaptureTable captures_;
 };
 
 }  // namespace entremise

@@ -51,7 +51,7 @@ void RelayHost::OnWake(uv_async_t* wake) {
   const Napi::HandleScope scope(host->env_);
   // The callback may close the relay, and with it the reference; the function itself stays alive in this scope.
   const Napi::Function callback = host->callback_.Value();
-  CallBack(host->env_, callback, Napi::Buffer<uint8_t>::Copy(host->env_, upcalls.data(), upcalls.size()));
+  CallBack(host->env_, callback, {Napi::Buffer<uint8_t>::Copy(host->env_, upcalls.data(), upcalls.size())});
 }
 
 int RelayTable::Start(napi_env env, Napi::Function callback, const RelayTimes& times, uint32_t* id) {

@@ -17,6 +17,7 @@ import { answerTo, attachRefusal, checkAttach, type PassedAttach } from './attac
 import { AttachedTerminal, type ProvenAttempt } from './attached-terminal.ts';
 import { AttachmentRegistry } from './attachment-registry.ts';
 import type { Audit } from './audit.ts';
+import type { WireView } from './capture/wire-view.ts';
 import { CorkRound } from './cork.ts';
 import { GrantUsage, UsageShare } from './grant-usage.ts';
 import { NumberRegistry } from './ports/number-registry.ts';
@@ -53,6 +54,8 @@ export interface AgentOptions {
   /** Bytes that all streams together may have sent without acknowledgement (P3.3). */
   readonly replayBudgetBytes: number;
   lookup(name: string): Promise<readonly CanonicalAddress[]>;
+  /** What is seen on the wire, where that may be looked at. */
+  readonly wire?: Pick<WireView, 'tap'>;
 }
 
 /** See the head of this file. */
@@ -67,7 +70,7 @@ export class MediatorAgent {
   private nextPortId = 1;
 
   constructor(options: AgentOptions) {
-    const { clock, native, log, lookup } = options;
+    const { clock, native, log, lookup, wire } = options;
     this.options = options;
     this.resources = {
       pool: new SlabPool(),
@@ -80,6 +83,7 @@ export class MediatorAgent {
       clock,
       log,
       lookup,
+      wire,
       pool: this.resources.pool,
       cork: new CorkRound(),
       numbers: new NumberRegistry(),

@@ -38,7 +38,14 @@ export interface TerminalSurroundings {
   /** All that ports need besides this attachment. */
   readonly ports: Omit<
     PortSurroundings,
-    'door' | 'usage' | 'holder' | 'sendEvent' | 'sendDatagram' | 'createStream' | 'controlFull'
+    | 'door'
+    | 'usage'
+    | 'holder'
+    | 'sendEvent'
+    | 'sendDatagram'
+    | 'createStream'
+    | 'controlFull'
+    | 'controlBusy'
   >;
   /** Something has happened on a port; other attachments may watch. */
   onPortEvent(terminal: AttachedTerminal, event: PortEvent): void;
@@ -102,6 +109,7 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
       sendDatagram: datagram => this.session.attachment.sendDatagram(datagram),
       createStream: limit => this.session.attachment.createStream(limit),
       controlFull: () => this.isSwitching || this.session.attachment.controlFull,
+      controlBusy: () => this.isSwitching || this.session.attachment.controlBusy,
     };
   }
 

@@ -16,6 +16,7 @@ import { report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { MediatorAgent } from './agent.ts';
 import { AuditFile } from './audit.ts';
+import { WireView } from './capture/wire-view.ts';
 import type { MediatorConfig } from './config.ts';
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
@@ -34,6 +35,9 @@ const notSentLowatBytes = 16 * 1024;
 
 /** How long changes of the path to the server are gathered before they are told. */
 const reportPauseMs = 2000;
+
+/** Capability of HELLO: EVENTs syn and refused are told, and ends of connections that are no streams (P3.7). */
+const wireEvents = 'wire-events';
 
 /** How long the farewell to the server may take. */
 const farewellMs = 1000;
@@ -105,13 +109,21 @@ export async function startMediator(
     proxied: proxySetting(config.proxy) !== undefined,
     onChange: () => reportSoon(),
   });
+  const wire = new WireView({
+    native,
+    clock,
+    log,
+    interfaces: () => watcher.current.interfaces,
+    facts: () => owner.facts,
+    onChange: () => reportSoon(),
+  });
   let lastReason: string | undefined;
 
   const member = await startMember({
     directory: new MemberDirectory(config.stateDir),
     role: 'mediator',
     software,
-    capabilities: [],
+    capabilities: wire.report.from === 'wire' ? [wireEvents] : [],
     clock,
     log,
     servers: config.servers,
@@ -168,6 +180,7 @@ export async function startMediator(
     receiveBudgetBytes: config.receiveBudgetBytes,
     replayBudgetBytes: config.replayBudgetBytes,
     lookup: lookupName,
+    wire,
   });
 
   /** What changes in steps is told once (P1.8: within 5 s). */
@@ -181,7 +194,8 @@ export async function startMediator(
     const { services } = config;
     const { facts, policy } = owner;
     const path = udp.report(member.tcpInterval.intervalMs);
-    const extras = { services, software, instance, facts, hide: policy.hide, path };
+    const events = wire.report;
+    const extras = { services, software, instance, facts, hide: policy.hide, path, events };
     const body = report.toBytes(reportOf(watcher.current, extras));
     link?.driver.send(frameType.report, body);
   }
@@ -192,6 +206,7 @@ export async function startMediator(
     member.member.retryNow();
     sendReport();
     udp.onEnvironment();
+    wire.onEnvironment();
     agent.reauthorise();
     // The network may be there again.
     member.member.retryNow();
@@ -212,6 +227,7 @@ export async function startMediator(
       log.info({}, 'owner policy in force');
       watcher.look();
       member.member.retryNow();
+      wire.onEnvironment();
       sendReport();
       agent.reauthorise();
       return true;
@@ -221,6 +237,7 @@ export async function startMediator(
       watcher.stop();
       memory.stop();
       agent.stop();
+      wire.stop();
       udp.stop();
       cancelReport();
       // The DETACHes go first: GOAWAY is the last that a link carries.

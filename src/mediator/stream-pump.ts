@@ -7,6 +7,7 @@ import { keepAlive } from '../native/socket-options.ts';
 import { WatchedSocket } from '../native/watched-socket.ts';
 import type { SlabPool } from '../session/slab.ts';
 import type { Stream, StreamHandlers } from '../session/stream.ts';
+import { canonicalIp } from '../wire/ip.ts';
 import type { EventOf, PortEvent } from '../wire/messages/event.ts';
 import type { CorkRound } from './cork.ts';
 import { SlabFeed } from './slab-feed.ts';
@@ -37,7 +38,15 @@ export interface PumpOwner {
   onEnded(): void;
 }
 
-type End = Omit<EventOf<'fin' | 'rst'>, 'port' | 'stream' | 'timeMs'>;
+type End = Pick<EventOf<'fin' | 'rst'>, 'kind' | 'direction' | 'offset'>;
+
+type Peer = Pick<EventOf<'fin' | 'rst'>, 'peerAddress' | 'peerNumber'>;
+
+/** Undefined while there is no connection, and for one that has failed already. */
+function peerOf({ remoteAddress, remotePort }: Socket): Peer {
+  const peerAddress = canonicalIp(remoteAddress?.split('%')[0] ?? '');
+  return peerAddress === undefined || remotePort === undefined ? {} : { peerAddress, peerNumber: remotePort };
+}
 
 /** A stream that is over for these reasons has nobody left to tell of it. */
 const withoutAudience: ReadonlySet<ErrorCode> = new Set([
@@ -60,6 +69,7 @@ export class StreamPump implements StreamHandlers {
   private readonly owner: PumpOwner;
   private phase: 'waiting' | 'coupled' | 'over' = 'waiting';
   private socket: WatchedSocket | undefined;
+  private peer: Peer = {};
   private early: Buffer[] = [];
   private earlyFin = false;
   private devicesFin = false;
@@ -90,6 +100,7 @@ export class StreamPump implements StreamHandlers {
   /** The connection is there: what came early is written, then both sides flow. */
   couple(socket: Socket): void {
     const { native } = this.surroundings;
+    this.peer = peerOf(socket);
     socket.setNoDelay(true);
     keepAlive(native, socket);
     this.feed.start(this.stream, lengthBytes => this.onRead(lengthBytes));
@@ -135,7 +146,7 @@ export class StreamPump implements StreamHandlers {
 
   private tell(end: End): void {
     const timeMs = this.surroundings.clock.wallTimeMs();
-    this.surroundings.sendEvent({ ...end, port: this.port, stream: this.stream.id, timeMs });
+    this.surroundings.sendEvent({ ...end, ...this.peer, port: this.port, stream: this.stream.id, timeMs });
   }
 
   // From the terminal.

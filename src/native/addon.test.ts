@@ -49,6 +49,12 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   watchDisconnect: [0, nothing],
   closeWatch: [0],
   trimHeap: [],
+  startCapture: [nothing],
+  captureInterface: [0, 'lo'],
+  leaveInterface: [0, 'lo'],
+  captureTargets: [0, new Uint8Array(18)],
+  captureCounters: [0],
+  stopCapture: [0],
 };
 
 function call(name: string, given: readonly unknown[]): unknown {

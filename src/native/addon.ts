@@ -43,6 +43,16 @@ export interface TcpInfo {
   readonly retransmits: number;
 }
 
+/** What a capture has done since it was started. */
+export interface CaptureCounters {
+  /** Packets that the kernel's filter let through. */
+  readonly seen: number;
+  /** Events that came of them. */
+  readonly recorded: number;
+  /** Events for which ring or queue had no room. */
+  readonly lost: number;
+}
+
 /** What the peer did: orderly end of its direction, or abort (also time-outs and other failures). */
 export type Disconnect = 'fin' | 'reset';
 
@@ -88,6 +98,19 @@ export interface NativeSockets extends NativeRelays {
    */
   watchDisconnect(fd: number, callback: (seen: Disconnect) => void): number | ErrnoName;
   closeWatch(watch: number): ErrnoName | undefined;
+  /**
+   * Starts a capture (native/capture.h): `callback` gets whole records, laid out as its class Capture says, and how many
+   * events were lost since the call before. Answers the capture's handle; EPERM without CAP_NET_RAW. Does not keep the
+   * process alive.
+   */
+  startCapture(callback: (records: Buffer, lost: number) => void): number | ErrnoName;
+  /** From now on events of that interface, too. Answers its index; one that is captured already is left as it is. */
+  captureInterface(capture: number, name: string): number | ErrnoName;
+  leaveInterface(capture: number, name: string): ErrnoName | undefined;
+  /** What it is about, instead of what it was before: for each endpoint 2 bytes of number and 16 of address. */
+  captureTargets(capture: number, targets: Uint8Array): ErrnoName | undefined;
+  captureCounters(capture: number): CaptureCounters | ErrnoName;
+  stopCapture(capture: number): ErrnoName | undefined;
   /** Gives memory of the C heap that holds nothing back to the kernel (native/heap.h). Takes milliseconds. */
   trimHeap(): void;
 }
@@ -97,7 +120,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 4;
+const interfaceVersion = 5;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

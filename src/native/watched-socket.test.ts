@@ -385,3 +385,24 @@ test('when fds run out the socket works without its watch', async t => {
   await until('close is told', () => told.includes('close'));
   t.deepEqual(told, ['fin', 'close']);
 });
+
+test('a RST whose error Node has read before the watch looks is seen as a RST, not as a FIN', async t => {
+  const { near, device } = await pair('accepted');
+  const seen: string[] = [];
+  let watch = (_seen: 'fin' | 'reset') => {};
+  const late = {
+    ...native,
+    watchDisconnect: (_fd: number, callback: typeof watch) => {
+      watch = callback;
+      return 'EMFILE';
+    },
+  };
+  const handlers = { onFin() {}, onReset() {}, onClose() {}, onSeen: (what: string) => seen.push(what) };
+  const watched = new WatchedSocket(near, handlers, { native: late });
+  near.once('error', () => watch('fin'));
+  watched.resume();
+  await new Promise(resolve => setImmediate(resolve));
+  device.resetAndDestroy();
+  await closeOf(near);
+  t.deepEqual(seen, ['reset']);
+});

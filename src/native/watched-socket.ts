@@ -179,7 +179,8 @@ export class WatchedSocket {
   #onSeen(seen: Disconnect): void {
     if (this.#phase !== 'reading' && this.#phase !== 'read-out') return;
     if (seen === 'reset') this.#failure ??= this.#takeSocketError() ?? 'ECONNRESET';
-    this.#handlers.onSeen?.(seen);
+    // Who reads the error of a RST, takes it: if Node was first, the watch sees but a connection that is shut.
+    this.#handlers.onSeen?.(this.#failure === undefined ? seen : 'reset');
     this.#settleSeen();
   }
 

@@ -299,6 +299,11 @@ export class Attachment {
     return this.control.full;
   }
 
+  /** True when less than half of that room is left: make none that may as well be counted. */
+  get controlBusy(): boolean {
+    return this.control.busy;
+  }
+
   private queueControl(type: number, body: Uint8Array, creates?: Stream): number {
     const seq = this.control.queue(type, body);
     if (creates !== undefined) creates.creatingSeq = seq;

@@ -94,6 +94,11 @@ export class ControlStream {
     return this.unacknowledged >= windowMessages || this.keptBytes >= windowBytes;
   }
 
+  /** True when less than half of that room is left. */
+  get busy(): boolean {
+    return this.unacknowledged >= windowMessages / 2 || this.keptBytes >= windowBytes / 2;
+  }
+
   /**
    * Queues a message; returns its seq.
    * @throws EntremiseError `frame-too-large` when it does not fit one frame (P1.6)

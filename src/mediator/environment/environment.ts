@@ -1,15 +1,16 @@
 import { endianness, hostname, networkInterfaces, uptime } from 'node:os';
-import { type GatewayFacts, gatewayFacts, isOwnLanAddress } from '../../policy/gateway-facts.ts';
+import { type GatewayFacts, gatewayFacts } from '../../policy/gateway-facts.ts';
 import type { HideableFact } from '../../policy/owner-policy.ts';
-import { canonicalAddress } from '../../policy/target.ts';
 import { clipText } from '../../wire/fields.ts';
 import type {
+  EventsReport,
   NetworkInterface,
   PathReport,
   Report,
   Route,
   WantedService,
 } from '../../wire/messages/report.ts';
+import { isLanInterface } from '../capture/places.ts';
 import { combineInterfaces } from './interfaces.ts';
 import type { Machine, ReadText } from './machine.ts';
 import {
@@ -97,18 +98,11 @@ export interface ReportExtras {
   /** Instead of the machine's boot id where the kernel does not say one: 16 bytes, this process life. */
   readonly instance: Uint8Array;
   readonly path?: PathReport;
+  readonly events?: EventsReport;
 }
 
 /** Bounds of the REPORT's lists (docs/protocol.md §6). */
 const most = { interfaces: 128, addresses: 64, routes: 512 } as const;
-
-/** Link-local addresses say nothing about where an interface leads. */
-function isLan({ addresses }: NetworkInterface, facts: GatewayFacts): boolean {
-  return addresses.some(
-    ({ address }) =>
-      !/^(fe[89ab]|169\.254\.)/.test(address) && isOwnLanAddress(facts, canonicalAddress(address)),
-  );
-}
 
 /** The REPORT (S5), within the bounds of its message. */
 export function reportOf(environment: Environment, extras: ReportExtras): Report {
@@ -117,7 +111,7 @@ export function reportOf(environment: Environment, extras: ReportExtras): Report
   const interfaces = environment.interfaces.slice(0, most.interfaces).map(each => ({
     ...each,
     addresses: each.addresses.slice(0, most.addresses),
-    lan: isLan(each, extras.facts),
+    lan: isLanInterface(each, extras.facts),
   }));
   return {
     hostname: shown('hostname') ? clipText(environment.hostname, 255) : '',
@@ -130,5 +124,6 @@ export function reportOf(environment: Environment, extras: ReportExtras): Report
     services: extras.services,
     software: clipText(extras.software, 64),
     ...(extras.path === undefined ? {} : { path: extras.path }),
+    ...(extras.events === undefined ? {} : { events: extras.events }),
   };
 }

@@ -3,6 +3,7 @@ import type { EntremiseError } from '../../base/errors.ts';
 import { rewrapAccepted } from '../../native/accepted.ts';
 import type { ReservedTcp } from '../../native/reserved-tcp.ts';
 import { canonicalIp } from '../../wire/ip.ts';
+import type { WireTap } from '../capture/wire-view.ts';
 import { SlabFeed } from '../slab-feed.ts';
 import { StreamPump } from '../stream-pump.ts';
 import { ListeningSocket } from './listening-socket.ts';
@@ -43,6 +44,8 @@ export interface ListenerOptions {
   /** First window of every stream towards the terminal (P3.4). */
   readonly limit: number;
   readonly surroundings: PortSurroundings;
+  /** Where it says which connections it tells of itself. */
+  readonly tap: WireTap | undefined;
   /** A stream has ended, and how many still live. */
   onStreamEnded(liveStreams: number): void;
   /** It cannot listen any more. */
@@ -106,7 +109,10 @@ export class Listener {
     this.stopped = true;
     this.cancelRetry?.();
     close();
-    for (const { socket, feed } of this.waiting.splice(0)) turnAway(socket, feed);
+    for (const waiting of this.waiting.splice(0)) {
+      this.options.tap?.release(waiting.localAddress, waiting);
+      turnAway(waiting);
+    }
   }
 
   /** The terminal is away from now on. */
@@ -138,6 +144,7 @@ export class Listener {
     }
     const waiting = this.rewrapped(accepted);
     if (waiting === undefined) return;
+    this.options.tap?.claim(waiting.localAddress, waiting);
     this.waiting.push(waiting);
     this.takeWaiting();
   }
@@ -197,11 +204,15 @@ export class Listener {
     const { port, surroundings } = this.options;
     const timeMs = surroundings.clock.wallTimeMs();
     const event = { kind: 'connected', direction: 'from-device', port, timeMs } as const;
-    const who = { peerAddress, peerNumber, localAddress };
-    surroundings.sendEvent({ ...event, ...who, stream: made.stream.id, limit: made.limit }, made.stream);
+    const who = { peerAddress, peerNumber };
+    surroundings.sendEvent(
+      { ...event, ...who, localAddress, stream: made.stream.id, limit: made.limit },
+      made.stream,
+    );
     const onEnded = () => {
       surroundings.usage.removeStream();
       this.pumps.delete(pump);
+      this.options.tap?.end(localAddress, who);
       this.options.onStreamEnded(this.pumps.size);
       this.takeWaiting();
     };
@@ -211,7 +222,7 @@ export class Listener {
   }
 }
 
-function turnAway(socket: Socket, feed: SlabFeed): void {
+function turnAway({ socket, feed }: Waiting): void {
   socket.resetAndDestroy();
   feed.close();
 }

@@ -12,6 +12,7 @@ import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Result } from '../../wire/messages/command.ts';
 import type { PortEvent } from '../../wire/messages/event.ts';
 import type { AuditDetails } from '../audit.ts';
+import type { WireView } from '../capture/wire-view.ts';
 import type { CorkRound } from '../cork.ts';
 import type { UsageShare } from '../grant-usage.ts';
 import type { NumberHolder, NumberRegistry } from './number-registry.ts';
@@ -42,6 +43,8 @@ export interface PortSurroundings {
   readonly pool: SlabPool;
   readonly cork: CorkRound;
   readonly numbers: NumberRegistry;
+  /** What is seen on the wire; undefined where only sockets tell of connections. */
+  readonly wire: Pick<WireView, 'tap'> | undefined;
   /** The attachment, for the registry of numbers. */
   readonly holder: NumberHolder;
   /** A new id, unique for the mediator's boot (P1.3). */
@@ -53,6 +56,8 @@ export interface PortSurroundings {
   createStream(peerLimit: number): NewStream | undefined;
   /** Stream 0 holds all it may: accept nothing (P3.7). */
   controlFull(): boolean;
+  /** Stream 0 holds half of that: make no events that may as well be counted. */
+  controlBusy(): boolean;
   /**
    * The addresses of a name as the gateway resolves it, in the resolver's order.
    * @throws EntremiseError `no-such-name`, `timed-out`

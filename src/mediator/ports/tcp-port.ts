@@ -10,6 +10,7 @@ import { Listener } from './listener.ts';
 import type { BoundTo, HeldNumber } from './open.ts';
 import { type PortCondition, wireStateOf } from './port-states.ts';
 import type { PortSurroundings } from './surroundings.ts';
+import { WireTeller } from './wire-teller.ts';
 
 /** What a TCP port is at the moment, with what belongs to that (P5.7; the picture is in port-states.ts). */
 type TcpState =
@@ -37,6 +38,7 @@ export class TcpPort {
   private readonly surroundings: PortSurroundings;
   private readonly onClosed: () => void;
   private state: TcpState = { kind: 'opened' };
+  private readonly teller: WireTeller;
 
   /** `onClosed`: the port is gone, once. */
   constructor(
@@ -51,6 +53,7 @@ export class TcpPort {
     this.bound = bound;
     this.surroundings = surroundings;
     this.onClosed = onClosed;
+    this.teller = new WireTeller(id, { bound, number: this.number }, surroundings);
   }
 
   private get reserved(): ReservedTcp {
@@ -116,6 +119,7 @@ export class TcpPort {
       onEnded: () => this.onPumpEnded(pump),
     });
     this.state = { kind: 'connecting', attempt, pump };
+    this.teller.leave();
     try {
       const { socket, address } = await dial({
         target,
@@ -152,6 +156,7 @@ export class TcpPort {
     if (this.kind === 'closed') return new EntremiseError('port-closed', { by: 'terminal', cause: thrown });
     // Before the pump ends: for it this is no end of a client.
     if (this.kind === 'connecting') this.state = { kind: 'opened' };
+    this.teller.listen();
     pump.abort(thrown instanceof EntremiseError ? thrown.code : 'internal');
     return thrown;
   }
@@ -181,7 +186,7 @@ export class TcpPort {
       surroundings.log.warn({ port: id, code: error.code, reason: error.message }, 'listener failed');
       this.closeNow('port-closed');
     };
-    const asked = { port: id, reserved, backlog, limit, whileAway };
+    const asked = { port: id, reserved, backlog, limit, whileAway, tap: this.teller.tap };
     const listener = new Listener({ ...asked, surroundings, onStreamEnded, onFailed });
     if (surroundings.holder.away) listener.onAway();
     this.state = { kind: 'starting', listener };
@@ -207,6 +212,7 @@ export class TcpPort {
 
   /** The terminal is back. */
   onBack(): void {
+    this.teller.onBack();
     if (this.state.kind === 'server' || this.state.kind === 'starting') this.state.listener.onBack();
   }
 
@@ -272,6 +278,7 @@ export class TcpPort {
 
   private leave(): void {
     this.state = { kind: 'closed' };
+    this.teller.leave();
     this.held.giveUp();
     this.onClosed();
   }

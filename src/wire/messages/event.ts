@@ -41,6 +41,14 @@ const common = {
 
 const peer = { peerAddress: field(5, ipAddress), peerNumber: field(6, u16) };
 
+/** Where a connection ended. One that never became a stream, seen on the wire only, has a peer and no stream. */
+const endOf = {
+  peerAddress: optional(5, ipAddress),
+  peerNumber: optional(6, u16),
+  stream: optional(7, u32),
+  offset: optional(10, uint()),
+};
+
 /** Who did it: the LAN system, or this side on the terminal's behalf. */
 const direction = field(4, oneOf({ 'from-device': 1, 'to-device': 2 }));
 
@@ -65,16 +73,14 @@ export const event = union(
       kind: kind('fin'),
       ...common,
       direction,
-      stream: field(7, u32),
-      offset: field(10, uint()),
+      ...endOf,
     }),
     /** A destruction (S16). `offset`: stream bytes before it, as far as known. */
     rst: message('EVENT rst', {
       kind: kind('rst'),
       ...common,
       direction,
-      stream: field(7, u32),
-      offset: field(10, uint()),
+      ...endOf,
     }),
     /** An attempt: a SYN was seen. */
     syn: message('EVENT syn', { kind: kind('syn'), ...common, ...peer }),

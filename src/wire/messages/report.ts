@@ -66,6 +66,13 @@ export const pathReport = message('path', {
 });
 export type PathReport = MessageOf<typeof pathReport>;
 
+/** Where events of ports come from: the wire, or, for a reason, sockets alone (P3.7). */
+export const eventsReport = message('events', {
+  from: field(1, oneOf({ wire: 1, socket: 2 })),
+  why: optional(2, text(255)),
+});
+export type EventsReport = MessageOf<typeof eventsReport>;
+
 /** REPORT: the mediator's environment and the services it wants (S5, P1.6). Everything in it is hostile text. */
 export const report = message('REPORT', {
   hostname: field(1, text(255)),
@@ -79,6 +86,7 @@ export const report = message('REPORT', {
   services: field(8, list(wantedService, 32)),
   software: field(9, text(64)),
   path: optional(10, pathReport),
+  events: optional(11, eventsReport),
 });
 export type Report = MessageOf<typeof report>;
 
