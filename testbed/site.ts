@@ -74,9 +74,9 @@ export interface Site {
   terminal(...words: string[]): Promise<CommandResult>;
   /** Starts a verb at the terminal. */
   startTerminal(words: readonly string[], options?: SpawnOptions): Program;
-  /** Starts the server, or the mediator, again. */
+  /** Starts the server, or the mediator, again, here perhaps behind other words than {@link SiteOptions.mediatorWrapper}. */
   startServer(): Program;
-  startMediator(): Program;
+  startMediator(wrapper?: readonly string[]): Program;
 }
 
 /** The argv of a CLI call. */
@@ -159,11 +159,9 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const enrolWords = ['mediator', 'enroll', '--server', serverAddress, '--state', mediatorState];
   await run(home.gateway, enrolWords, { ...options.mediatorEnv, ENTREMISE_CODE: String(invited.code) });
   const config = writeMediatorConfig(directory, options.mediatorConfig ?? '');
-  const wrapper = options.mediatorWrapper ?? [];
   const program = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
-  const mediatorArgv = [...wrapper, ...program];
-  const startMediator = () =>
-    home.gateway.spawn(mediatorArgv, {
+  const startMediator = (wrapper = options.mediatorWrapper ?? []) =>
+    home.gateway.spawn([...wrapper, ...program], {
       ...spawnOptions('mediator'),
       env: { ...mediatorEnv, ...options.mediatorEnv },
     });

@@ -159,11 +159,55 @@ claim(
   },
 );
 
-claim('the mediator reports that its events come from the wire', async (t, stage) => {
-  const { stdout } = await stage.site.terminal('mediators', '--json');
-  const [list = []] = stdout
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as { report: Json }[]);
-  t.deepEqual(list[0]?.report.events, { from: 'wire' });
+interface Told {
+  readonly report: { readonly events?: Json };
+}
+
+async function reportedEvents({ site }: Stage): Promise<Json | undefined> {
+  const { stdout } = await site.terminal('mediators', '--wait', mediatorName, '--json');
+  const [mediator] = JSON.parse(stdout.trim().split('\n').at(-1) ?? '[]') as Told[];
+  return mediator?.report.events;
+}
+
+async function doctorsEvents({ site }: Stage): Promise<Json | undefined> {
+  const { stdout } = await site.terminal('doctor', '--json');
+  return (JSON.parse(stdout) as Json[]).find(({ check }) => check === 'events');
+}
+
+claim('mediators and doctor say that events come from the wire', async (t, stage) => {
+  t.deepEqual(await reportedEvents(stage), { from: 'wire' });
+  t.like(await doctorsEvents(stage), {
+    good: true,
+    detail: `${mediatorName}: off the wire, attempts and refusals too`,
+  });
 });
+
+claim(
+  'without CAP_NET_RAW sockets alone tell of events, and mediators and doctor say so',
+  async (t, stage) => {
+    const { site, home } = stage;
+    await site.mediator.stop('SIGTERM', 5_000);
+    const reduced = site.startMediator(['setpriv', '--bounding-set', '-net_raw']);
+    t.teardown(() => reduced.stop('SIGKILL'));
+    await until(async () => (await reportedEvents(stage))?.from === 'socket', {
+      what: 'the reduced mediator',
+    });
+    t.is((await reportedEvents(stage))?.why, 'CAP_NET_RAW is missing');
+    const { good, detail, advice } = (await doctorsEvents(stage)) ?? {};
+    t.is(good, true);
+    t.regex(String(detail), /from sockets alone.*CAP_NET_RAW is missing/);
+    t.regex(String(advice), /CAP_NET_RAW/);
+    const port = await watchedPort(t, stage, gatewayLan);
+    await tcpPeer(t, home.device, ['connect', gatewayLan, port.number]).exited;
+    await port.tell('listen', { listens: true });
+    const polite = tcpPeer(t, home.device, ['connect', gatewayLan, port.number, 'fin', 'drain']);
+    await untilJson(port.program, "the device's FIN", line => line.event === 'fin');
+    await port.tell('end');
+    await untilSaid(polite, { saw: 'fin' });
+    await toldExactly(t, port, [
+      'connected from-device stream',
+      'fin from-device stream',
+      'fin to-device stream',
+    ]);
+  },
+);

@@ -7,6 +7,7 @@ import { proxySetting } from '../../member/proxy-setting.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { connectTls } from '../../transport/tls.ts';
+import type { EventsReport } from '../../wire/messages/report.ts';
 import { alpnProtocol } from '../../wire/spec.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
@@ -184,7 +185,7 @@ async function checkLink(
   if (grants.good) await tellPaths(context, tell);
 }
 
-/** How each mediator that is online reaches the server, and what its NATs bear (P8.3). */
+/** How each mediator that is online reaches the server, what its NATs bear (P8.3), and what it sees of its ports (P3.7). */
 function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise<void> {
   return withTerminal(context, async terminal => {
     for (const { name, key, online, report } of terminal.mediators()) {
@@ -192,8 +193,18 @@ function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise
       const path = online ? report?.path : undefined;
       if (path !== undefined)
         tell({ check: 'path', good: true, detail: `${who}: ${pathWords(path, systemClock.wallTimeMs())}` });
+      const events = online ? report?.events : undefined;
+      if (events !== undefined) tell(eventsFinding(who, events));
     }
   });
+}
+
+/** Fewer events are no fault, but somebody may miss them. */
+function eventsFinding(who: string, { from, why }: EventsReport): Finding {
+  const check = { check: 'events', good: true };
+  if (from === 'wire') return { ...check, detail: `${who}: off the wire, attempts and refusals too` };
+  const detail = `${who}: from sockets alone, no attempts and no refusals (${why ?? 'no reason given'})`;
+  return { ...check, detail, advice: 'Let the mediator capture packets: it needs CAP_NET_RAW.' };
 }
 
 function grantFinding(keeper: TrustKeeper): Finding {
