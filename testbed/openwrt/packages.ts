@@ -16,6 +16,7 @@ export interface MadePackage {
   readonly ipk: string;
   readonly apk: { readonly folder: string; readonly missing?: string; readonly path?: string };
   readonly router: { readonly ipk_kib: number; readonly installed_kib: number };
+  readonly installed_by_part_kib: Readonly<Record<string, number>>;
 }
 
 /** A folder that is gone after the test. */

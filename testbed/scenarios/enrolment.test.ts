@@ -139,7 +139,7 @@ claim('doctor says what is good, and with a server that is gone what to do about
   // How the mediator's NATs keep UDP is told as soon as the mediator has told it.
   t.deepEqual(
     findings.map(({ check }) => check).filter(check => check !== 'path'),
-    ['profile', 'dns', 'tls', 'link', 'clock', 'grants'],
+    ['profile', 'dns', 'tls', 'link', 'clock', 'grants', 'events'],
   );
   t.true(findings.every(finding => finding.good === true));
   await site.server.stop();

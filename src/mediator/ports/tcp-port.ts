@@ -156,7 +156,7 @@ export class TcpPort {
     if (this.kind === 'closed') return new EntremiseError('port-closed', { by: 'terminal', cause: thrown });
     // Before the pump ends: for it this is no end of a client.
     if (this.kind === 'connecting') this.state = { kind: 'opened' };
-    this.teller.listen();
+    this.teller.attend();
     pump.abort(thrown instanceof EntremiseError ? thrown.code : 'internal');
     return thrown;
   }

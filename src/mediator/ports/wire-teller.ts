@@ -39,7 +39,7 @@ export class WireTeller implements WireListener {
     this.id = id;
     this.port = port;
     this.surroundings = surroundings;
-    this.listen();
+    this.attend();
   }
 
   /** Where sockets say which connections they tell of. */
@@ -48,11 +48,11 @@ export class WireTeller implements WireListener {
   }
 
   /** From now on devices, and nobody but devices, can begin a connection with the port. */
-  listen(): void {
+  attend(): void {
     this.current ??= this.surroundings.wire?.tap(this.port, this);
   }
 
-  /** Hears and tells nothing more, until {@link listen}. */
+  /** Hears and tells nothing more, until {@link attend}. */
   leave(): void {
     this.current?.close();
     this.current = undefined;
