@@ -2,9 +2,11 @@ import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyToText, type SigningKey } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
+import type { ChannelSource } from '../member/channel-source.ts';
 import type { NativeSockets } from '../native/addon.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
 import type { CanonicalAddress } from '../policy/target.ts';
+import type { RelayHub } from '../relay/relay-hub.ts';
 import { Budget } from '../session/budget.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { SlabPool } from '../session/slab.ts';
@@ -45,6 +47,9 @@ export interface AgentOptions {
   readonly basis: AccessBasis;
   readonly audit: Audit;
   readonly native: NativeSockets;
+  /** The relay of UDP ports, and the channel that redirected ones go over. */
+  readonly hub: RelayHub;
+  readonly channels: ChannelSource;
   readonly clock: Clock;
   readonly log: Log;
   /** The longest that a terminal is waited for (P4.6). */
@@ -70,7 +75,7 @@ export class MediatorAgent {
   private nextPortId = 1;
 
   constructor(options: AgentOptions) {
-    const { clock, native, log, lookup, wire } = options;
+    const { clock, native, hub, channels, log, lookup, wire } = options;
     this.options = options;
     this.resources = {
       pool: new SlabPool(),
@@ -80,6 +85,8 @@ export class MediatorAgent {
     };
     this.shared = {
       native,
+      hub,
+      channels,
       clock,
       log,
       lookup,

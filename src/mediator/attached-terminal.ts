@@ -5,6 +5,7 @@ import type { Log } from '../base/log.ts';
 import type { AttachmentResources } from '../session/attachment.ts';
 import type { PendingAttempt } from '../session/pending-attempt.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { Portroute } from '../wire/messages/attach.ts';
 import type { PortListing, Protocol } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AccessDoor } from './access-door.ts';
@@ -43,6 +44,7 @@ export interface TerminalSurroundings {
     | 'holder'
     | 'sendEvent'
     | 'sendDatagram'
+    | 'sendPortroute'
     | 'createStream'
     | 'controlFull'
     | 'controlBusy'
@@ -107,6 +109,7 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
         this.surroundings.onPortEvent(this, event);
       },
       sendDatagram: datagram => this.session.attachment.sendDatagram(datagram),
+      sendPortroute: message => this.label?.sendPortroute(message) ?? false,
       createStream: limit => this.session.attachment.createStream(limit),
       controlFull: () => this.isSwitching || this.session.attachment.controlFull,
       controlBusy: () => this.isSwitching || this.session.attachment.controlBusy,
@@ -211,6 +214,11 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   /** Of {@link Carried}. */
   receive(frame: Frame): void {
     this.session.attachment.receive(frame);
+  }
+
+  /** Of {@link Carried}. */
+  onPortroute(message: Portroute): void {
+    this.table.onPortroute(message);
   }
 
   /** Of {@link Carried}. */

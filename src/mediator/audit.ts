@@ -17,6 +17,8 @@ export interface AuditDetails {
   readonly stream?: number;
   readonly streams?: string;
   readonly what?: string;
+  readonly fallback?: string;
+  readonly back?: boolean;
 }
 
 /** Who asked, by which right. */

@@ -115,10 +115,7 @@ export class CommandRunner {
       case 'close':
         return this.close(command);
       case 'redirect':
-        throw new EntremiseError('unsupported', {
-          message:
-            'This mediator does not redirect; OPEN a UDP port, its datagrams travel in the TCP channel.',
-        });
+        return table.redirect(command, seq);
       case 'query':
         return query(command);
       default:

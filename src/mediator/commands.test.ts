@@ -16,10 +16,14 @@ async function sendEach(terminal: TestTerminal, port: number, verb: PortVerb): P
       return terminal.listen(port);
     case 'redirect':
       return terminal.command({ verb: 'redirect', port });
+    case 'redirect back':
+      return terminal.command({ verb: 'redirect', port, back: true });
     case 'close':
       return terminal.close(port);
   }
 }
+
+const noRedirect = { redirect: 'wrong-state', 'redirect back': 'wrong-state' };
 
 /** How a port gets into each state, and what it then answers. The states that pass by themselves are in tcp-*.test.ts. */
 const rows: readonly {
@@ -30,12 +34,12 @@ const rows: readonly {
   {
     state: 'tcp opened',
     reach: async terminal => (await terminal.open()).port ?? 0,
-    answers: { connect: 'refused', redirect: 'unsupported', listen: 'ok', close: 'ok' },
+    answers: { connect: 'refused', ...noRedirect, listen: 'ok', close: 'ok' },
   },
   {
     state: 'tcp client',
     reach: async (terminal, number) => (await terminal.connected(number)).port,
-    answers: { connect: 'wrong-state', redirect: 'unsupported', listen: 'wrong-state', close: 'ok' },
+    answers: { connect: 'wrong-state', ...noRedirect, listen: 'wrong-state', close: 'ok' },
   },
   {
     state: 'tcp server',
@@ -44,7 +48,7 @@ const rows: readonly {
       await terminal.listen(port);
       return port;
     },
-    answers: { connect: 'wrong-state', redirect: 'unsupported', listen: 'wrong-state', close: 'ok' },
+    answers: { connect: 'wrong-state', ...noRedirect, listen: 'wrong-state', close: 'ok' },
   },
   {
     state: 'tcp draining',
@@ -53,7 +57,7 @@ const rows: readonly {
       await terminal.close(port, 'drain');
       return port;
     },
-    answers: { connect: 'wrong-state', redirect: 'unsupported', listen: 'wrong-state', close: 'ok' },
+    answers: { connect: 'wrong-state', ...noRedirect, listen: 'wrong-state', close: 'ok' },
   },
   {
     state: 'closed',
@@ -64,7 +68,8 @@ const rows: readonly {
     },
     answers: {
       connect: 'no-such-port',
-      redirect: 'unsupported',
+      redirect: 'no-such-port',
+      'redirect back': 'no-such-port',
       listen: 'no-such-port',
       close: 'no-such-port',
     },
@@ -72,7 +77,27 @@ const rows: readonly {
   {
     state: 'udp opened',
     reach: async terminal => (await terminal.open({ protocol: 'udp' })).port ?? 0,
-    answers: { connect: 'wrong-state', redirect: 'unsupported', listen: 'wrong-state', close: 'ok' },
+    answers: {
+      connect: 'wrong-state',
+      redirect: 'ok',
+      'redirect back': 'wrong-state',
+      listen: 'wrong-state',
+      close: 'ok',
+    },
+  },
+  {
+    state: 'udp redirected',
+    async reach(terminal) {
+      const choice = { number: 0, choice: 'any' } as const;
+      return (await terminal.command({ verb: 'redirect', address: '127.0.0.1', ...choice })).port ?? 0;
+    },
+    answers: {
+      connect: 'wrong-state',
+      redirect: 'wrong-state',
+      'redirect back': 'ok',
+      listen: 'wrong-state',
+      close: 'ok',
+    },
   },
 ];
 
@@ -80,9 +105,8 @@ for (const { state, reach, answers } of rows) {
   test(`P5.7: what a port answers that is ${state}`, async t => {
     const { terminal } = await attached(t);
     const silent = await playing(t);
-    const port = await reach(terminal, silent.number);
-    // In this order: CONNECT to a number where nothing listens leaves the state as it is.
-    for (const verb of ['connect', 'redirect', 'listen', 'close'] as const) {
+    for (const verb of ['connect', 'redirect', 'redirect back', 'listen', 'close'] as const) {
+      const port = await reach(terminal, silent.number);
       const answer = await sendEach(terminal, port, verb);
       t.is<string, string>(answer.code, answers[verb], verb);
       if (answer.code !== 'ok') t.regex(answer.message ?? '', /^[A-Z0-9].*\.$/, `${verb}: a sentence`);

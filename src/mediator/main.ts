@@ -174,6 +174,8 @@ export async function startMediator(
     },
     audit,
     native,
+    hub: udp.hub,
+    channels: udp,
     clock,
     log,
     maxHoldMs: config.maxHoldMs,

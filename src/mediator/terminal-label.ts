@@ -7,6 +7,7 @@ import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
 import { PendingAttempt } from '../session/pending-attempt.ts';
 import type { LabelSource } from '../session/scheduler.ts';
 import type { Frame } from '../wire/frame.ts';
+import type { Portroute } from '../wire/messages/attach.ts';
 
 /**
  * A label of a terminal at the mediator, from ATTACH to its end.
@@ -31,6 +32,7 @@ export interface ProofHandlers {
 /** What a label carries. */
 export interface Carried {
   receive(frame: Frame): void;
+  onPortroute(message: Portroute): void;
   /** WINDOWs that were put off are due. */
   tick(nowMs: number): void;
   onLabelGone(label: TerminalLabel, code: ErrorCode, mayResume: boolean): void;
@@ -100,6 +102,18 @@ export class TerminalLabel implements LabelEndpoint {
     if (!attempt.receive(frame)) return;
     this.settle();
     handlers.onProven(attempt);
+  }
+
+  /** Of {@link LabelEndpoint}. */
+  onPortroute(message: Portroute): void {
+    this.carried?.onPortroute(message);
+  }
+
+  /** Says PORTROUTE (P7.2); false when the label is no more. */
+  sendPortroute(message: Omit<Portroute, 'label'>): boolean {
+    if (this.over) return false;
+    this.link.sendPortroute({ label: this.label, ...message });
+    return true;
   }
 
   private settle(): void {

@@ -36,6 +36,7 @@ export class TerminalSession {
     this.attachment = new Attachment('mediator', resources, {
       onCommand: (command, seq, denied) => this.runner.run(command, seq, denied),
       onDatagram: datagram => table.onDatagram(datagram),
+      onMark: port => table.onMark(port),
       onOpen: () => surroundings.onOpen(),
       onControlRoom: () => table.onRoom(),
       // The terminal's business; the attachment has refused them as coming the wrong way.

@@ -10,6 +10,7 @@ import type { Channel } from '../wire/messages/attach.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import { ChannelKeeper, type ChannelSession } from './channel-keeper.ts';
+import type { ChannelSource, ChannelWatcher } from './channel-source.ts';
 import { readRememberedPath, writeRememberedPath } from './path-memory.ts';
 
 /**
@@ -35,8 +36,6 @@ export interface UdpPathOptions {
   readonly openRelay: OpenRelay;
   /** No channel until {@link UdpPath.want}. */
   readonly lazy?: boolean;
-  /** Somebody waits for UDP to pass: where it does not it is tried again and again. */
-  isWanted?(): boolean;
   /** Links go through an HTTP proxy: there is no way for UDP. */
   readonly proxied?: boolean;
   /** Between 0 and 1. */
@@ -47,16 +46,13 @@ export interface UdpPathOptions {
   onChange(): void;
 }
 
-/** Who waits for channels: told whenever one has come up or gone. */
-export type ChannelWatcher = () => void;
-
 interface Session extends ChannelSession {
   readonly link: MemberLink;
   readonly bootId: Uint8Array;
 }
 
 /** See the head of this file. */
-export class UdpPath {
+export class UdpPath implements ChannelSource {
   /** The relay of its channels, and of the ports that lead to them. */
   readonly hub: RelayHub;
   private readonly options: UdpPathOptions;
@@ -158,7 +154,7 @@ export class UdpPath {
   }
 
   /** Somebody waits for UDP: it is offered, and where it does not pass tried again and again. */
-  want(): void {
+  private want(): void {
     const wasStarted = this.started;
     this.started = true;
     if (!wasStarted && this.session !== undefined) {
@@ -168,14 +164,23 @@ export class UdpPath {
     for (const keeper of this.keepers) keeper.onWanted();
   }
 
+  /** A channel may come up soon. */
+  get isTrying(): boolean {
+    return this.status === 'trying';
+  }
+
   /** The cid of the channel that is shared by default, while it is up. */
   get cid(): number | undefined {
     return this.first.cid;
   }
 
-  /** Calls `watcher` whenever a channel has come up or gone, until the returned function is called. */
+  /**
+   * Calls `watcher` whenever a channel has come up or gone, until the returned function is called. While anybody does
+   * UDP is offered, and where it does not pass tried again and again.
+   */
   watch(watcher: ChannelWatcher): () => void {
     this.watchers.add(watcher);
+    this.want();
     return () => void this.watchers.delete(watcher);
   }
 
@@ -200,12 +205,12 @@ export class UdpPath {
   }
 
   private newKeeper(isFirst: boolean): ChannelKeeper {
-    const { clock, random, isWanted = () => false } = this.options;
+    const { clock, random } = this.options;
     return new ChannelKeeper({
       clock,
       random,
       keepaliveMs: () => this.lifetime.keepaliveMs,
-      isWanted,
+      isWanted: () => this.watchers.size > 0,
       say: message => this.link?.sendChannel(message),
       offer: (channel, message) => {
         if (this.link === undefined) return;

@@ -13,6 +13,15 @@ function socketFor(address: string, reuseAddr = false): Socket {
     : dgram.createSocket({ type: 'udp4', reuseAddr });
 }
 
+/** The number becomes that socket's. */
+function take(reserved: ReservedUdp, socket: Socket): void {
+  const addPort = (fd: number) => {
+    socket.bind({ fd, exclusive: true });
+    return 1;
+  };
+  reserved.handTo({ addPort }, { family: 4, approve: false });
+}
+
 /** What comes of binding that number as Node can. */
 async function bindByNode(address: string, port: number, reuseAddr: boolean): Promise<string> {
   const socket = socketFor(address, reuseAddr);
@@ -34,7 +43,7 @@ for (const address of ['127.0.0.1', '127.0.0.9', '::1', '0.0.0.0', '::']) {
     for (const reuseAddr of [false, true])
       t.is(await bindByNode(address, reserved.port, reuseAddr), 'EADDRINUSE');
     const socket = socketFor(address);
-    reserved.bind(socket);
+    take(reserved, socket);
     t.is(socket.address().port, reserved.port);
     for (const reuseAddr of [false, true])
       t.is(await bindByNode(address, reserved.port, reuseAddr), 'EADDRINUSE', 'handed over');
@@ -48,7 +57,7 @@ for (const address of ['127.0.0.1', '::1']) {
   test(`datagrams of 0 to 65,507 bytes come and go on a number of ${address}, with the peer's own`, async t => {
     const reserved = ReservedUdp.reserve(native, address, 0);
     const socket = socketFor(address);
-    reserved.bind(socket);
+    take(reserved, socket);
     const peer = socketFor(address);
     peer.bind(0, address);
     await once(peer, 'listening');
@@ -74,7 +83,7 @@ for (const address of ['127.0.0.1', '::1']) {
 test('broadcasting is not allowed unless somebody switches it on', async t => {
   const reserved = ReservedUdp.reserve(native, '0.0.0.0', 0);
   const socket = socketFor('0.0.0.0');
-  reserved.bind(socket);
+  take(reserved, socket);
   const error = await new Promise<Error | null>(resolve =>
     // The broadcast address of the loopback network: there whether or not the machine has any other.
     socket.send('x', reserved.port, '127.255.255.255', resolve),
@@ -89,11 +98,11 @@ test('a UDP number is used once, and closing it before frees it', async t => {
   reserved.close();
   t.is(reserved.state, 'closed');
   const socket = socketFor('127.0.0.1');
-  const bind = () => reserved.bind(socket);
+  const bind = () => take(reserved, socket);
   t.is(t.throws(bind, { instanceOf: EntremiseError }).code, 'wrong-state');
   t.is(await bindByNode('127.0.0.1', reserved.port, false), 'bound');
   const other = ReservedUdp.reserve(native, '127.0.0.1', 0);
-  other.bind(socket);
+  take(other, socket);
   t.is(other.state, 'handed-over');
   other.close();
   t.is(socket.address().port, other.port);

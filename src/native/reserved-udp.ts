@@ -1,8 +1,12 @@
-/** A UDP number that is held (P5.1), and how it becomes a dgram socket. */
-import type { Socket } from 'node:dgram';
+/** A UDP number that is held (P5.1), and how it becomes a port of the relay. */
 import { EntremiseError } from '../base/errors.ts';
 import type { NativeSockets } from './addon.ts';
 import { bindError } from './errno.ts';
+
+/** Who takes bound UDP sockets over: the relay. */
+export interface PortTaker {
+  addPort(fd: number, options: { readonly family: 4 | 6; readonly approve: boolean }): number;
+}
 
 type State =
   | { readonly kind: 'held'; readonly fd: number }
@@ -39,23 +43,23 @@ export class ReservedUdp {
   }
 
   /**
-   * Makes `socket`, fresh and of the address's family, receive on the number; 'listening' is emitted before this
-   * returns. The number is the socket's from here on.
-   * @throws EntremiseError wrong-state
+   * The number is a port of the relay's from here on.
+   * @throws EntremiseError wrong-state; internal as the relay
    */
-  bind(socket: Socket): void {
+  handTo(relay: PortTaker, options: { readonly family: 4 | 6; readonly approve: boolean }): number {
     const state = this.#state;
     if (state.kind !== 'held')
       throw new EntremiseError('wrong-state', { message: `the reserved number is ${state.kind}` });
-    // `exclusive`: never the shared handle of a cluster.
-    socket.bind({ fd: state.fd, exclusive: true });
+    const port = relay.addPort(state.fd, options);
     // libuv switches it on when it takes an fd, and who else asks for it could then bind the number too.
     this.#native.setReuseAddress(state.fd, false);
+    // Nothing to do where the addon's relay has it.
     this.#native.release(state.fd);
     this.#state = { kind: 'handed-over' };
+    return port;
   }
 
-  /** Gives the number up, unless Node has taken it: then the socket's own close does. Idempotent. */
+  /** Gives the number up, unless it was handed over: then the relay does. Idempotent. */
   close(): void {
     if (this.#state.kind !== 'held') return;
     this.#native.close(this.#state.fd);

@@ -1,6 +1,6 @@
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { type Frame, frameBody } from '../wire/frame.ts';
-import { type Datagram, decodeWindow, type Window } from '../wire/messages/binary.ts';
+import { type Datagram, type DatagramMark, decodeWindow, type Window } from '../wire/messages/binary.ts';
 import { type Command, command, type Result, result } from '../wire/messages/command.ts';
 import { event, type PortEvent } from '../wire/messages/event.ts';
 import type { Resume } from '../wire/messages/resume.ts';
@@ -43,6 +43,8 @@ export interface AttachmentHandlers {
   /** Terminal only. */
   onEvent(event: PortEvent): void;
   onDatagram(datagram: Datagram): void;
+  /** Among the datagrams of a port a mark has come (P7.7). Absent: it is of no use. */
+  onMark?(port: number): void;
   /** The peer's RESUME has come: what is sent from now on arrives. */
   onOpen(): void;
   /** Stream 0 has room again (P3.7). */
@@ -273,7 +275,9 @@ export class Attachment {
 
   private onDatagram(frame: Frame): void {
     const datagram = this.assembler.receive(frame);
-    if (datagram !== undefined) this.handlers.onDatagram(datagram);
+    if (datagram === undefined) return;
+    if ('mark' in datagram) this.handlers.onMark?.(datagram.port);
+    else this.handlers.onDatagram(datagram);
   }
 
   /**
@@ -311,8 +315,8 @@ export class Attachment {
     return seq;
   }
 
-  /** Queues a datagram; the oldest is dropped when too many wait (P2.3). */
-  sendDatagram(datagram: Datagram): void {
+  /** Queues a datagram, or a mark (P7.7); the oldest is dropped when too many wait (P2.3). */
+  sendDatagram(datagram: Datagram | DatagramMark): void {
     this.outlet.sendDatagram(datagram);
   }
 

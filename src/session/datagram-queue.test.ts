@@ -20,7 +20,10 @@ function takeAll(queue: DatagramQueue): Frame[] {
 
 function assemble(frames: readonly Frame[]): Datagram[] {
   const assembler = new DatagramAssembler();
-  return frames.flatMap(frame => assembler.receive(frame) ?? []);
+  return frames.flatMap(frame => {
+    const came = assembler.receive(frame);
+    return came === undefined || 'mark' in came ? [] : [came];
+  });
 }
 
 function part(bytes: Uint8Array, more: boolean): Frame {

@@ -1,6 +1,11 @@
 import { EntremiseError } from '../base/errors.ts';
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
-import { type Datagram, decodeDatagram, encodeDatagram } from '../wire/messages/binary.ts';
+import {
+  type Datagram,
+  type DatagramMark,
+  decodeDatagramBody,
+  encodeDatagramBody,
+} from '../wire/messages/binary.ts';
 import { frameFlag, frameType, headerBytes, maxBodyBytes, maxDatagramBytes } from '../wire/spec.ts';
 import { hasMore } from './spanning.ts';
 
@@ -40,9 +45,9 @@ export class DatagramQueue {
   /** Whole datagrams dropped because the queue was full. */
   dropped = 0;
 
-  /** Queues a datagram of this process. */
-  add(label: number, datagram: Datagram): void {
-    this.push(partsOf(label, encodeDatagram(datagram)));
+  /** Queues a datagram of this process, or a mark. */
+  add(label: number, datagram: Datagram | DatagramMark): void {
+    this.push(partsOf(label, encodeDatagramBody(datagram)));
   }
 
   /** Queues one part of a datagram that is passed on; it waits until its last part is there. */
@@ -97,11 +102,11 @@ export class DatagramAssembler {
   private bytes = 0;
 
   /**
-   * A DATAGRAM frame has come; returns the datagram that it completes, if any.
+   * A DATAGRAM frame has come; returns the datagram that it completes, if any, or the mark that it is.
    * @throws EntremiseError `bad-request` when it is malformed, `frame-too-large` when it is longer than a datagram can be,
    * `protocol-error` for an empty part
    */
-  receive(frame: Frame): Datagram | undefined {
+  receive(frame: Frame): Datagram | DatagramMark | undefined {
     const body = frameBody(frame);
     this.bytes += body.length;
     if (this.bytes > maxDatagramBody) {
@@ -114,6 +119,6 @@ export class DatagramAssembler {
     const whole = this.parts.length === 0 ? body : Buffer.concat([...this.parts, body]);
     this.parts = [];
     this.bytes = 0;
-    return decodeDatagram(whole);
+    return decodeDatagramBody(whole);
   }
 }

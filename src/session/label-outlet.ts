@@ -1,6 +1,7 @@
 import { encodeFrame, type Frame, frameBody } from '../wire/frame.ts';
 import {
   type Datagram,
+  type DatagramMark,
   decodeCredit,
   decodeReset,
   encodeReset,
@@ -127,8 +128,8 @@ export class LabelOutlet {
     this.ring.remove(stream);
   }
 
-  /** Queues a datagram; the oldest is dropped when too many wait, and all while there is no label. */
-  sendDatagram(datagram: Datagram): void {
+  /** Queues a datagram or a mark; the oldest is dropped when too many wait, and all while there is no label. */
+  sendDatagram(datagram: Datagram | DatagramMark): void {
     if (this.suspended) this.datagrams.dropped++;
     if (this.bound === undefined) return;
     this.datagrams.add(this.bound.binding.label, datagram);

@@ -15,6 +15,8 @@ import {
   type Channel,
   channel,
   detach,
+  type Portroute,
+  portroute,
   unrouted,
 } from '../wire/messages/attach.ts';
 import { type Statement, statement } from '../wire/messages/link.ts';
@@ -41,6 +43,8 @@ export interface LabelEndpoint {
    * on it may go on on another (P4.3).
    */
   onGone(code: ErrorCode, mayResume: boolean): void;
+  /** PORTROUTE of the label has come (P7.2). Absent: it is of no use. */
+  onPortroute?(message: Portroute): void;
 }
 
 /** What the owner of a member's link is told. */
@@ -153,6 +157,11 @@ export class MemberLink {
     this.driver.send(frameType.channel, channel.toBytes(message));
   }
 
+  /** Sends PORTROUTE (P7.2). */
+  sendPortroute(message: Portroute): void {
+    this.driver.send(frameType.portroute, portroute.toBytes(message));
+  }
+
   private onFrame(frame: Frame): void {
     if (!this.welcomed) return this.onHandshakeFrame(frame);
     if (frame.label === 0) return this.onLinkFrame(frame);
@@ -213,12 +222,16 @@ export class MemberLink {
         if (this.handlers.onChannel === undefined) this.droppedFrames++;
         return this.handlers.onChannel?.(channel.fromBytes(body));
       case frameType.portroute:
-        // Of no use to a member that has asked for none (P7).
-        this.droppedFrames++;
-        return;
+        return this.onPortroute(portroute.fromBytes(body));
       default:
         throw unexpected(frame, 'from a server on label 0');
     }
+  }
+
+  private onPortroute(message: Portroute): void {
+    const endpoint = this.labels.get(message.label);
+    if (endpoint?.onPortroute === undefined) this.droppedFrames++;
+    endpoint?.onPortroute?.(message);
   }
 
   private dropLabel(label: number, code: ErrorCode, mayResume: boolean): void {

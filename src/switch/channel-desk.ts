@@ -42,6 +42,8 @@ export interface ChannelDeskOptions {
   readonly relay: Relay;
   /** The service port's number. */
   readonly door: DoorId;
+  /** A channel is over. */
+  onEnded(cid: number): void;
 }
 
 /** Totals since the desk was made, but for `live`, which is now. */
@@ -113,6 +115,12 @@ export class ChannelDesk {
     if (step === 'close') this.end(cid);
     // A member that may not rekey offers anew (P11).
     else if (step === 'rekey') refuse(link, 'unsupported', cid);
+  }
+
+  /** True when the channel is up and `link` is its member's. */
+  isUpOf(cid: number, link: object): boolean {
+    const entry = this.entries.get(cid);
+    return entry?.link === link && entry.channel.observed !== undefined;
   }
 
   /** A link has come: it has the channels that its member's instance has already (P7.4). */
@@ -199,6 +207,7 @@ export class ChannelDesk {
     entry.channel.end();
     this.endedDrops += refusedOf(this.options.relay.channelCounters(cid));
     this.options.relay.removeChannel(cid);
+    this.options.onEnded(cid);
   }
 
   private takeEcho(owner: string): boolean {

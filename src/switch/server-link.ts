@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { EntremiseError, type ErrorCode, errorCodeOf, errorNumber } from '../base/errors.ts';
+import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { TokenBucket } from '../policy/rate.ts';
 import type { GoawayHint } from '../session/goaway.ts';
@@ -18,13 +18,14 @@ import {
   type Channel,
   channel,
   detach,
+  type Portroute,
   portroute,
 } from '../wire/messages/attach.ts';
 import { type Statement, statement, welcome } from '../wire/messages/link.ts';
 import { type Presence, presence, type Report, report } from '../wire/messages/report.ts';
 import { channelExporterLabel, exporterLabel, frameNameOf, frameType } from '../wire/spec.ts';
 import type { ChannelLink } from './channel-desk.ts';
-import { LabelTable } from './label-table.ts';
+import { type LabelEnd, LabelTable } from './label-table.ts';
 import type { LinkIdentity, MemberEntry } from './members.ts';
 import type { RouteLink } from './route.ts';
 
@@ -45,6 +46,8 @@ export interface ServerLinkHandlers {
   onReport(link: ServerLink, message: Report): void;
   onStatement(link: ServerLink, message: Statement): void;
   onChannel(link: ServerLink, message: Channel): void;
+  /** `end`: what its label leads to, if it is in use. */
+  onPortroute(link: ServerLink, end: LabelEnd | undefined, message: Portroute): void;
   /** Nothing comes or goes any more, once. Its labels have been told. */
   onEnded(link: ServerLink, error: EntremiseError): void;
 }
@@ -208,8 +211,10 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
         return handlers.onStatement(this, statement.fromBytes(body));
       case frameType.channel:
         return handlers.onChannel(this, channel.fromBytes(body));
-      case frameType.portroute:
-        return this.refusePortroute(body);
+      case frameType.portroute: {
+        const message = portroute.fromBytes(body);
+        return handlers.onPortroute(this, this.labels.get(message.label), message);
+      }
       case frameType.hello:
       case frameType.proof:
         throw new EntremiseError('unauthenticated', { message: 'A second authentication on one link.' });
@@ -239,13 +244,6 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
 
   channelSecret(): Buffer {
     return this.transport.exportKeyingMaterial(channelExporterLabel, 32);
-  }
-
-  private refusePortroute(body: Buffer): void {
-    const { label, port, step } = portroute.fromBytes(body);
-    if (step !== 'make') return;
-    const reason = errorNumber('unsupported');
-    this.send(frameType.portroute, portroute.toBytes({ label, port, step: 'refuse', reason }));
   }
 
   private end(error: EntremiseError): void {

@@ -56,7 +56,13 @@ export class Switch {
     const limits = { ...defaultSwitchLimits, ...options.limits };
     const { clock, log, audit, directory } = options;
     this.strangers = new SparingLog({ log, clock, lines: 60, withinMs: 60_000 });
-    this.routes = new RouteTable({ clock, log, audit, limits });
+    this.routes = new RouteTable({
+      clock,
+      log,
+      audit,
+      limits,
+      onEnded: route => this.udp.onRouteEnded(route),
+    });
     this.attachDesk = new AttachDesk({
       clock,
       audit,
@@ -89,6 +95,7 @@ export class Switch {
   private linkHandlers(authenticated: () => void): ServerLinkHandlers {
     return {
       onChannel: (link, message) => this.udp.onChannel(link, message),
+      onPortroute: (link, end, message) => this.udp.onPortroute(link, end, message),
       onProven: (link, member) => void this.onProven(link, member, authenticated),
       onAttach: (link, message) => this.attachDesk.onAttach(link, message),
       onAttached: (link, message) => this.attachDesk.onAttached(link, message),

@@ -4,12 +4,13 @@ import { Attachment, type AttachmentResources, type Binding } from '../session/a
 import type { SlabPool } from '../session/slab.ts';
 import type { Frame } from '../wire/frame.ts';
 import type { IpText } from '../wire/ip.ts';
-import type { Datagram } from '../wire/messages/binary.ts';
+import type { Portroute } from '../wire/messages/attach.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import { callOut } from './call-out.ts';
 import { CommandQueue, commandTimeoutMs } from './command-queue.ts';
 import { PathClock } from './path-clock.ts';
 import type { PortHost, PortWatcher } from './port-host.ts';
+import { PortRoutes, type TerminalUdp } from './port-routes.ts';
 import { failure, TunnelError } from './tunnel-error.ts';
 
 /** What the owner of a core is told. */
@@ -25,14 +26,22 @@ export interface CoreHandlers {
 export class AttachmentCore implements PortHost {
   readonly session: Attachment;
   readonly commands: CommandQueue;
+  readonly routes: PortRoutes;
   readonly pool: SlabPool;
   readonly clock: Clock;
   readonly pathClock: PathClock;
   private readonly handlers: CoreHandlers;
   private readonly watchers = new Map<number, PortWatcher>();
   private over = false;
+  /** Says PORTROUTE on the label of now. */
+  private sayPortroute: (message: Omit<Portroute, 'label'>) => void = () => {};
 
-  constructor(resources: AttachmentResources, clock: Clock, handlers: CoreHandlers) {
+  constructor(
+    resources: AttachmentResources,
+    clock: Clock,
+    handlers: CoreHandlers,
+    udp: TerminalUdp | undefined,
+  ) {
     this.handlers = handlers;
     this.pool = resources.pool;
     this.clock = clock;
@@ -41,11 +50,19 @@ export class AttachmentCore implements PortHost {
       onCommand: () => {},
       onResult: result => this.commands.onResult(result),
       onEvent: event => this.onEvent(event),
-      onDatagram: datagram => this.onDatagram(datagram),
+      onDatagram: datagram => this.routes.onTcpDatagram(datagram),
+      onMark: port => this.routes.onMark(port),
       onOpen: () => this.onOpen(),
       onControlRoom: () => this.commands.onRoom(),
     });
     this.commands = new CommandQueue(this.session, this.pathClock);
+    this.routes = new PortRoutes({
+      clock,
+      udp,
+      sendPortroute: message => this.sayPortroute(message),
+      sendByTcp: datagram => this.session.sendDatagram(datagram),
+      deliver: datagram => this.watchers.get(datagram.port)?.onDatagram?.(datagram),
+    });
   }
 
   /**
@@ -53,11 +70,13 @@ export class AttachmentCore implements PortHost {
    * has said what it has.
    * @throws EntremiseError as the session's bind
    */
-  bind(binding: Omit<Binding, 'requestTick'>): void {
+  bind(binding: Omit<Binding, 'requestTick'>, sayPortroute: (message: Portroute) => void): void {
     const { clock, session } = this;
     const requestTick = (atMs: number) =>
       void clock.after(atMs - clock.now(), () => session.tick(clock.now()));
     session.bind({ ...binding, requestTick });
+    const { label } = binding;
+    this.sayPortroute = message => sayPortroute({ label, ...message });
   }
 
   private onOpen(): void {
@@ -73,6 +92,8 @@ export class AttachmentCore implements PortHost {
   /** The label is lost and another is to come: what is open stays so, and waits. */
   suspend(): void {
     this.session.suspend();
+    this.sayPortroute = () => {};
+    this.routes.onLabelGone();
     this.pathClock.pause();
   }
 
@@ -91,6 +112,8 @@ export class AttachmentCore implements PortHost {
     if (this.over) return;
     this.over = true;
     this.session.unbind(streamCode);
+    this.sayPortroute = () => {};
+    this.routes.end();
     this.commands.close(error);
     const watchers = [...this.watchers.values()];
     this.watchers.clear();
@@ -105,15 +128,12 @@ export class AttachmentCore implements PortHost {
 
   private onEvent(event: PortEvent): void {
     callOut(() => this.handlers.onEvent(event));
-    if (event.kind !== 'connected' || event.attachment !== undefined) return;
+    if (event.attachment !== undefined) return;
     const watcher = this.watchers.get(event.port);
+    if (event.kind !== 'connected') return watcher?.onEvent?.(event);
     // A listener may have been closed while the event was on its way.
     if (watcher?.onConnected === undefined) this.session.refuseStream(event.stream, 'port-closed');
     else watcher.onConnected(event);
-  }
-
-  private onDatagram(datagram: Datagram): void {
-    this.watchers.get(datagram.port)?.onDatagram?.(datagram);
   }
 
   /** Of {@link PortHost}. */

@@ -5,6 +5,7 @@ import type { AcceptedGrant } from '../policy/grant.ts';
 import type { AttachmentResources } from '../session/attachment.ts';
 import { HopCredit } from '../session/hop-credit.ts';
 import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
+import type { LabelSource } from '../session/scheduler.ts';
 import { throwIfAborted } from './abort-error.ts';
 import type { AttachDesk, AttachedLabel } from './attach-desk.ts';
 import { AttachmentCore, type CoreHandlers } from './attachment-core.ts';
@@ -12,6 +13,7 @@ import { callOut } from './call-out.ts';
 import { pauseBeforeAttempt, retryDelayMs, untilReachable } from './come-back.ts';
 import { endsAttachment } from './final-reasons.ts';
 import type { MediatorWay } from './mediator-way.ts';
+import type { TerminalUdp } from './port-routes.ts';
 
 /**
  * An attachment at the terminal over all the labels that it has in its life (P4.3, P4.6).
@@ -48,6 +50,8 @@ export interface HoldParts {
   readonly attachmentId: Uint8Array;
   readonly resources: AttachmentResources;
   readonly clock: Clock;
+  /** Undefined: this terminal makes no UDP channels. */
+  readonly udp: TerminalUdp | undefined;
   /** How long the mediator is asked to keep the attachment without a label. */
   readonly wantedHoldMs: number;
 }
@@ -87,13 +91,12 @@ export class AttachmentHold {
   constructor(parts: HoldParts, handlers: HoldHandlers) {
     this.parts = parts;
     this.handlers = handlers;
-    this.core = new AttachmentCore(parts.resources, parts.clock, {
-      ...handlers,
-      onOpen: () => this.onOpen(),
-    });
+    const coreHandlers = { ...handlers, onOpen: () => this.onOpen() };
+    this.core = new AttachmentCore(parts.resources, parts.clock, coreHandlers, parts.udp);
     this.endpoint = {
       receive: frame => this.core.receive(frame),
       onGone: (code, mayResume) => this.onGone(code, mayResume),
+      onPortroute: message => this.core.routes.onPortroute(message),
     };
   }
 
@@ -105,6 +108,11 @@ export class AttachmentHold {
   /** Id of the grant that it runs under. */
   get grantId(): string {
     return this.grant?.id ?? '';
+  }
+
+  /** Whether the grant contains that command. */
+  mayRun(command: AcceptedGrant['commands'][number]): boolean {
+    return this.grant?.commands.includes(command) === true;
   }
 
   /** While there is no label. */
@@ -145,21 +153,23 @@ export class AttachmentHold {
     this.leaveLabel = code => link.closeLabel(attached.label, code);
   }
 
-  private bind({ driver }: MemberLink, { label, agreement, creditBytes }: AttachedLabel): void {
+  private bind(link: MemberLink, { label, agreement, creditBytes }: AttachedLabel): void {
+    const { driver } = link;
     const { keys, signature, peerInstance } = agreement;
     this.mediatorInstance ??= peerInstance;
     if (Buffer.compare(this.mediatorInstance, peerInstance) !== 0)
       throw new EntremiseError('mediator-restarted');
     const { way } = this.parts;
     try {
-      this.core.bind({
+      const binding = {
         label,
         keys,
         signature,
         credit: new HopCredit(creditBytes),
-        wake: source => driver.scheduler.wake(source),
+        wake: (source: LabelSource) => driver.scheduler.wake(source),
         roundTripMs: () => Math.max(shortestRoundTripMs, (driver.roundTripMs ?? 0) + way.roundTripMs()),
-      });
+      };
+      this.core.bind(binding, message => link.sendPortroute(message));
     } catch (thrown) {
       this.core.suspend();
       throw thrown;

@@ -2,13 +2,14 @@ import { EventEmitter } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { onAbort, throwIfAborted } from './abort-error.ts';
+import type { AttachOptions } from './attach-options.ts';
 import type { Suspension } from './attachment-hold.ts';
 import { callOut } from './call-out.ts';
 import { isFinal } from './final-reasons.ts';
 import type { AttachmentEnd, MediatorAttachment } from './mediator-attachment.ts';
 import type { Mediator } from './mediator-list.ts';
 import { pause } from './pause.ts';
-import type { AttachOptions, Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
 
 /** What a keeper is doing, for the user. */

@@ -1,10 +1,13 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { proxySetting } from '../member/proxy-setting.ts';
 import { startMember } from '../member/running-member.ts';
+import { UdpPath } from '../member/udp-path.ts';
 import { loadAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import { parseServerAddress } from '../policy/server-address.ts';
+import { ScriptRelay } from '../relay/script-relay.ts';
 import type { SocketTuner } from '../transport/tls.ts';
 import { startTerminal, type Terminal, type TerminalOptions } from './terminal.ts';
 import { tunnelError } from './tunnel-error.ts';
@@ -37,13 +40,25 @@ export async function connectTerminal(options: ConnectTerminalOptions): Promise<
   const tune: SocketTuner = socket => native && tuneLink(native, socket, notSentLowatBytes);
   const member = { directory, role: 'terminal' as const, software, capabilities: [], clock, log, tune };
   const addresses = servers?.map(parseServerAddress);
+  const udp = new UdpPath({
+    clock,
+    log,
+    directory: options.directory,
+    openRelay: relayHandlers => new ScriptRelay({ clock, handlers: relayHandlers }),
+    lazy: true,
+    proxied: proxySetting() !== undefined,
+    random: Math.random,
+    // A terminal does not watch its interfaces: the address that the server sees tells one path from another.
+    wan: () => 'terminal',
+    onChange: () => {},
+  });
   try {
     return await startTerminal(
       async handlers => {
         const started = await startMember({ ...member, handlers, ...(addresses && { servers: addresses }) });
         return { ...started, storedGrants };
       },
-      { ...options, clock },
+      { udp, ...options, clock },
     );
   } catch (thrown) {
     throw tunnelError(thrown);

@@ -1,6 +1,7 @@
 import dgram, { type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
+import { udpSocketBestWay } from './best-way.ts';
 import { ExposedPort, type ExposeOptions, type OpenedPort } from './exposed-port.ts';
 import { PeerTable } from './peer-table.ts';
 import type { RemoteInfo, TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
@@ -12,7 +13,7 @@ import type { RemoteInfo, TunnelDatagramSocket } from './tunnel-datagram-socket.
 export function exposeUdp(options: ExposeOptions): ExposedPort {
   const exposed: ExposedPort = new ExposedPort(options, async (attachment, { address, port: number }) => {
     const { address: host, family } = await lookup(options.target.host);
-    const port = await attachment.createUdpSocket({ address, number, choice: 'mandatory' });
+    const port = await udpSocketBestWay(attachment, { address, number, choice: 'mandatory' });
     const target = { host, port: options.target.port };
     return serve(exposed, options, port, target, family === 6 ? 'udp6' : 'udp4');
   });

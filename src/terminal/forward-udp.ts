@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { isIP, isIPv6 } from 'node:net';
 import { canonicalIp, type IpText } from '../wire/ip.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
+import { udpSocketBestWay } from './best-way.ts';
 import type { Endpoint, ForwardOptions } from './forward-tcp.ts';
 import { sourceAddressFor } from './lan-address.ts';
 import type { MediatorAttachment } from './mediator-attachment.ts';
@@ -98,7 +99,7 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
       targetAddress = await this.targetAddress(attachment);
       const address = sourceAddressFor(this.source.mediator?.report, targetAddress);
       const family = isIPv6(targetAddress) ? 6 : 4;
-      const port = await attachment.createUdpSocket(address === undefined ? { family } : { address });
+      const port = await udpSocketBestWay(attachment, address === undefined ? { family } : { address });
       port.on('error', () => {});
       port.on('close', () => this.clients.remove(from.address, from.port, client));
       port.on('message', (bytes, { address: sender, port: number }) => {

@@ -14,7 +14,9 @@ export type { Purpose } from '../wire/messages/attach.ts';
 export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
 export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
 export type { Report } from '../wire/messages/report.ts';
+export type { Carrier } from '../wire/messages/shared.ts';
 export { AbortError } from './abort-error.ts';
+export type { AttachOptions } from './attach-options.ts';
 export type { Suspension } from './attachment-hold.ts';
 export {
   AttachmentKeeper,
@@ -44,11 +46,11 @@ export type {
   OpenAndListenOptions,
 } from './mediator-attachment.ts';
 export type { Mediator, MediatorChange } from './mediator-list.ts';
+export type { TerminalUdpPath } from './port-routes.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
 export type { ConnectionEnds } from './socket-manners.ts';
 export {
-  type AttachOptions,
   startTerminal,
   type Terminal,
   type TerminalEvents,
@@ -63,7 +65,7 @@ export type {
   TunnelDatagramSocketEvents,
 } from './tunnel-datagram-socket.ts';
 export { reasonOf, TunnelError } from './tunnel-error.ts';
-export type { ConnectOptions, OpenOptions, TunnelPort } from './tunnel-port.ts';
+export type { ConnectOptions, OpenOptions, RedirectOptions, TunnelPort } from './tunnel-port.ts';
 export type {
   DroppedConnection,
   ListenAddress,

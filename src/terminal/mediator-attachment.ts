@@ -9,7 +9,14 @@ import { commandTimeoutMs } from './command-queue.ts';
 import { type KnownFamilies, type QuickConnectOptions, quickConnect } from './quick-connect.ts';
 import type { TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
 import { TunnelError } from './tunnel-error.ts';
-import { discardPort, type OpenOptions, openCommand, openedAt, openPort, TunnelPort } from './tunnel-port.ts';
+import {
+  discardPort,
+  type OpenOptions,
+  openPort,
+  openRedirected,
+  type RedirectOptions,
+  TunnelPort,
+} from './tunnel-port.ts';
 import type { ListenOptions, TunnelServer } from './tunnel-server.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
 
@@ -150,18 +157,16 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   }
 
   /**
-   * A UDP port whose datagrams go by UDP all the way (S8).
-   * @throws TunnelError `unsupported` by mediators that have no relay
+   * A UDP port whose datagrams go over UDP all the way (S8, P5.5), and while UDP does not pass as `fallback` says.
+   * @throws TunnelError as {@link open}; `not-permitted` when the grant does not contain `redirect`
    */
-  async redirect(options: Omit<OpenOptions, 'protocol'>): Promise<TunnelPort> {
-    const { verb: _open, ...wish } = openCommand({ ...options, protocol: 'udp' });
-    const command = { verb: 'redirect', ...wish } as const;
-    const { result } = this.core.commands.run(() => ({ command }), {
-      timeoutMs: commandTimeoutMs,
-      signal: options.signal,
-      onLate: late => discardPort(this.core, late.port),
-    });
-    return new TunnelPort(this.core, 'udp', openedAt(await result));
+  redirect(options: Omit<OpenOptions, 'protocol'> & RedirectOptions = {}): Promise<TunnelPort> {
+    return openRedirected(this.core, options);
+  }
+
+  /** True when REDIRECT is worth a try: this terminal makes UDP channels, and the grant contains it. */
+  get mayRedirect(): boolean {
+    return this.core.routes.isThere && this.hold.mayRun('redirect');
   }
 
   /**

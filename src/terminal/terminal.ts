@@ -14,11 +14,13 @@ import type { Purpose } from '../wire/messages/attach.ts';
 import { presence } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
+import { type AttachOptions, readAttachmentId } from './attach-options.ts';
 import { callOut } from './call-out.ts';
 import { findGrant, type GrantSources } from './grant-finder.ts';
 import { MediatorAttachment } from './mediator-attachment.ts';
 import { type Mediator, type MediatorChange, MediatorList } from './mediator-list.ts';
 import { wayTo } from './mediator-way.ts';
+import type { TerminalUdpPath } from './port-routes.ts';
 import { type ConnectionState, ServerConnection, type WaitOptions } from './server-connection.ts';
 import { failure, TunnelError, tunnelError } from './tunnel-error.ts';
 
@@ -32,26 +34,6 @@ export interface TerminalEvents {
   mediator: [change: MediatorChange];
 }
 
-/** How {@link Terminal.attach} attaches. */
-export interface AttachOptions {
-  /** Why: grant and owner decide by it. `assistance` when absent. */
-  readonly purpose?: Purpose;
-  /**
-   * How long the attachment is to outlive the loss of its way, in milliseconds; 15 min when absent. The mediator may give
-   * less: {@link MediatorAttachment.holdMs}. 0: what is open ends with the way.
-   */
-  readonly holdMs?: number;
-  /** A grant as text, or the id of one that this terminal has; else one that fits is chosen. */
-  readonly grant?: string;
-  /**
-   * The {@link AttachmentPeer.id} of an attachment that another process with this terminal's key has left behind, killed or
-   * crashed: while the mediator holds it, its ports are this one's ({@link MediatorAttachment.adoptedPorts}); its streams are
-   * reset (P4.6). Where nothing is held any more, this is a new attachment with that id.
-   */
-  readonly adopt?: string | undefined;
-  readonly signal?: AbortSignal;
-}
-
 /** The member that a terminal is: what connectTerminal starts from a directory, or a feature of the server in its process. */
 export interface TerminalMember extends GrantSources, Pick<RunningMember, 'instance' | 'member' | 'stop'> {
   readonly trust: Pick<
@@ -63,6 +45,8 @@ export interface TerminalMember extends GrantSources, Pick<RunningMember, 'insta
 /** What a terminal needs beside its member. */
 export interface TerminalOptions {
   readonly clock: Clock;
+  /** Makes the UDP channel of this terminal; absent: its datagrams go over the TCP channel. */
+  readonly udp?: TerminalUdpPath | undefined;
   /** Bounds what peers may send before it is read (P3.3). */
   readonly receiveBudgetBytes?: number;
   /** Bounds what is kept until peers have it (P3.3). */
@@ -83,6 +67,7 @@ const closeTimeoutMs = 2_000;
 export class Terminal extends EventEmitter<TerminalEvents> {
   /** Where its time comes from. */
   readonly clock: Clock;
+  private readonly udp: TerminalUdpPath | undefined;
   private readonly resources: AttachmentResources;
   private readonly list: MediatorList;
   private readonly attachments = new Set<MediatorAttachment>();
@@ -94,8 +79,9 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   /** Use connectTerminal or {@link startTerminal}. */
   constructor(options: TerminalOptions) {
     super();
-    const { clock, receiveBudgetBytes, replayBudgetBytes } = options;
+    const { clock, udp, receiveBudgetBytes, replayBudgetBytes } = options;
     this.clock = clock;
+    this.udp = udp;
     this.connection = new ServerConnection(clock);
     this.resources = {
       pool: new SlabPool(),
@@ -132,7 +118,8 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   /** What the member's link tells. */
   get handlers(): RunningMemberHandlers {
     return {
-      onOnline: link => this.onOnline(link),
+      onOnline: (link, { serverBootId }) => this.onOnline(link, serverBootId),
+      onChannel: message => this.udp?.onMessage(message),
       onOffline: (error, retryInMs) => this.onOffline(error, retryInMs),
       onPresence: message => this.list.onPresence(message),
       onAttached: message => this.parts.desk.onAttached(message),
@@ -141,7 +128,8 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     };
   }
 
-  private onOnline(link: MemberLink): void {
+  private onOnline(link: MemberLink, serverBootId: Uint8Array): void {
+    this.udp?.onOnline(link, serverBootId);
     this.list.onSubscribed();
     link.driver.send(frameType.presence, presence.toBytes({ subscribe: true }));
   }
@@ -152,6 +140,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   }
 
   private onOffline(error: EntremiseError, retryInMs: number): void {
+    this.udp?.onOffline();
     this.list.onOffline();
     this.connection.onOffline(error);
     callOut(() => this.emit('disconnected', { error: new TunnelError(error), retryInMs }));
@@ -226,7 +215,15 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     const grant = await way.grant();
     const link = way.link();
     if (link === undefined) throw this.state.connected ? offline(mediator) : new EntremiseError('link-lost');
-    const parts = { desk, way, attachmentId, resources: this.resources, clock, wantedHoldMs: holdMs };
+    const parts = {
+      desk,
+      way,
+      attachmentId,
+      resources: this.resources,
+      clock,
+      udp: this.udp && { hub: this.udp.hub, channels: this.udp },
+      wantedHoldMs: holdMs,
+    };
     const id = attachmentId.toString('hex');
     const attachment = new MediatorAttachment({ mediator: name, purpose, id }, parts);
     await attachment.begin(link, grant, signal);
@@ -255,6 +252,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     for (const attachment of [...this.attachments]) attachment.detach();
     clearInterval(this.alive);
     this.connection.close();
+    this.udp?.stop();
     // DETACH is on its way first: what is queued is written within this turn.
     await new Promise(resolve => setImmediate(resolve));
     const { member } = this.parts;
@@ -266,15 +264,6 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     await ended.promise;
     cancel();
   }
-}
-
-/** @throws TunnelError `bad-request` */
-function readAttachmentId(text: string): Buffer {
-  if (/^[0-9a-f]{32}$/.test(text)) return Buffer.from(text, 'hex');
-  throw failure(
-    'bad-request',
-    `${JSON.stringify(text)} is not the id of an attachment: 32 hexadecimal digits.`,
-  );
 }
 
 function offline({ name, since }: Mediator): EntremiseError {

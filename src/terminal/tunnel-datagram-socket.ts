@@ -2,6 +2,8 @@ import { EventEmitter } from 'node:events';
 import { isIP } from 'node:net';
 import { canonicalIp, type IpText, ipFamilyOf } from '../wire/ip.ts';
 import type { Datagram } from '../wire/messages/binary.ts';
+import type { PortEvent } from '../wire/messages/event.ts';
+import type { Carrier } from '../wire/messages/shared.ts';
 import { maxDatagramBytes } from '../wire/spec.ts';
 import { callOut } from './call-out.ts';
 import { commandTimeoutMs } from './command-queue.ts';
@@ -24,6 +26,10 @@ export interface RemoteInfo {
 export interface TunnelDatagramSocketEvents {
   message: [message: Buffer, remote: RemoteInfo];
   listening: [];
+  /** A redirected port's datagrams go another way from now on: over UDP, the TCP channel, or nowhere. */
+  channel: [channel: Carrier];
+  /** ICMP told the mediator that the destination of a datagram cannot be reached. */
+  unreachable: [peer: { readonly address: IpText; readonly port: number; readonly code: number | undefined }];
   error: [error: Error];
   close: [];
 }
@@ -59,6 +65,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     this.at = at;
     this.unwatch = host.watchPort(id, {
       onDatagram: datagram => this.onDatagram(datagram),
+      onEvent: event => this.onEvent(event),
       onClosed: error => this.onAttachmentClosed(error),
     });
   }
@@ -73,6 +80,13 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
       localAddress,
     } as const;
     callOut(() => this.emit('message', bytes, remote));
+  }
+
+  private onEvent(event: PortEvent): void {
+    if (event.kind === 'channel') callOut(() => this.emit('channel', event.channel));
+    if (event.kind !== 'unreachable') return;
+    const { peerAddress: address, peerNumber: port, code } = event;
+    callOut(() => this.emit('unreachable', { address, port, code }));
   }
 
   /**
@@ -122,7 +136,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
       );
     if (!Number.isInteger(peerNumber) || peerNumber < 1 || peerNumber > 65_535)
       return failure('bad-request', `${peerNumber} is no port number; 1 to 65535 are.`);
-    this.host.session.sendDatagram({ port: this.id, peerAddress, peerNumber, bytes });
+    this.host.routes.send({ port: this.id, peerAddress, peerNumber, bytes });
     return null;
   }
 
@@ -144,6 +158,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     if (this.closed) return this;
     this.closed = true;
     this.unwatch();
+    this.host.routes.forget(this.id);
     const command = { verb: 'close', port: this.id, streams: 'reset' } as const;
     const { result } = this.host.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs });
     const told = () => callOut(() => this.emit('close'));

@@ -1,5 +1,6 @@
 import type { IpText } from '../wire/ip.ts';
 import type { Choice, CommandOf, PortState, Protocol, Result } from '../wire/messages/command.ts';
+import type { Carrier } from '../wire/messages/shared.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import { connectStream, targetOf } from './connect-stream.ts';
 import type { PortHost } from './port-host.ts';
@@ -59,10 +60,16 @@ export class TunnelPort {
   readonly address: IpText;
   readonly number: number;
   private readonly host: PortHost;
-  private current: PortState = 'opened';
+  private current: PortState;
 
   /** Use {@link openPort}. */
-  constructor(host: PortHost, protocol: Protocol, at: { id: number; address: IpText; number: number }) {
+  constructor(
+    host: PortHost,
+    protocol: Protocol,
+    at: { id: number; address: IpText; number: number },
+    state: PortState = 'opened',
+  ) {
+    this.current = state;
     this.host = host;
     this.protocol = protocol;
     this.id = at.id;
@@ -113,7 +120,29 @@ export class TunnelPort {
     return server;
   }
 
-  /** The datagram socket of an opened UDP port. */
+  /**
+   * Redirects an opened UDP port (S8, P5.5): its datagrams go over UDP all the way, and while UDP does not pass as
+   * `fallback` says: over the TCP channel, or nowhere. Resolves with what carries them now.
+   * @throws TunnelError `not-permitted`, `wrong-state`, `no-such-port`, ...
+   */
+  async redirect(options: RedirectOptions = {}): Promise<Carrier> {
+    const { channel } = await runRedirect(this.host, { port: this.id }, options);
+    this.current = 'redirected';
+    return channel;
+  }
+
+  /**
+   * A redirected port is an opened one again: its datagrams go over the TCP channel, none lost or out of order.
+   * @throws TunnelError `wrong-state`, `no-such-port`, ...
+   */
+  async redirectBack(): Promise<void> {
+    this.host.routes.forget(this.id);
+    const command = { verb: 'redirect', port: this.id, back: true } as const;
+    await this.host.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs }).result;
+    this.current = 'opened';
+  }
+
+  /** The datagram socket of an opened or redirected UDP port. */
   createSocket(): TunnelDatagramSocket {
     return new TunnelDatagramSocket(this.host, this.id, this.listenAddress);
   }
@@ -124,6 +153,7 @@ export class TunnelPort {
    */
   async close(options: { readonly streams?: 'reset' | 'drain' } = {}): Promise<void> {
     const command = { verb: 'close', port: this.id, streams: options.streams ?? 'reset' } as const;
+    this.host.routes.forget(this.id);
     await this.host.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs }).result;
     this.current = 'closed';
   }
@@ -135,6 +165,45 @@ export function openedAt(result: Result): { id: number; address: IpText; number:
   if (port !== undefined && address !== undefined && number !== undefined)
     return { id: port, address, number };
   throw failure('protocol-error', 'The mediator did not say which port it has opened.');
+}
+
+/** How REDIRECT goes on. */
+export interface RedirectOptions {
+  /** While UDP does not pass: datagrams go over the TCP channel (default), or are dropped. */
+  readonly fallback?: 'tcp' | 'none';
+  readonly signal?: AbortSignal | undefined;
+}
+
+type RedirectWhat = { readonly port: number } | Omit<CommandOf<'open'>, 'id' | 'verb'>;
+
+async function runRedirect(
+  host: PortHost,
+  what: RedirectWhat,
+  { fallback = 'tcp', signal }: RedirectOptions,
+): Promise<{ readonly result: Result; readonly channel: Carrier }> {
+  await host.routes.ready();
+  const command = { verb: 'redirect', ...what, fallback } as const;
+  const running = host.commands.run(() => ({ command }), {
+    timeoutMs: commandTimeoutMs,
+    signal,
+    onLate: late => discardPort(host, late.port),
+  });
+  const result = await running.result;
+  if (result.port !== undefined) host.routes.want(result.port, fallback === 'tcp');
+  return { result, channel: result.channel ?? 'tcp' };
+}
+
+/**
+ * Opens a UDP port that is redirected from the beginning (S8).
+ * @throws TunnelError as {@link openPort}
+ */
+export async function openRedirected(
+  host: PortHost,
+  options: Omit<OpenOptions, 'protocol'> & RedirectOptions,
+): Promise<TunnelPort> {
+  const { verb: _open, ...wish } = openCommand({ ...options, protocol: 'udp' });
+  const { result } = await runRedirect(host, wish, options);
+  return new TunnelPort(host, 'udp', openedAt(result), 'redirected');
 }
 
 /** Closes a port that nobody will use. */

@@ -2,6 +2,7 @@ import { EntremiseError } from '../../base/errors.ts';
 import type { NativeSockets } from '../../native/addon.ts';
 import { ReservedTcp } from '../../native/reserved-tcp.ts';
 import { ReservedUdp } from '../../native/reserved-udp.ts';
+import type { Command as AccessCommand } from '../../policy/authorise.ts';
 import type { NumberWish, PortAddress } from '../../policy/check-port.ts';
 import { type CanonicalAddress, canonicalAddress } from '../../policy/target.ts';
 import type { CommandOf, Protocol } from '../../wire/messages/command.ts';
@@ -103,23 +104,32 @@ function explained(thrown: unknown, address: string, number: number): unknown {
 }
 
 /**
- * Opens.
+ * Opens; `verb` is what grant and owner are asked about.
  * @throws EntremiseError `bad-request`, `not-permitted`, `consent-required`, `limit`, `port-in-use`,
  * `address-not-available`, `audit-unavailable`
  */
-export function openNumber(command: CommandOf<'open'>, surroundings: PortSurroundings): Opened {
+export function openNumber(
+  command: CommandOf<'open'>,
+  verb: 'open' | 'redirect',
+  surroundings: PortSurroundings,
+): Opened {
   const { door, usage, native, numbers, holder } = surroundings;
   const { protocol } = command;
   const bound = boundTo(command);
   const wish = wishOf(command);
-  const asked = { verb: 'open', protocol, address: bound.address } as const;
-  const ask = (number: number) => door.ask({ ...asked, number: { choice: 'mandatory', number } });
+  const { address } = bound;
+  const asked = (number: NumberWish): AccessCommand =>
+    verb === 'open' ? { verb, protocol, address, number } : { verb, port: { address, number } };
+  const ask = (number: number) => door.ask(asked({ choice: 'mandatory', number }));
   const mayHave = (number: number) => numbers.mayTakeOver(protocol, bound.text, number, holder);
   const takeOver = (number: number) => numbers.takeOver(protocol, bound.text, number, holder);
-  door.permit(
-    { ...asked, number: wish },
-    { verb: 'open', protocol, address: bound.text, number: command.number, choice: wish.choice },
-  );
+  door.permit(asked(wish), {
+    verb,
+    protocol,
+    address: bound.text,
+    number: command.number,
+    choice: wish.choice,
+  });
   // First, or a port that nobody uses could keep its own terminal out by the grant's limit.
   if (wish.choice !== 'any' && mayHave(wish.number) && ask(wish.number) === undefined) takeOver(wish.number);
   usage.addPort();

@@ -13,13 +13,15 @@ test('P5.7: every refusal has a code of the catalogue and one whole sentence tha
   }
 });
 
-test('P5.7: only an opened TCP port connects or listens; whatever is open can be closed; nothing redirects yet', t => {
-  for (const [condition, { connect, listen, close, redirect }] of conditions) {
+test('P5.7: only an opened TCP port connects or listens; whatever is open can be closed; an opened UDP port redirects, a redirected one back', t => {
+  for (const [condition, answers] of conditions) {
+    const { connect, listen, close, redirect } = answers;
     const isOpened = condition === 'tcp opened';
     t.is(connect === 'run', isOpened, condition);
     t.is(listen === 'run', isOpened, condition);
     t.is(close === 'run', !condition.endsWith('closed'), condition);
-    t.is(typeof redirect === 'object' ? redirect.code : redirect, 'unsupported', condition);
+    t.is(redirect === 'run', condition === 'udp opened', condition);
+    t.is(answers['redirect back'] === 'run', condition === 'udp redirected', condition);
   }
 });
 

@@ -1,6 +1,8 @@
 import { EntremiseError } from '../../base/errors.ts';
+import type { Portroute } from '../../wire/messages/attach.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { CommandOf, PortListing, Protocol } from '../../wire/messages/command.ts';
+import type { Carrier } from '../../wire/messages/shared.ts';
 import { openNumber } from './open.ts';
 import { noSuchPort, type PortAnswer, type PortVerb, portAnswers } from './port-states.ts';
 import type { PortSurroundings, ResultFields } from './surroundings.ts';
@@ -41,8 +43,55 @@ export class PortTable {
 
   /** OPEN (S7): a new port; `seq` is its command's. */
   open(command: CommandOf<'open'>, seq: number): ResultFields {
+    const { port, address, number } = this.add(command, 'open', seq).listing;
+    return { port, address, number };
+  }
+
+  /**
+   * REDIRECT (S8): as OPEN for UDP, or an opened UDP port's id; or, with `back`, a redirected one's. Resolves once it is
+   * known which channel is in force.
+   * @throws EntremiseError as {@link forVerb} and openNumber
+   */
+  async redirect(command: CommandOf<'redirect'>, seq: number): Promise<ResultFields> {
+    const { back = false, fallback = 'tcp' } = command;
+    const port = this.redirectable(command, seq);
+    const { address, number } = port.listing;
+    if (back) port.backToTcp();
+    const channel: Carrier = back ? 'tcp' : await port.redirect(fallback);
+    return { port: port.id, address, number, channel };
+  }
+
+  private redirectable(command: CommandOf<'redirect'>, seq: number): UdpPort {
+    const { port: id, portOf, back = false, fallback = 'tcp' } = command;
+    if (id === undefined && portOf === undefined) return this.openForRedirect(command, seq);
+    const port = this.forVerb(back ? 'redirect back' : 'redirect', command);
+    if (!(port instanceof UdpPort))
+      throw new EntremiseError('internal', { message: 'REDIRECT came through to a TCP port.' });
+    const number = { choice: 'mandatory', number: port.number } as const;
+    const asked = { verb: 'redirect', port: { address: port.bound.address, number } } as const;
+    this.surroundings.door.permit(asked, {
+      verb: 'redirect',
+      port: port.id,
+      ...(back ? { back } : { fallback }),
+    });
+    return port;
+  }
+
+  private openForRedirect(command: CommandOf<'redirect'>, seq: number): UdpPort {
+    const { id, protocol = 'udp', number = 0, choice, address, zone, family, back = false } = command;
+    if (protocol !== 'udp' || choice === undefined || back)
+      throw new EntremiseError('bad-request', {
+        message: 'REDIRECT opens a UDP port by its number and `choice`, or names an opened one by `port`.',
+      });
+    const where = { ...(address && { address }), ...(zone && { zone }), ...(family && { family }) };
+    const opened = this.add({ id, verb: 'open', protocol, number, choice, ...where }, 'redirect', seq);
+    if (opened instanceof UdpPort) return opened;
+    throw new EntremiseError('internal', { message: 'REDIRECT has opened a TCP port.' });
+  }
+
+  private add(command: CommandOf<'open'>, verb: 'open' | 'redirect', seq: number): Port {
     const { surroundings } = this;
-    const { held, bound } = openNumber(command, surroundings);
+    const { held, bound } = openNumber(command, verb, surroundings);
     const id = surroundings.nextPortId();
     const onClosed = () => {
       this.ports.delete(id);
@@ -54,8 +103,7 @@ export class PortTable {
         : new UdpPort(id, held, bound, surroundings, onClosed);
     this.ports.set(id, port);
     this.idOfSeq.set(seq, id);
-    const { address, number } = port.listing;
-    return { port: id, address, number };
+    return port;
   }
 
   private named({ port, portOf }: PortReference): Port {
@@ -100,6 +148,18 @@ export class PortTable {
     else this.droppedDatagrams++;
   }
 
+  /** Among the datagrams of a port a mark has come (P7.7). */
+  onMark(id: number): void {
+    const port = this.ports.get(id);
+    if (port instanceof UdpPort) port.onMark();
+  }
+
+  /** PORTROUTE about a port has come (P7.2). */
+  onPortroute(message: Portroute): void {
+    const port = this.ports.get(message.port);
+    if (port instanceof UdpPort) port.onPortroute(message);
+  }
+
   /** At most `count` ports with an id above `after`, by id. */
   listings(after: number, count: number): PortListing[] {
     const ids = [...this.ports.keys()].filter(id => id > after).sort((a, b) => a - b);
@@ -130,7 +190,7 @@ export class PortTable {
 
   /** Its terminal is away from now on (P4.7). */
   onAway(): void {
-    for (const port of [...this.ports.values()]) if (port instanceof TcpPort) port.onAway();
+    for (const port of [...this.ports.values()]) port.onAway();
   }
 
   /** Its terminal is back, and can be told things. */

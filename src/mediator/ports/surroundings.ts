@@ -1,14 +1,17 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import type { ChannelSource } from '../../member/channel-source.ts';
 import type { NativeSockets } from '../../native/addon.ts';
 import type { Command as AccessCommand } from '../../policy/authorise.ts';
 import type { NumberRange } from '../../policy/number-range.ts';
 import type { CanonicalAddress } from '../../policy/target.ts';
 import type { Denial } from '../../policy/verdict.ts';
+import type { RelayHub } from '../../relay/relay-hub.ts';
 import type { NewStream } from '../../session/attachment.ts';
 import type { SlabPool } from '../../session/slab.ts';
 import type { Stream } from '../../session/stream.ts';
-import type { Datagram } from '../../wire/messages/binary.ts';
+import type { Portroute } from '../../wire/messages/attach.ts';
+import type { Datagram, DatagramMark } from '../../wire/messages/binary.ts';
 import type { Result } from '../../wire/messages/command.ts';
 import type { PortEvent } from '../../wire/messages/event.ts';
 import type { AuditDetails } from '../audit.ts';
@@ -38,6 +41,10 @@ export interface PortSurroundings {
   readonly door: Door;
   readonly usage: UsageShare;
   readonly native: NativeSockets;
+  /** The relay of UDP ports. */
+  readonly hub: RelayHub;
+  /** The channel that redirected ports go over. */
+  readonly channels: ChannelSource;
   readonly clock: Clock;
   readonly log: Log;
   readonly pool: SlabPool;
@@ -51,7 +58,9 @@ export interface PortSurroundings {
   nextPortId(): number;
   /** `creates`: the stream that `connected` makes. */
   sendEvent(event: PortEvent, creates?: Stream): void;
-  sendDatagram(datagram: Datagram): void;
+  sendDatagram(datagram: Datagram | DatagramMark): void;
+  /** Says PORTROUTE on the label of now; false when there is none. */
+  sendPortroute(message: Omit<Portroute, 'label'>): boolean;
   /** A stream of this end for an accepted connection; undefined when the budgets have no floor (P3.3). */
   createStream(peerLimit: number): NewStream | undefined;
   /** Stream 0 holds all it may: accept nothing (P3.7). */

@@ -1,25 +1,26 @@
-import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
 import { asEntremiseError, type ErrorCode } from '../../base/errors.ts';
 import { canonicalAddress } from '../../policy/target.ts';
-import { canonicalIp } from '../../wire/ip.ts';
+import type { RelayPort } from '../../relay/relay.ts';
+import { canonicalIp, type IpText } from '../../wire/ip.ts';
+import type { Portroute } from '../../wire/messages/attach.ts';
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { PortListing } from '../../wire/messages/command.ts';
+import type { Carrier } from '../../wire/messages/shared.ts';
+import type { PacketPeer } from '../../wire/packet.ts';
 import { maxDatagramBytes } from '../../wire/spec.ts';
 import { Destinations } from './destinations.ts';
 import type { BoundTo, HeldNumber } from './open.ts';
 import type { PortCondition } from './port-states.ts';
+import { type Fallback, Redirection } from './redirection.ts';
 import type { PortSurroundings } from './surroundings.ts';
 
 /**
- * A UDP port (S12, S13, P5.9): datagrams both ways in the TCP channel. What cannot go at once is dropped and counted, as
- * UDP has it; a port never makes a stream wait. The local address of a port on a wildcard is not told: Node does not
- * know it.
+ * A UDP port (S8, S12, S13, P5.9). Its socket is the relay's. Opened, its datagrams go both ways in the TCP channel;
+ * redirected, over a UDP channel and past JavaScript, to peers that were approved here. What cannot go at once is dropped
+ * and counted, as UDP has it; a port never makes a stream wait.
  */
 
-/** Bytes that may wait in the kernel's and Node's send queue. */
-const sendQueueBytes = 256 * 1024;
-
-/** How often at most a terminal is told that datagrams were dropped. */
+/** How often at most a terminal is told of the same thing. */
 const tellEveryMs = 1000;
 
 /** Datagrams of a port that did not go, by reason. */
@@ -39,12 +40,15 @@ export class UdpPort {
   private readonly held: HeldNumber & { readonly protocol: 'udp' };
   private readonly surroundings: PortSurroundings;
   private readonly onClosed: () => void;
-  private readonly socket: Socket;
+  private readonly port: RelayPort;
   private readonly destinations: Destinations;
+  private redirection: Redirection | undefined;
   private open = true;
   private untold = 0;
   private untoldAway = 0;
   private cancelTelling: (() => void) | undefined;
+  /** When each peer was told to be unreachable last. */
+  private readonly unreachableMs = new Map<string, number>();
 
   /**
    * Receives from now on. `onClosed`: the port is gone, once.
@@ -57,23 +61,19 @@ export class UdpPort {
     surroundings: PortSurroundings,
     onClosed: () => void,
   ) {
+    const { hub, clock } = surroundings;
     this.id = id;
     this.held = held;
     this.bound = bound;
     this.surroundings = surroundings;
     this.onClosed = onClosed;
-    this.destinations = new Destinations(surroundings.clock, (address, number) =>
-      this.decide(address, number),
-    );
-    this.socket = dgram.createSocket({
-      type: bound.family === 4 ? 'udp4' : 'udp6',
-      ipv6Only: bound.family === 6,
-      // Only literals are sent to: nothing is ever resolved behind authorise().
-      lookup: (host, _options, done) => done(null, host, bound.family),
+    this.destinations = new Destinations(clock, (address, number) => this.decide(address, number));
+    this.port = held.reserved.handTo(hub.relay, { family: bound.family, approve: true });
+    hub.listenToPort(this.port, {
+      onDatagram: (peer, bytes, local) => this.onArrival(peer, bytes, local),
+      onUnapproved: (peer, bytes) => this.sendTo(peer, bytes),
+      onUnreachable: (peer, code) => this.onUnreachable(peer, code),
     });
-    this.socket.on('message', (bytes, from) => this.onMessage(bytes, from));
-    this.socket.on('error', error => surroundings.log.warn({ port: id, err: error }, 'UDP port failed'));
-    held.reserved.bind(this.socket);
   }
 
   /** Its number. */
@@ -83,13 +83,15 @@ export class UdpPort {
 
   /** For the table of port-states.ts. */
   get condition(): PortCondition {
-    return this.open ? 'udp opened' : 'udp closed';
+    if (!this.open) return 'udp closed';
+    return this.redirection === undefined ? 'udp opened' : 'udp redirected';
   }
 
   /** As QUERY tells it. */
   get listing(): PortListing {
     const address = canonicalIp(this.bound.text.split('%')[0] ?? '') ?? this.bound.text;
-    return { port: this.id, protocol: 'udp', address, number: this.number, state: 'opened', streams: 0 };
+    const state = this.redirection === undefined ? 'opened' : 'redirected';
+    return { port: this.id, protocol: 'udp', address, number: this.number, state, streams: 0 };
   }
 
   /** Destinations that are remembered. */
@@ -97,23 +99,33 @@ export class UdpPort {
     return this.destinations.size;
   }
 
-  private onMessage(bytes: Buffer, from: RemoteInfo): void {
-    const peerAddress = canonicalIp(from.address.split('%')[0] ?? '');
-    if (!this.open || peerAddress === undefined || bytes.length > maxDatagramBytes) return;
+  private onArrival({ address, number }: PacketPeer, bytes: Buffer, local: IpText | undefined): void {
+    if (!this.open || bytes.length > maxDatagramBytes) return;
     if (this.surroundings.holder.away) {
       this.dropped.away++;
       this.untoldAway++;
       return;
     }
-    this.surroundings.sendDatagram({ port: this.id, peerAddress, peerNumber: from.port, bytes });
+    const localAddress = this.bound.address === 'wildcard' && local !== undefined ? local : undefined;
+    const from = { port: this.id, peerAddress: address, peerNumber: number, bytes };
+    this.surroundings.sendDatagram(localAddress === undefined ? from : { ...from, localAddress });
   }
 
-  /** A datagram of the terminal's: sends it if its destination may be sent to. */
-  send({ peerAddress, peerNumber, bytes }: Datagram): void {
+  /** A datagram of the terminal's, by the TCP channel: sends it if its destination may be sent to. */
+  send({ peerAddress, peerNumber, bytes, localAddress }: Datagram): void {
+    const send = () => this.sendTo({ address: peerAddress, number: peerNumber }, bytes, localAddress);
+    if (this.redirection === undefined) send();
+    else this.redirection.inTurn(send);
+  }
+
+  private sendTo(peer: PacketPeer, bytes: Buffer, local?: IpText): void {
     if (!this.open) return;
-    const verdict = this.destinations.verdict(peerAddress, peerNumber);
-    if (verdict === 'allowed') this.sendNow(peerAddress, peerNumber, bytes);
-    else if (verdict === 'too-fast') this.tooFast();
+    const { relay } = this.surroundings.hub;
+    const verdict = this.destinations.verdict(peer.address, peer.number);
+    if (verdict === 'allowed') {
+      relay.approve(this.port, peer);
+      relay.sendPlain(this.port, peer, bytes, local);
+    } else if (verdict === 'too-fast') this.tooFast();
     else if (verdict === 'denied') this.dropped.denied++;
     else this.dropped.failed++;
   }
@@ -140,15 +152,57 @@ export class UdpPort {
     return linkLocal ? `${address}%${zone}` : address;
   }
 
-  private sendNow(address: string, number: number, bytes: Buffer): void {
-    if (this.socket.getSendQueueSize() > sendQueueBytes) {
-      this.dropped.failed++;
-      return;
-    }
-    this.socket.send(bytes, number, this.withZone(address), error => {
-      // Too long for the path, or no way there: the terminal's own protocol notices, as on any path.
-      if (error !== null) this.dropped.failed++;
+  /** Redirects it (S8); resolves with the channel in force, once that is known. */
+  redirect(fallback: Fallback): Promise<Carrier> {
+    const { hub, clock, channels, sendPortroute, sendDatagram } = this.surroundings;
+    this.redirection = new Redirection({
+      id: this.id,
+      port: this.port,
+      hub,
+      clock,
+      channels,
+      fallback,
+      sendPortroute,
+      sendMark: () => sendDatagram({ port: this.id, mark: true }),
+      sendOversize: (peer, bytes) => this.onArrival(peer, bytes, undefined),
+      onCarrier: channel => this.tell({ kind: 'channel', channel }),
     });
+    return this.redirection.firstCarrier;
+  }
+
+  /** A redirected port is an opened one again (P5.7). */
+  backToTcp(): void {
+    this.redirection?.back();
+    this.redirection = undefined;
+  }
+
+  /** PORTROUTE about the port has come. */
+  onPortroute(message: Portroute): void {
+    this.redirection?.onPortroute(message);
+  }
+
+  /** A mark has come among its datagrams. */
+  onMark(): void {
+    this.redirection?.onMark();
+  }
+
+  private tell(
+    what: { kind: 'channel'; channel: Carrier } | { kind: 'lost' | 'limit'; count: number },
+  ): void {
+    const { clock, sendEvent } = this.surroundings;
+    sendEvent({ ...what, port: this.id, timeMs: clock.wallTimeMs() });
+  }
+
+  private onUnreachable({ address, number }: PacketPeer, code: number): void {
+    const { clock, sendEvent, holder, controlFull } = this.surroundings;
+    const nowMs = clock.now();
+    const key = `${address}|${number}`;
+    if (holder.away || controlFull() || nowMs - (this.unreachableMs.get(key) ?? -tellEveryMs) < tellEveryMs)
+      return;
+    if (this.unreachableMs.size >= 256) this.unreachableMs.clear();
+    this.unreachableMs.set(key, nowMs);
+    const common = { port: this.id, timeMs: clock.wallTimeMs() };
+    sendEvent({ kind: 'unreachable', ...common, peerAddress: address, peerNumber: number, code });
   }
 
   /** The first drop is told at once, those that follow together. */
@@ -159,20 +213,23 @@ export class UdpPort {
   }
 
   private tellDropped(): void {
-    const { clock, sendEvent } = this.surroundings;
     this.cancelTelling = undefined;
     if (this.untold === 0) return;
-    sendEvent({ kind: 'limit', port: this.id, timeMs: clock.wallTimeMs(), count: this.untold });
+    this.tell({ kind: 'limit', count: this.untold });
     this.untold = 0;
-    this.cancelTelling = clock.after(tellEveryMs, () => this.tellDropped());
+    this.cancelTelling = this.surroundings.clock.after(tellEveryMs, () => this.tellDropped());
   }
 
-  /** The terminal is back: it is told how many datagrams it missed (P4.7). */
+  /** The terminal is away, and with it the way that a redirected port had. */
+  onAway(): void {
+    this.redirection?.onAway();
+  }
+
+  /** The terminal is back: it is told how many datagrams it missed (P4.7), and a redirected port asks for its way. */
   onBack(): void {
-    if (this.untoldAway === 0) return;
-    const { clock, sendEvent } = this.surroundings;
-    sendEvent({ kind: 'lost', port: this.id, timeMs: clock.wallTimeMs(), count: this.untoldAway });
+    if (this.untoldAway > 0) this.tell({ kind: 'lost', count: this.untoldAway });
     this.untoldAway = 0;
+    this.redirection?.onBack();
   }
 
   /** Closes (S11). Nothing can be drained: what is sent is sent. */
@@ -180,7 +237,10 @@ export class UdpPort {
     if (!this.open) return;
     this.open = false;
     this.cancelTelling?.();
-    this.socket.close();
+    this.redirection?.close();
+    const { hub } = this.surroundings;
+    hub.listenToPort(this.port, undefined);
+    hub.relay.removePort(this.port);
     this.held.giveUp();
     this.onClosed();
   }
@@ -188,9 +248,14 @@ export class UdpPort {
   /** What was allowed may not be any more. Returns the refusal's code when the port had to be closed. */
   reauthorise(): ErrorCode | undefined {
     this.destinations.clear();
+    this.surroundings.hub.relay.clearApprovals(this.port);
     const { address } = this.bound;
     const number = { choice: 'mandatory', number: this.number } as const;
-    const denial = this.surroundings.door.ask({ verb: 'open', protocol: 'udp', address, number });
+    const { door } = this.surroundings;
+    const denial =
+      this.redirection === undefined
+        ? door.ask({ verb: 'open', protocol: 'udp', address, number })
+        : door.ask({ verb: 'redirect', port: { address, number } });
     if (denial !== undefined) this.close();
     return denial?.code;
   }

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { EntremiseError } from '../../base/errors.ts';
 import { generateSigningKey, keyThumbprint, type SigningKey } from '../../base/keys.ts';
 import { silentLog } from '../../base/log.ts';
+import type { ChannelSource } from '../../member/channel-source.ts';
 import { type NativeSockets, requireAddon } from '../../native/addon.ts';
 import { type GatewayFacts, gatewayFacts } from '../../policy/gateway-facts.ts';
 import { type AcceptedGrant, type GrantClaims, grantClaimsSchema } from '../../policy/grant.ts';
@@ -11,6 +12,8 @@ import type { MemberStatement } from '../../policy/member-statement.ts';
 import { type OwnerPolicy, parseOwnerPolicy } from '../../policy/owner-policy.ts';
 import type { CanonicalAddress } from '../../policy/target.ts';
 import type { TrustStatement } from '../../policy/trust-statement.ts';
+import { RelayHub } from '../../relay/relay-hub.ts';
+import { ScriptRelay } from '../../relay/script-relay.ts';
 import { MemberLink } from '../../session/member-link.ts';
 import { memoryPair } from '../../transport/memory.ts';
 import { MediatorAgent } from '../agent.ts';
@@ -61,9 +64,13 @@ export interface RigOptions {
   readonly owner?: unknown;
   readonly receiveBudgetBytes?: number;
   readonly replayBudgetBytes?: number;
+  /** The UDP channel; none when absent. */
+  readonly channels?: ChannelSource;
   /** Default: 15 minutes. */
   readonly maxHoldMs?: number;
 }
+
+const noChannel: ChannelSource = { cid: undefined, isTrying: false, watch: () => () => {} };
 
 /** What the owner of the gateway under test allows. */
 export const ownerTable = {
@@ -110,6 +117,7 @@ function memoryAudit(lines: AuditEntry[], fault: { failing: boolean }): Audit {
 export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const { clock = systemClock, owner = ownerTable } = options;
   const native = requireAddon();
+  const hub = new RelayHub(handlers => new ScriptRelay({ clock, handlers }));
   const mediatorKey = generateSigningKey();
   const authority = generateSigningKey();
   const grants = new Map<string, AcceptedGrant>();
@@ -159,6 +167,8 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     },
     audit: memoryAudit(lines, auditFault),
     native,
+    hub,
+    channels: options.channels ?? noChannel,
     clock,
     log: silentLog(),
     maxHoldMs: options.maxHoldMs ?? 900_000,
@@ -221,6 +231,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     },
     close() {
       agent.stop();
+      hub.relay.close();
       current.link.driver.close('shutting-down');
     },
   };

@@ -114,6 +114,8 @@ export class ChannelWorld {
   readonly clock: FakeClock = fakeClock();
   readonly network = new MemoryNetwork({ clock: this.clock });
   readonly relay: Relay;
+  /** The cids of channels that are over. */
+  readonly ended: number[] = [];
   /** Nothing from members arrives. */
   blocked = false;
   private made: ChannelDesk | undefined;
@@ -137,7 +139,7 @@ export class ChannelWorld {
     const world = new ChannelWorld();
     const { clock, relay } = world;
     const door = await relay.openServiceDoor(worldServer.address, worldServer.number);
-    world.made = new ChannelDesk({ clock, relay, door });
+    world.made = new ChannelDesk({ clock, relay, door, onEnded: cid => world.ended.push(cid) });
     return world;
   }
 

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava';
+import type { AttachOptions } from '../attach-options.ts';
 import type { MediatorAttachment } from '../mediator-attachment.ts';
-import type { AttachOptions } from '../terminal.ts';
 import { eventually } from './eventually.ts';
 import { type Lab, type LabOptions, lab, mediatorEntry } from './lab.ts';
 

@@ -99,7 +99,9 @@ export const portroute = message('PORTROUTE', {
   /** With `made`: the number that this side puts in its packets. */
   route: optional(3, u32),
   step: field(4, oneOf({ make: 1, made: 2, withdraw: 3, refuse: 4 })),
-  /** With `refuse`: a number of the error catalogue. */
+  /** With `refuse`, and with `withdraw` where something failed: a number of the error catalogue. */
   reason: optional(5, u8),
+  /** With a member's `make` and `made`: which of its channels. */
+  cid: optional(6, u32),
 });
 export type Portroute = MessageOf<typeof portroute>;

@@ -164,6 +164,29 @@ export function encodeDatagram(datagram: Datagram): Buffer {
   return Buffer.concat([head, ipToBytes(peerAddress), ...local, datagram.bytes]);
 }
 
+/**
+ * A mark among the DATAGRAMs of a port: those that follow go another way, or come from one (P7.7). Seven bytes: port u32,
+ * zeros.
+ */
+export interface DatagramMark {
+  readonly port: number;
+  readonly mark: true;
+}
+
+/** The body of a DATAGRAM, or of a mark. @throws EntremiseError as {@link encodeDatagram} */
+export function encodeDatagramBody(value: Datagram | DatagramMark): Buffer {
+  if (!('mark' in value)) return encodeDatagram(value);
+  const body = Buffer.alloc(datagramHeadBytes);
+  body.writeUInt32BE(value.port, 0);
+  return body;
+}
+
+/** What a whole DATAGRAM body says. @throws EntremiseError `bad-request` */
+export function decodeDatagramBody(body: Buffer): Datagram | DatagramMark {
+  const isMark = body.length === datagramHeadBytes && body.subarray(4).every(byte => byte === 0);
+  return isMark ? { port: body.readUInt32BE(0), mark: true } : decodeDatagram(body);
+}
+
 function addressBytes(shape: number): 4 | 16 {
   const family = shape & ~hasLocalAddress;
   if (family === 4) return 4;

@@ -69,6 +69,8 @@ const redirect = message('REDIRECT', {
   number: optional(8, u16),
   choice: optional(9, choice),
   fallback: optional(10, oneOf({ tcp: 1, none: 2 })),
+  /** The redirected port is to be an opened one again. */
+  back: optional(13, bool),
 });
 
 const connect = message('CONNECT', {

@@ -40,5 +40,5 @@ export const binaryCodecs: Readonly<Record<(typeof binaryFrames)[number], AnyCod
     ({ upTo }) => binary.encodeYield(upTo),
     body => ({ upTo: binary.decodeYield(body) }),
   ),
-  datagram: fixed(binary.encodeDatagram, binary.decodeDatagram),
+  datagram: fixed(binary.encodeDatagramBody, binary.decodeDatagramBody),
 };

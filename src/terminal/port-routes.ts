@@ -1,0 +1,225 @@
+import type { Clock } from '../base/clock.ts';
+import { deferred } from '../base/deferred.ts';
+import { errorNumber } from '../base/errors.ts';
+import type { ChannelSource } from '../member/channel-source.ts';
+import type { UdpPath } from '../member/udp-path.ts';
+import type { RelayHub } from '../relay/relay-hub.ts';
+import type { Portroute } from '../wire/messages/attach.ts';
+import type { Datagram, DatagramMark } from '../wire/messages/binary.ts';
+import type { PacketPeer } from '../wire/packet.ts';
+
+/**
+ * The terminal's end of the redirected ports of one attachment (P5.5, P7.2, P7.7): which of them have a route on a UDP
+ * channel, and which way each datagram goes. Each direction moves by itself, as the mediator's Redirection says.
+ */
+
+/** The UDP side of a terminal. */
+export interface TerminalUdp {
+  readonly hub: RelayHub;
+  readonly channels: ChannelSource;
+}
+
+/** A member's UDP path, as a terminal uses it. */
+export type TerminalUdpPath = ChannelSource &
+  Pick<UdpPath, 'hub' | 'onOnline' | 'onOffline' | 'onMessage' | 'stop'>;
+
+/** What an attachment's routes need. */
+export interface PortRoutesOptions {
+  readonly clock: Clock;
+  /** Undefined: this terminal makes no UDP channels. */
+  readonly udp: TerminalUdp | undefined;
+  /** Says PORTROUTE on the label of now, if there is one. */
+  sendPortroute(message: Omit<Portroute, 'label'>): void;
+  /** By the TCP channel. */
+  sendByTcp(datagram: Datagram | DatagramMark): void;
+  /** A datagram for whoever has the port. */
+  deliver(datagram: Datagram): void;
+}
+
+/** How long a REDIRECT waits for this end's channel. */
+const readyMs = 3_000;
+
+/** How long what comes by the TCP channel is held when a port moves there: late packets come first (P7.7). */
+const holdMs = 100;
+
+interface PortRoute {
+  readonly cid: number;
+  readonly route: number;
+  /** It has been made: datagrams may go that way. */
+  isMade: boolean;
+  /** Datagrams leave by UDP. */
+  leavesByUdp: boolean;
+  /** Towards this end: the mark is awaited, or has come. */
+  inbound: 'held' | 'udp' | 'tcp';
+}
+
+/** See the head of this file. */
+export class PortRoutes {
+  private readonly options: PortRoutesOptions;
+  private readonly routes = new Map<number, PortRoute>();
+  /** Ports that this end has redirected, and whether their datagrams may go by the TCP channel meanwhile. */
+  private readonly wanted = new Map<number, { readonly mayUseTcp: boolean }>();
+  private readonly held = new Map<number, Datagram[]>();
+  private unwatch: (() => void) | undefined;
+  /** Datagrams that were not sent, since UDP does not pass and there is no fallback. */
+  dropped = 0;
+
+  constructor(options: PortRoutesOptions) {
+    this.options = options;
+  }
+
+  /** True when this terminal makes UDP channels. */
+  get isThere(): boolean {
+    return this.options.udp !== undefined;
+  }
+
+  /** From now on somebody waits for UDP. Resolves when the channel is up, will not come up soon, or takes too long. */
+  async ready(): Promise<void> {
+    const { udp, clock } = this.options;
+    if (udp === undefined) return;
+    const { channels } = udp;
+    this.begin();
+    if (channels.cid !== undefined || !channels.isTrying) return;
+    const settled = deferred<void>();
+    const unwatch = channels.watch(() => {
+      if (channels.cid !== undefined || !channels.isTrying) settled.resolve();
+    });
+    const cancel = clock.after(readyMs, () => settled.resolve());
+    await settled.promise;
+    cancel();
+    unwatch();
+  }
+
+  private begin(): void {
+    this.unwatch ??= this.options.udp?.channels.watch(() => this.onChannels());
+  }
+
+  /** The port is redirected. */
+  want(port: number, mayUseTcp: boolean): void {
+    this.begin();
+    this.wanted.set(port, { mayUseTcp });
+  }
+
+  /** The port is an opened one again, or no more. What comes late by UDP still does. */
+  forget(port: number): void {
+    this.wanted.delete(port);
+    const found = this.routes.get(port);
+    if (found?.leavesByUdp === true) this.options.sendByTcp({ port, mark: true });
+    if (found !== undefined) found.leavesByUdp = false;
+    this.rest();
+  }
+
+  private rest(): void {
+    if (this.wanted.size > 0 || this.routes.size > 0) return;
+    this.unwatch?.();
+    this.unwatch = undefined;
+  }
+
+  /** What carries the port's datagrams now. */
+  carrierOf(port: number): 'udp' | 'tcp' {
+    return this.routes.get(port)?.leavesByUdp === true ? 'udp' : 'tcp';
+  }
+
+  /** PORTROUTE has come. */
+  onPortroute({ step, port, route }: Portroute): void {
+    if (step === 'make' && route !== undefined) return this.onMake(port, route);
+    const found = this.routes.get(port);
+    if (found === undefined) return;
+    if (step === 'made') this.onMade(port, found);
+    if (step === 'withdraw' || step === 'refuse') this.drop(port, found);
+  }
+
+  private onMake(port: number, route: number): void {
+    const { udp, sendPortroute } = this.options;
+    const before = this.routes.get(port);
+    if (before !== undefined) this.drop(port, before);
+    const cid = udp?.channels.cid;
+    if (udp === undefined || cid === undefined)
+      return sendPortroute({ port, step: 'refuse', reason: errorNumber('unreachable') });
+    this.routes.set(port, { cid, route, isMade: false, leavesByUdp: false, inbound: 'held' });
+    const arrive = ({ address, number }: PacketPeer, bytes: Buffer) =>
+      this.options.deliver({ port, peerAddress: address, peerNumber: number, bytes });
+    const oversize = ({ address, number }: PacketPeer, bytes: Buffer) =>
+      this.options.sendByTcp({ port, peerAddress: address, peerNumber: number, bytes });
+    udp.hub.listenToRoute(cid, route, { onDatagram: arrive, onOversize: oversize });
+    udp.hub.relay.bindRoute(cid, route, 'script', { held: true });
+    sendPortroute({ port, step: 'made', cid });
+  }
+
+  private onMade(port: number, found: PortRoute): void {
+    if (found.isMade) return;
+    found.isMade = true;
+    this.options.sendByTcp({ port, mark: true });
+    found.leavesByUdp = true;
+  }
+
+  private drop(port: number, { cid, route }: PortRoute): void {
+    this.routes.delete(port);
+    const { udp } = this.options;
+    udp?.hub.relay.unbindRoute(cid, route);
+    udp?.hub.listenToRoute(cid, route, undefined);
+    this.rest();
+  }
+
+  /** Among the mediator's datagrams a mark has come. */
+  onMark(port: number): void {
+    const found = this.routes.get(port);
+    const { udp, clock } = this.options;
+    if (found === undefined) return;
+    if (found.inbound === 'held') {
+      found.inbound = 'udp';
+      udp?.hub.relay.bindRoute(found.cid, found.route, 'script');
+    } else if (found.inbound === 'udp') {
+      found.inbound = 'tcp';
+      this.held.set(port, []);
+      clock.after(holdMs, () => this.releaseHeld(port));
+    }
+  }
+
+  private releaseHeld(port: number): void {
+    const held = this.held.get(port) ?? [];
+    this.held.delete(port);
+    for (const datagram of held) this.options.deliver(datagram);
+  }
+
+  /** A datagram has come by the TCP channel. */
+  onTcpDatagram(datagram: Datagram): void {
+    const held = this.held.get(datagram.port);
+    if (held === undefined) this.options.deliver(datagram);
+    else held.push(datagram);
+  }
+
+  /** Sends a datagram by whatever carries its port's. */
+  send(datagram: Datagram): void {
+    const { port, peerAddress: address, peerNumber: number, bytes } = datagram;
+    const found = this.routes.get(port);
+    if (found?.leavesByUdp === true) {
+      const { udp } = this.options;
+      return udp?.hub.relay.sendDatagram(found.cid, found.route, { address, number }, bytes);
+    }
+    if (this.wanted.get(port)?.mayUseTcp === false) this.dropped++;
+    else this.options.sendByTcp(datagram);
+  }
+
+  /** The label is gone, and every route with it (P7.2); ports stay wanted. */
+  onLabelGone(): void {
+    for (const [port, found] of this.routes) this.drop(port, found);
+  }
+
+  /** The attachment is over. */
+  end(): void {
+    this.wanted.clear();
+    this.onLabelGone();
+    this.rest();
+  }
+
+  /** A channel has come up, or gone: then its routes are no more, and the other way round routes could be made. */
+  private onChannels(): void {
+    const { udp, sendPortroute } = this.options;
+    const cid = udp?.channels.cid;
+    for (const [port, found] of this.routes) if (found.cid !== cid) this.drop(port, found);
+    if (cid === undefined) return;
+    for (const port of this.wanted.keys())
+      if (!this.routes.has(port)) sendPortroute({ port, step: 'make', cid });
+  }
+}
