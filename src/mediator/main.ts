@@ -10,7 +10,7 @@ import { type NativeSockets, requireAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import type { GatewayFacts } from '../policy/gateway-facts.ts';
 import type { OwnerPolicy } from '../policy/owner-policy.ts';
-import { ScriptRelay } from '../relay/script-relay.ts';
+import { bestRelay } from '../relay/best-relay.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
@@ -105,7 +105,7 @@ export async function startMediator(
     unitMs: config.ladderUnitMs,
     random: Math.random,
     wan,
-    openRelay: handlers => new ScriptRelay({ clock, handlers }),
+    openRelay: bestRelay(clock, native),
     proxied: proxySetting(config.proxy) !== undefined,
     onChange: () => reportSoon(),
   });

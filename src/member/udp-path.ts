@@ -197,7 +197,7 @@ export class UdpPath implements ChannelSource {
     for (const keeper of this.keepers) keeper.end();
     this.lifetime.pause();
     this.session = undefined;
-    this.hub.relay.close();
+    this.hub.close();
   }
 
   private get keepers(): readonly ChannelKeeper[] {

@@ -30,13 +30,24 @@ const routeKey = (cid: number, route: number) => `${cid}|${route}`;
 
 /** See the head of this file. */
 export class RelayHub {
-  readonly relay: Relay;
+  private readonly open: OpenRelay;
+  private opened: Relay | undefined;
   private readonly channels = new Map<number, ChannelListener>();
   private readonly routes = new Map<string, RouteListener>();
   private readonly ports = new Map<RelayPort, PortListener>();
 
   constructor(open: OpenRelay) {
-    this.relay = open({
+    this.open = open;
+  }
+
+  /** The relay, opened when first asked for. */
+  get relay(): Relay {
+    this.opened ??= this.openRelay();
+    return this.opened;
+  }
+
+  private openRelay(): Relay {
+    return this.open({
       onControl: (cid, door, from, body) => this.channels.get(cid)?.onControl(door, from, body),
       // Members' doors hear their server alone.
       onElsewhere: () => {},
@@ -47,6 +58,11 @@ export class RelayHub {
       onUnapproved: (port, peer, bytes) => this.ports.get(port)?.onUnapproved(peer, bytes),
       onUnreachable: (port, peer, code) => this.ports.get(port)?.onUnreachable(peer, code),
     });
+  }
+
+  /** Ends the relay, if there is one. */
+  close(): void {
+    this.opened?.close();
   }
 
   /** Tells `listener` of a channel; undefined: nobody any more. */

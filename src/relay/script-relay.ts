@@ -161,10 +161,7 @@ export class ScriptRelay implements Relay {
     if (channel === undefined) return;
     const known = channel.routes.get(route);
     const made =
-      known ??
-      new ScriptRoute(this.clock, to, (target, body) =>
-        this.within(() => this.deliver(channel, target, body)),
-      );
+      known ?? new ScriptRoute(this.clock, to, (target, body) => this.deliver(channel, target, body));
     channel.routes.set(route, made);
     this.within(() => made.bind(to, options?.held ?? false));
   }

@@ -7,7 +7,7 @@ import type { Log } from '../base/log.ts';
 import { SparingLog } from '../base/sparing-log.ts';
 import { loadAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
-import { ScriptRelay } from '../relay/script-relay.ts';
+import { bestRelay } from '../relay/best-relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls, type SocketTuner } from '../transport/tls.ts';
@@ -125,7 +125,7 @@ async function openUdp(
   hub: Switch,
   { clock, log, host, number }: { clock: Clock; log: Log; host: string; number: number },
 ): Promise<() => void> {
-  const relay = new ScriptRelay({ clock, handlers: hub.udp.relayHandlers });
+  const relay = bestRelay(clock, loadAddon())(hub.udp.relayHandlers);
   try {
     hub.udp.offer(relay, await relay.openServiceDoor(host, number));
   } catch (thrown) {

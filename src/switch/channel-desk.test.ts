@@ -16,7 +16,7 @@ function kinds(packets: readonly { readonly packet: Buffer }[]): string[] {
   });
 }
 
-test('offer, accept, PROBE, CHALLENGE, ANSWER, up: and both know where the member is seen', async t => {
+test('S4, P7.1: offer, accept, PROBE, CHALLENGE, ANSWER, up: and both know where the member is seen', async t => {
   const world = await ChannelWorld.make();
   const member = world.upMember();
   t.deepEqual(kinds(world.fromMembers), ['probe', 'answer']);

@@ -7,7 +7,7 @@ import { UdpPath } from '../member/udp-path.ts';
 import { loadAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import { parseServerAddress } from '../policy/server-address.ts';
-import { ScriptRelay } from '../relay/script-relay.ts';
+import { bestRelay } from '../relay/best-relay.ts';
 import type { SocketTuner } from '../transport/tls.ts';
 import { startTerminal, type Terminal, type TerminalOptions } from './terminal.ts';
 import { tunnelError } from './tunnel-error.ts';
@@ -44,7 +44,7 @@ export async function connectTerminal(options: ConnectTerminalOptions): Promise<
     clock,
     log,
     directory: options.directory,
-    openRelay: relayHandlers => new ScriptRelay({ clock, handlers: relayHandlers }),
+    openRelay: bestRelay(clock, native),
     lazy: true,
     proxied: proxySetting() !== undefined,
     random: Math.random,

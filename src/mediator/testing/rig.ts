@@ -231,7 +231,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     },
     close() {
       agent.stop();
-      hub.relay.close();
+      hub.close();
       current.link.driver.close('shutting-down');
     },
   };

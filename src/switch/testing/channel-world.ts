@@ -27,6 +27,7 @@ export class ChannelWorldMember implements ChannelLink {
   readonly ups: PacketPeer[] = [];
   readonly echoes: { place: number; id: number; atMs: number }[] = [];
   readonly rebounds: { from: PacketPeer; to: PacketPeer }[] = [];
+  readonly datagrams: { route: number; peer: PacketPeer; text: string }[] = [];
   readonly downs: { why: ChannelEnd; code: ErrorCode | undefined }[] = [];
   /** Where packets from a place come from; what the server sends elsewhere is lost. */
   readonly places = new Map<number, PacketPeer>();
@@ -34,11 +35,13 @@ export class ChannelWorldMember implements ChannelLink {
   /** CHANNEL messages do not arrive. */
   deaf = false;
   channel: MemberChannel;
+  private readonly address: string;
   private readonly world: ChannelWorld;
   private readonly host: MemoryHost;
   private readonly doors = new Map<number, DoorId>();
 
   constructor(world: ChannelWorld, key: string) {
+    this.address = key === 'desk' ? '203.0.113.6' : '203.0.113.5';
     this.world = world;
     this.identity = { key, role: 'mediator', name: key, instance: 'aa', linkNo: 1 } as const;
     this.host = world.network.host('10.0.0.2');
@@ -53,9 +56,16 @@ export class ChannelWorldMember implements ChannelLink {
           for (const [place, known] of this.doors) if (known === door) this.channel.onControl(place, body);
         },
         onSpent: () => this.channel.onSpent(),
+        onDatagram: (_cid, route, peer, bytes) =>
+          this.datagrams.push({ route, peer, text: bytes.toString() }),
       },
     });
     this.channel = this.fresh();
+  }
+
+  /** The door of the channel's own place. */
+  get ownDoor(): DoorId {
+    return this.doorOf(0);
   }
 
   private doorOf(place: number): DoorId {
@@ -105,7 +115,7 @@ export class ChannelWorldMember implements ChannelLink {
   }
 
   placeOf(place: number): PacketPeer {
-    return this.places.get(place) ?? { address: '203.0.113.5', number: 40_000 + place };
+    return this.places.get(place) ?? { address: this.address, number: 40_000 + place };
   }
 }
 
@@ -141,6 +151,11 @@ export class ChannelWorld {
     const door = await relay.openServiceDoor(worldServer.address, worldServer.number);
     world.made = new ChannelDesk({ clock, relay, door, onEnded: cid => world.ended.push(cid) });
     return world;
+  }
+
+  /** Where the server is. */
+  get serverPeer(): PacketPeer {
+    return worldServer;
   }
 
   get desk(): ChannelDesk {

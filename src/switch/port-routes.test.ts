@@ -1,0 +1,173 @@
+import test from 'ava';
+import { errorNumber } from '../base/errors.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import type { Frame } from '../wire/frame.ts';
+import { type Portroute, portroute } from '../wire/messages/attach.ts';
+import { PortRouteDesk } from './port-routes.ts';
+import { Route, type RouteLink } from './route.ts';
+import { ChannelWorld, type ChannelWorldMember } from './testing/channel-world.ts';
+
+const lan = { address: '192.168.1.20', number: 5060 };
+
+/** One end of an attachment: its link, what was said on it, and its member's channel. */
+class End implements RouteLink {
+  readonly receivedBytes = 0;
+  readonly roundTripMs = undefined;
+  readonly said: Portroute[] = [];
+  readonly member: ChannelWorldMember;
+
+  constructor(member: ChannelWorldMember) {
+    this.member = member;
+  }
+
+  wake(): void {}
+  send(_type: number, body: Uint8Array): void {
+    this.said.push(portroute.fromBytes(Buffer.from(body)));
+  }
+  freeLabel(): void {}
+  dropFrame(): void {}
+
+  get last(): Portroute | undefined {
+    return this.said.at(-1);
+  }
+}
+
+async function world(mayRedirect: Verdict = { allowed: true }) {
+  const channels = await ChannelWorld.make();
+  const mediator = new End(channels.upMember('home-1'));
+  const terminal = new End(channels.upMember('desk'));
+  const parties = {
+    terminal: 't',
+    terminalName: 'desk',
+    mediator: 'm',
+    mediatorName: 'home-1',
+    attachment: 'aa',
+  };
+  const permit = {
+    grantId: 'g',
+    deadlineMs: 1e12,
+    authorise: () => mayRedirect,
+    recheck: () => undefined,
+  };
+  const creditBudget = { reserve: () => true, release: () => {} };
+  const host = {
+    creditBudget,
+    now: () => channels.clock.now(),
+    onHeld: () => {},
+    passCommand: (frame: Frame) => frame,
+    onEnded: () => {},
+  };
+  const route = new Route(host, permit, parties, {
+    terminal: { link: terminal, label: 3 },
+    mediator: { link: mediator, label: 4 },
+  });
+  route.goLive();
+  const isUpOf = (cid: number, link: object) => link instanceof End && channels.desk.isUpOf(cid, link.member);
+  const desk = new PortRouteDesk({ relay: channels.relay, isUpOf });
+  const fromMediator = (message: Omit<Portroute, 'label'>) =>
+    desk.onMessage(route.mediatorEnd, { label: 4, ...message });
+  const fromTerminal = (message: Omit<Portroute, 'label'>) =>
+    desk.onMessage(route.terminalEnd, { label: 3, ...message });
+  return { channels, mediator, terminal, route, desk, fromMediator, fromTerminal };
+}
+
+/** A world with a route for port 7. */
+async function routed() {
+  const made = await world();
+  const { mediator, terminal, fromMediator, fromTerminal } = made;
+  fromMediator({ port: 7, step: 'make', cid: mediator.member.cid });
+  const number = terminal.last?.route ?? 0;
+  terminal.member.relay.bindRoute(terminal.member.cid, number, 'script');
+  fromTerminal({ port: 7, step: 'made', cid: terminal.member.cid });
+  const { relay, cid } = mediator.member;
+  relay.setPath(cid, { door: mediator.member.ownDoor, peer: made.channels.serverPeer, packetBytes: 1200 });
+  return { ...made, number };
+}
+
+test('P7.2: make is asked of the terminal under a number of its own, and made is told to both', async t => {
+  const { mediator, terminal, number } = await routed();
+  t.deepEqual(terminal.said, [
+    { label: 3, port: 7, step: 'make', route: number },
+    { label: 3, port: 7, step: 'made', route: number },
+  ]);
+  t.deepEqual(mediator.said, [{ label: 4, port: 7, step: 'made', route: 7 }]);
+});
+
+test('P7.2: a datagram of the mediator arrives at the terminal under the terminal’s number', async t => {
+  const { channels, mediator, terminal, number } = await routed();
+  const { relay, cid } = mediator.member;
+  relay.sendDatagram(cid, 7, lan, Buffer.from('invite'));
+  channels.clock.advance(100);
+  t.deepEqual(
+    terminal.member.datagrams.map(({ route, peer, text }) => [route, peer, text]),
+    [[number, lan, 'invite']],
+  );
+});
+
+test('P7.2: after withdraw, the end of the attachment or of a channel nothing is swapped any more', async t => {
+  for (const how of ['withdraw', 'route', 'channel'] as const) {
+    const { channels, mediator, terminal, desk, route, fromTerminal } = await routed();
+    if (how === 'withdraw') fromTerminal({ port: 7, step: 'withdraw' });
+    else if (how === 'route') desk.onRouteEnded(route);
+    else desk.onChannelEnded(terminal.member.cid);
+    const { relay, cid } = mediator.member;
+    relay.sendDatagram(cid, 7, lan, Buffer.from('late'));
+    channels.clock.advance(100);
+    t.is(terminal.member.datagrams.length, 0, how);
+    t.is(desk.size, 0, how);
+    t.is(mediator.last?.step, how === 'route' ? 'made' : 'withdraw', how);
+    t.is(terminal.last?.step, how === 'channel' ? 'withdraw' : 'made', how);
+  }
+});
+
+test('P7.2: a channel of somebody else, one that is not up, and none are refused', async t => {
+  const { mediator, terminal, fromMediator, fromTerminal } = await world();
+  fromMediator({ port: 7, step: 'make', cid: terminal.member.cid });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('unreachable') });
+  fromMediator({ port: 7, step: 'make' });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('bad-request') });
+  t.is(terminal.said.length, 0);
+  fromMediator({ port: 7, step: 'make', cid: mediator.member.cid });
+  fromTerminal({ port: 7, step: 'made', cid: mediator.member.cid });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('unreachable') });
+});
+
+test('P5.8: the server asks its permit about `redirect` before a route is made', async t => {
+  const denial = {
+    allowed: false,
+    code: 'not-permitted',
+    by: 'grant',
+    field: 'commands',
+    message: 'No.',
+  } as const;
+  const { mediator, terminal, fromMediator } = await world(denial);
+  fromMediator({ port: 7, step: 'make', cid: mediator.member.cid });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('not-permitted') });
+  t.is(terminal.said.length, 0);
+});
+
+test('P7.2: what the terminal refuses the mediator hears; its wish is passed on', async t => {
+  const { mediator, fromMediator, fromTerminal } = await world();
+  fromMediator({ port: 7, step: 'make', cid: mediator.member.cid });
+  fromTerminal({ port: 7, step: 'refuse', reason: errorNumber('unreachable') });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('unreachable') });
+  fromTerminal({ port: 7, step: 'make', cid: 1 });
+  t.deepEqual(mediator.last, { label: 4, port: 7, step: 'make' });
+});
+
+test('a terminal makes no routes: what it says of ports that nobody asked for is ignored', async t => {
+  const { mediator, terminal, desk, fromTerminal } = await world();
+  fromTerminal({ port: 9, step: 'made', cid: terminal.member.cid });
+  fromTerminal({ port: 9, step: 'refuse' });
+  fromTerminal({ port: 9, step: 'withdraw' });
+  t.deepEqual([mediator.said.length, terminal.said.length, desk.size], [0, 0, 0]);
+});
+
+test('an attachment has 1,024 routes at most', async t => {
+  const { mediator, fromMediator } = await world();
+  const { cid } = mediator.member;
+  for (let port = 1; port <= 1024; port += 1) fromMediator({ port, step: 'make', cid });
+  t.is(mediator.said.length, 0);
+  fromMediator({ port: 1025, step: 'make', cid });
+  t.like(mediator.last, { step: 'refuse', reason: errorNumber('limit') });
+});
