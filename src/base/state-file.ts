@@ -108,6 +108,19 @@ export function createPrivateFile(path: string, data: string | Uint8Array): void
   writeThenPublish(path, data, temporary => linkSync(temporary, path));
 }
 
+/**
+ * Takes a file away, if it is there.
+ * @throws EntremiseError `state-unreadable`
+ */
+export function removeStateFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+    syncDirectory(dirname(path));
+  } catch (thrown) {
+    throw fileError('remove', path, thrown);
+  }
+}
+
 function readChecked(path: string, check: (mode: number) => void): Buffer {
   let fd: number | undefined;
   try {

@@ -4,14 +4,25 @@ import { parseArgs } from 'node:util';
 import { EntremiseError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { software, version } from '../base/version.ts';
-import { ConfigFile, isUci, readMediatorConfig, routerStateDir } from '../mediator/config-file.ts';
+import {
+  ConfigFile,
+  isUci,
+  readMediatorConfig,
+  routerControlSocket,
+  routerStateDir,
+} from '../mediator/config-file.ts';
+import { askMediator } from '../mediator/control/ask.ts';
+import { maxWindowMinutes } from '../mediator/control/consent.ts';
+import type { ControlRequest } from '../mediator/control/control-socket.ts';
 import { runMediator } from '../mediator/run.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { type Purpose, purposes } from '../policy/schema.ts';
 import { enrol } from './enrol-member.ts';
-import { badUsage, createOutput, reportFailure } from './output.ts';
+import { statusLines } from './mediator-status.ts';
+import { badUsage, createOutput, type Output, reportFailure } from './output.ts';
 
 /**
- * The mediator's own program, small because it ships to routers: `run`, `enroll`, `check-config`, `--version`. The CLI's
+ * The mediator's own program, small because it ships to routers. The CLI's
  * `entremise mediator` is the same.
  */
 
@@ -23,6 +34,9 @@ const exampleState = '/etc/entremise/mediator';
 const help = `Usage: entremise-mediator run [--config FILE]
        entremise-mediator enroll --server HOST:PORT (--state DIRECTORY | --config FILE)
        entremise-mediator check-config [--config FILE]
+       entremise-mediator status
+       entremise-mediator allow MINUTES [--purpose assistance|service]
+       entremise-mediator stop
        entremise-mediator --version
 
   run           keep the tunnel to the server; SIGTERM ends it, SIGHUP reads the configuration again
@@ -30,6 +44,10 @@ const help = `Usage: entremise-mediator run [--config FILE]
                 (read from ENTREMISE_CODE, else from standard input)
                 and keep its key in the directory
   check-config  say whether the configuration would be taken
+
+  status        who is attached, since when, to what; what the owner has allowed; what is wrong
+  allow         the owner's consent: opens the window, of both purposes unless one is named
+  stop          ends all access at once; nobody is let in until the owner allows it again
 
   --config FILE   ${defaultConfig} by default (ENTREMISE_CONFIG); a file of /etc/config, or *.uci, is read as UCI
   --state DIR     with UCI: ${routerStateDir} by default
@@ -45,6 +63,7 @@ const options = {
   config: { type: 'string' },
   server: { type: 'string' },
   state: { type: 'string' },
+  purpose: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
   version: { type: 'boolean' },
@@ -77,6 +96,32 @@ function stateDirOf(values: Values): string {
   return isUci(path) ? routerStateDir : readMediatorConfig(path).stateDir;
 }
 
+/** The owner has to be answered even where the configuration is wrong. */
+function controlSocketOf(values: Values): string {
+  const path = configPath(values);
+  try {
+    return readMediatorConfig(path, values.state).controlSocket;
+  } catch (thrown) {
+    if (!isUci(path)) throw thrown;
+    return routerControlSocket;
+  }
+}
+
+function allowRequest([minutes = '']: readonly string[], { purpose }: Values): ControlRequest {
+  const isPurpose = (text: string): text is Purpose => (purposes as readonly string[]).includes(text);
+  if (!/^[1-9]\d{0,4}$/.test(minutes) || Number(minutes) > maxWindowMinutes)
+    throw badUsage(`Say for how many minutes, 1 to ${maxWindowMinutes}: entremise-mediator allow 30`);
+  const request = { verb: 'allow', minutes: Number(minutes) } as const;
+  if (purpose === undefined) return request;
+  if (!isPurpose(purpose)) throw badUsage(`--purpose is one of ${purposes.join(', ')}.`);
+  return { ...request, purpose };
+}
+
+async function tell(values: Values, request: ControlRequest, output: Output): Promise<void> {
+  const status = await askMediator(controlSocketOf(values), request);
+  output.result(status, statusLines(status));
+}
+
 /** Root enrols for the service: what is written belongs to whom the directory belongs to. */
 function becomeOwnerOf(directory: string): void {
   const owner = statSync(directory, { throwIfNoEntry: false });
@@ -86,7 +131,7 @@ function becomeOwnerOf(directory: string): void {
   process.setuid?.(owner.uid);
 }
 
-async function runVerb(verb: string | undefined, values: Values): Promise<void> {
+async function runVerb([verb, ...words]: readonly string[], values: Values): Promise<void> {
   const output = createOutput(values.json === true);
   switch (verb) {
     case 'run':
@@ -102,6 +147,12 @@ async function runVerb(verb: string | undefined, values: Values): Promise<void> 
       const directory = new MemberDirectory(stateDir);
       return enrol({ output, log: createLog('warn'), directory, role: 'mediator', server: values.server });
     }
+    case 'status':
+      return tell(values, { verb: 'status' }, output);
+    case 'stop':
+      return tell(values, { verb: 'stop' }, output);
+    case 'allow':
+      return tell(values, allowRequest(words, values), output);
     default:
       throw badUsage(
         `${verb === undefined ? 'A verb is missing' : `There is no verb "${verb}"`}; --help shows what there is.`,
@@ -115,7 +166,7 @@ export async function mediatorProgram(words: readonly string[]): Promise<number>
     const { values, positionals } = parse(words);
     if (values.help === true) process.stdout.write(help);
     else if (values.version === true) process.stdout.write(`${version}\n`);
-    else await runVerb(positionals[0], values);
+    else await runVerb(positionals, values);
     return 0;
   } catch (thrown) {
     return reportFailure(thrown, words.includes('--json'));

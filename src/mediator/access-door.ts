@@ -33,12 +33,26 @@ export function denialError({ code, by, message }: Denial): EntremiseError {
   return new EntremiseError(code, { by, message });
 }
 
+/** Targets that a door remembers. */
+const maxTargets = 16;
+
+/** What a command reaches, when it is not a name that has yet to be looked up. */
+function targetText(command: AccessCommand): string | undefined {
+  if (command.verb !== 'connect' && command.verb !== 'datagram') return undefined;
+  if ('name' in command.target) return undefined;
+  const { text } = command.target;
+  const protocol = command.verb === 'connect' ? 'tcp' : 'udp';
+  return `${protocol} ${text.includes(':') ? `[${text}]` : text}:${command.number}`;
+}
+
 /** See the head of this file. One for each attachment, under the grant of its newest attempt. */
 export class AccessDoor implements Door {
   private current: AcceptedGrant;
   private readonly attachment: Omit<AuditWho, 'grant'>;
   private readonly basis: AccessBasis;
   private readonly audit: Audit;
+  /** What was reached last, the newest last: for the owner's eyes. */
+  private readonly reached = new Set<string>();
 
   constructor(grant: AcceptedGrant, attachment: Omit<AuditWho, 'grant'>, basis: AccessBasis, audit: Audit) {
     this.current = grant;
@@ -69,10 +83,27 @@ export class AccessDoor implements Door {
 
   permit(command: AccessCommand, details: AuditDetails): void {
     const denial = this.ask(command);
-    if (denial === undefined) return this.audit.write({ ...this.who, ...details, decision: 'allowed' });
+    if (denial === undefined) {
+      this.audit.write({ ...this.who, ...details, decision: 'allowed' });
+      return this.remember(command);
+    }
     const { by, code, field } = denial;
     this.leaveLine({ ...details, decision: 'denied', by, code, field });
     throw denialError(denial);
+  }
+
+  /** What was reached last, e.g. `tcp 192.168.1.10:80`, the newest last. */
+  get targets(): readonly string[] {
+    return [...this.reached];
+  }
+
+  private remember(command: AccessCommand): void {
+    const target = targetText(command);
+    if (target === undefined) return;
+    this.reached.delete(target);
+    this.reached.add(target);
+    const [oldest = ''] = this.reached;
+    if (this.reached.size > maxTargets) this.reached.delete(oldest);
   }
 
   /**

@@ -20,6 +20,7 @@ import { AttachedTerminal, type ProvenAttempt } from './attached-terminal.ts';
 import { AttachmentRegistry } from './attachment-registry.ts';
 import type { Audit } from './audit.ts';
 import type { WireView } from './capture/wire-view.ts';
+import type { AttachedStatus } from './control/status.ts';
 import { CorkRound } from './cork.ts';
 import { GrantUsage, UsageShare } from './grant-usage.ts';
 import { NumberRegistry } from './ports/number-registry.ts';
@@ -106,6 +107,11 @@ export class MediatorAgent {
   /** Attachments that wait for their terminal (P4.6). */
   get heldCount(): number {
     return this.registry.suspended.length;
+  }
+
+  /** The terminals that are here or waited for, as the gateway's owner is told. */
+  get status(): readonly AttachedStatus[] {
+    return this.registry.all.map(({ status }) => status);
   }
 
   /** Memory that is promised to streams, for tests and QUERY. */

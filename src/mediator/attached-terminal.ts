@@ -10,6 +10,7 @@ import type { PortListing, Protocol } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AccessDoor } from './access-door.ts';
 import type { AttachmentName, Registered } from './attachment-registry.ts';
+import { type AttachedStatus, isoTime } from './control/status.ts';
 import type { UsageShare } from './grant-usage.ts';
 import type { NumberHolder } from './ports/number-registry.ts';
 import { PortTable } from './ports/port-table.ts';
@@ -67,6 +68,9 @@ export interface ProvenAttempt {
   readonly pending: PendingAttempt;
 }
 
+/** Ports of one attachment that the owner is told of. */
+const maxListedPorts = 64;
+
 function doNothing(): void {}
 
 /** See the head of this file. */
@@ -82,6 +86,7 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   private phase: 'fresh' | 'open' | 'suspended' | 'ended' = 'fresh';
   /** True while one process's streams end and the next one's have not begun: nothing is accepted. */
   private isSwitching = false;
+  private readonly sinceMs: number;
   private cancelHold = doNothing;
   private cancelExpiry = doNothing;
 
@@ -89,6 +94,7 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   constructor(name: AttachmentName, surroundings: TerminalSurroundings) {
     this.attempt = { name, holdMs: 0 };
     this.surroundings = surroundings;
+    this.sinceMs = surroundings.clock.now();
     this.door = surroundings.door;
     this.usage = surroundings.usage;
     this.ports = this.portSurroundings();
@@ -162,6 +168,16 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   release(protocol: Protocol, address: string, number: number): void {
     this.surroundings.log.info({ protocol, address, number }, 'number taken over by another attachment');
     this.table.release(protocol, address, number);
+  }
+
+  /** What the gateway's owner is told of it. */
+  get status(): AttachedStatus {
+    const { door, terminal, suspended } = this;
+    const { clock } = this.surroundings;
+    const { id: grant, purpose } = door.grant;
+    const since = isoTime(clock.wallTimeMs() - (clock.now() - this.sinceMs));
+    const ports = this.table.listings(0, maxListedPorts);
+    return { terminal, grant, purpose, since, away: suspended, ports, targets: door.targets };
   }
 
   /** As {@link TerminalSession.watched}. */

@@ -15,7 +15,12 @@ import { parseUci } from './uci/uci-text.ts';
 export const routerStateDir = '/etc/entremise/mediator';
 
 /** Gone at a reboot: what is written all the time does not belong on flash. */
-const routerAuditFile = '/var/run/entremise/audit.jsonl';
+const routerRunDir = '/var/run/entremise';
+
+/** Where a router's owner is answered. */
+export const routerControlSocket = join(routerRunDir, 'control.sock');
+
+const routerPaths = { auditFile: join(routerRunDir, 'audit.jsonl'), controlSocket: routerControlSocket };
 
 /** OpenWRT's own folder, or a copy that the service may read. */
 export function isUci(path: string): boolean {
@@ -24,7 +29,7 @@ export function isUci(path: string): boolean {
 
 function parseUciConfig(text: string, where: string, stateDir: string): MediatorConfig {
   const table = uciTable(parseUci(text, where), where);
-  return mediatorConfigOf({ stateDir, auditFile: routerAuditFile, ...table }, where);
+  return mediatorConfigOf({ stateDir, ...routerPaths, ...table }, where);
 }
 
 /**

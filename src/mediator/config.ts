@@ -15,6 +15,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   servers = ["server.example:8443"]          instead of those that the operator's documents name
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
+ *   controlSocket = "/run/entremise.sock"      default: control.sock in stateDir
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
@@ -32,6 +33,8 @@ export interface MediatorConfig {
   readonly stateDir: string;
   readonly servers: readonly ServerAddress[];
   readonly auditFile: string;
+  /** Where the gateway's owner is answered: a unix socket. */
+  readonly controlSocket: string;
   readonly logLevel: string;
   readonly proxy: HttpProxy | undefined;
   readonly keepaliveMs: number | undefined;
@@ -66,6 +69,17 @@ const parameters = v.pipe(
 
 const filePath = v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'));
 
+/** The kernel's bound: sun_path of unix(7). */
+const maxSocketPathBytes = 107;
+
+const socketPath = v.pipe(
+  filePath,
+  v.check(
+    path => Buffer.byteLength(path) <= maxSocketPathBytes,
+    `must be a path of at most ${maxSocketPathBytes} bytes`,
+  ),
+);
+
 /** Both defaults give room to a thousand streams at once, by the first windows of P3.3. */
 const memorySchema = closedObject({
   receiveBytes: v.optional(wholeNumber(mebibyte / 4, 1024 * mebibyte), 8 * mebibyte),
@@ -76,6 +90,7 @@ const configSchema = closedObject({
   stateDir: filePath,
   servers: v.optional(listOf(parsedText(parseServerAddress), 0, 16), []),
   auditFile: v.optional(filePath),
+  controlSocket: v.optional(socketPath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   proxy: v.optional(parsedText(parseProxy)),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
@@ -109,6 +124,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     stateDir,
     servers,
     auditFile,
+    controlSocket,
     logLevel,
     proxy,
     keepaliveMs,
@@ -122,6 +138,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     stateDir,
     servers,
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
+    controlSocket: controlSocket ?? join(stateDir, 'control.sock'),
     logLevel,
     proxy,
     keepaliveMs,

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { systemClock } from '../base/clock.ts';
 import { generateSigningKey } from '../base/keys.ts';
 import { silentLog } from '../base/log.ts';
 import { until } from '../native/test-sockets.ts';
@@ -10,6 +11,7 @@ import { statement } from '../wire/messages/link.ts';
 import { type Report, report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { readMediatorConfig } from './config-file.ts';
+import { Consent } from './control/consent.ts';
 import { type RunningMediator, startMediator } from './main.ts';
 import { readToEnd } from './testing/devices.ts';
 import { makeOperator, type Operator } from './testing/operator.ts';
@@ -103,6 +105,38 @@ test('a new owner policy is in force at once; anything else wants a new start', 
   t.true(mediator.adopt(readMediatorConfig(configFile(operator, silent))));
   t.is((await terminal.open()).code, 'not-permitted');
   await until('a REPORT says less', () => reportsOf(server).at(-1)?.hostname === '');
+});
+
+test('P6.2: the owner opens the window, sees who is there and what they reached, and ends it at once', async t => {
+  const operator = await makeOperator(t);
+  const path = configFile(operator, `${ownerText}consent = "window"\n`);
+  const consent = new Consent(operator.stateDir, systemClock);
+  const options = { software: 'test/1', log: silentLog(), consent };
+  const mediator = await startMediator(readMediatorConfig(path), options);
+  t.teardown(() => mediator.stop());
+  const server = await operator.online();
+  await t.throwsAsync(terminalOf(operator, server), { code: 'consent-required' });
+  consent.allow(30);
+  const terminal = await terminalOf(operator, server);
+  const played = await playing(t);
+  await terminal.connected(played.number);
+  const end = readToEnd(await played.next());
+  const { name, link, attached } = mediator.status();
+  t.is(name, 'gateway');
+  t.true(link.online);
+  t.like(attached[0], {
+    grant: 'grant-one',
+    purpose: 'assistance',
+    away: false,
+    ports: [{ protocol: 'tcp' }],
+    targets: [`tcp 127.0.0.1:${played.number}`],
+  });
+  t.true(Math.abs(Date.now() - Date.parse(attached[0]?.since ?? '')) < 60_000);
+  consent.stop();
+  t.is(await terminal.gone.promise, 'consent-required');
+  t.is((await end).end, 'ECONNRESET');
+  t.deepEqual(mediator.status().attached, []);
+  await t.throwsAsync(terminalOf(operator, server, 'grant-two'), { code: 'consent-required' });
 });
 
 test('stop: everybody is detached, the link ends with GOAWAY, and nothing of it is left', async t => {

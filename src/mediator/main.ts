@@ -18,6 +18,14 @@ import { MediatorAgent } from './agent.ts';
 import { AuditFile } from './audit.ts';
 import { WireView } from './capture/wire-view.ts';
 import type { MediatorConfig } from './config.ts';
+import { Consent } from './control/consent.ts';
+import {
+  consentStatus,
+  isoTime,
+  type LinkStatus,
+  type MediatorStatus,
+  missingCapabilities,
+} from './control/status.ts';
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
@@ -52,6 +60,8 @@ export interface RunningMediator {
    * wants a new start.
    */
   adopt(config: MediatorConfig): boolean;
+  /** What the gateway's owner is told, but for what the program itself knows. */
+  status(): Omit<MediatorStatus, 'configuration'>;
   /** Detaches everybody, says GOAWAY and resolves when the link is closed. */
   stop(): Promise<void>;
 }
@@ -62,6 +72,8 @@ export interface MediatorOptions {
   readonly software: string;
   readonly log?: Log;
   readonly native?: NativeSockets;
+  /** What the owner says besides the configuration; the program's, when it outlives one start. */
+  readonly consent?: Consent;
 }
 
 /** The owner's side of every question, kept up to date. */
@@ -94,7 +106,9 @@ export async function startMediator(
   const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged());
   const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan));
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs());
+  const { consent = new Consent(config.stateDir, clock) } = options;
   let offline: Deferred<void> = deferred();
+  let linkStatus: LinkStatus = { online: false, since: isoTime(clock.wallTimeMs()) };
   let link: MemberLink | undefined;
   let cancelReport = () => {};
   const wan = (address: string) => wanTowards(watcher.current, address);
@@ -135,6 +149,7 @@ export async function startMediator(
       onOnline(up, { serverBootId }) {
         offline = deferred();
         link = up;
+        linkStatus = { online: true, since: isoTime(clock.wallTimeMs()) };
         log.info({}, 'online');
         watcher.look();
         sendReport();
@@ -145,6 +160,8 @@ export async function startMediator(
         link = undefined;
         offline.resolve();
         udp.onOffline();
+        const since = wasOnline ? isoTime(clock.wallTimeMs()) : linkStatus.since;
+        linkStatus = { online: false, since, reason: error.message };
         const fields = { code: error.code, reason: error.message, retryInMs };
         // A night without a line is one line of the log, not one a try.
         if (wasOnline || error.message !== lastReason) log.info(fields, 'offline');
@@ -168,7 +185,11 @@ export async function startMediator(
     capabilities: [],
     verifyGrant: text => trust.verifyGrant(text),
     basis: {
-      owner: () => ({ policy: owner.policy, facts: owner.facts, consentUntilMs: {} }),
+      owner: () => ({
+        policy: consent.applied(owner.policy),
+        facts: owner.facts,
+        consentUntilMs: consent.consentUntilMs,
+      }),
       request: () => ({ mediator: trust.own, trust: trust.current }),
       now: () => clock.now(),
     },
@@ -215,6 +236,7 @@ export async function startMediator(
   }
 
   const stopListening = trust.onChange(() => agent.reauthorise());
+  consent.onChange = () => agent.reauthorise();
   watcher.start();
   const memory = new MemoryKeeper(memoryFacts(native), clock);
   memory.start();
@@ -234,7 +256,17 @@ export async function startMediator(
       agent.reauthorise();
       return true;
     },
+    status: () => ({
+      version: software,
+      name: trust.own.name,
+      link: linkStatus,
+      missingCapabilities: missingCapabilities(readIfThere('/proc/self/status')),
+      stopped: consent.stopped,
+      consent: consentStatus(owner.policy, consent, clock),
+      attached: agent.status,
+    }),
     async stop() {
+      consent.onChange = () => {};
       stopListening();
       watcher.stop();
       memory.stop();

@@ -7,6 +7,7 @@ import { until } from '../native/test-sockets.ts';
 import { frameBody } from '../wire/frame.ts';
 import { type Report, report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
+import { askMediator } from './control/ask.ts';
 import { makeOperator, type Operator } from './testing/operator.ts';
 import type { ServerDouble } from './testing/server-double.ts';
 
@@ -50,6 +51,33 @@ test('the program stays while nothing happens, reads its policy on SIGHUP, and e
   child.kill('SIGTERM');
   t.deepEqual(await exit, [7, null]);
   await until('the server knows', () => !server.driver.live);
+});
+
+test('the owner asks the program that runs, in JSON and in words; SIGUSR2 is a stop too', async t => {
+  const operator = await makeOperator(t);
+  const text = toml(operator, 'logLevel = "loud"\n');
+  const path = configFile(operator, 'mediator.toml', toml(operator, ''));
+  const child = spawned(t, path, operator.stateDir);
+  await operator.online();
+  const control = join(operator.stateDir, 'control.sock');
+  const ask = (verb: 'status' | 'stop') => askMediator(control, { verb });
+  await until('it answers', () =>
+    ask('status').then(
+      ({ link }) => link.online,
+      () => false,
+    ),
+  );
+  const { name, configuration, stopped } = await askMediator(control, { verb: 'allow', minutes: 30 });
+  t.deepEqual([name, configuration, stopped], ['gateway', { path }, false]);
+  t.true((await ask('stop')).stopped);
+  t.false((await askMediator(control, { verb: 'allow', minutes: 1 })).stopped);
+  child.kill('SIGUSR2');
+  await until('it has stopped', async () => (await ask('status')).stopped);
+  configFile(operator, 'mediator.toml', text);
+  child.kill('SIGHUP');
+  await until('it says what is wrong', async () =>
+    /logLevel/.test((await ask('status')).configuration.problem ?? ''),
+  );
 });
 
 const uci = (hostname: string, wanted: string) => `

@@ -6,9 +6,13 @@ import { requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 
 /** Resolves when `holds` does; rejects with `what` when it does not within `withinMs`. */
-export async function until(what: string, holds: () => boolean, withinMs = 10_000): Promise<void> {
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  withinMs = 10_000,
+): Promise<void> {
   const deadline = performance.now() + withinMs;
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 2));
   }

@@ -105,6 +105,9 @@ export function oneOf<const T extends readonly string[]>(words: T) {
 /** Why a terminal attaches: people who help, or a service that runs unattended (P6.3). */
 export const purposes = ['assistance', 'service'] as const;
 
+/** One of {@link purposes}. */
+export type Purpose = (typeof purposes)[number];
+
 /** The two kinds of member. */
 export const roles = ['mediator', 'terminal'] as const;
 

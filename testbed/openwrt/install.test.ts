@@ -67,6 +67,17 @@ test('a router gets the package, has it run, upgrades it and is rid of it', asyn
   );
   const key = router.read('etc/entremise/mediator/member.key');
 
+  const plugin = '/usr/libexec/rpcd/entremise';
+  const methods = JSON.parse(router.sh(`${plugin} list`)) as object;
+  t.deepEqual(Object.keys(methods), ['status', 'allow', 'revoke']);
+  const answers = ['status', 'allow', 'revoke'].map(method =>
+    router.sh(`echo '{"minutes": 30, "purpose": "service"}' | ${plugin} call ${method}`),
+  );
+  for (const answer of answers) t.regex(answer, /^\{"error":\{"code":"environment-unfit"/, 'none runs');
+  const wrong = router.sh(`echo '{"minutes": 0}' | ${plugin} call allow`);
+  t.regex(wrong, /"code":"bad-usage".*1 to 1440/);
+  t.deepEqual(wordsOf(router.notes(), 'procd_send_signal'), [['entremise', '*', 'USR2']]);
+
   router.write('etc/config/entremise', enabled);
   router.sh('/etc/init.d/entremise reload');
   t.deepEqual(wordsOf(router.notes(), 'procd_open_instance'), [['mediator']]);
@@ -89,6 +100,8 @@ test('a router gets the package, has it run, upgrades it and is rid of it', asyn
     '/lib/upgrade',
     '/lib/upgrade/keep.d',
     '/usr/lib/entremise',
+    '/usr/libexec',
+    '/usr/libexec/rpcd',
   ]);
   t.is(router.read('etc/shadow'), shadow);
   t.notRegex(router.read('etc/passwd') + router.read('etc/group'), /entremise/);

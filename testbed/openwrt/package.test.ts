@@ -63,6 +63,7 @@ test('one tree becomes an .ipk as opkg reads it: GNU tar, all of it root’s, no
       '-rw-r--r-- 0/0 ./usr/lib/entremise/LICENSES',
       '-rw-r--r-- 0/0 ./usr/lib/entremise/entremise-mediator.mjs',
       '-rwxr-xr-x 0/0 ./usr/lib/entremise/entremise.node',
+      '-rwxr-xr-x 0/0 ./usr/libexec/rpcd/entremise',
     ],
   );
   t.deepEqual(readdirSync(control).sort(), [
@@ -164,7 +165,12 @@ scripted('every script of the packages is clean under shellcheck, as dash and as
   const under = (path: string, names: readonly string[]) => names.map(name => join(path, name));
   const scripts = [
     ...under(control, ['postinst', 'postinst-pkg', 'prerm', 'postrm']),
-    ...under(data, ['etc/init.d/entremise', 'etc/uci-defaults/90-entremise', 'usr/bin/entremise-mediator']),
+    ...under(data, [
+      'etc/init.d/entremise',
+      'etc/uci-defaults/90-entremise',
+      'usr/bin/entremise-mediator',
+      'usr/libexec/rpcd/entremise',
+    ]),
     ...under(join(made?.apk.folder ?? '', 'scripts'), ['post-install', 'post-upgrade', 'pre-deinstall']),
     join(checkout, 'openwrt/entremise-mediator/test.sh'),
   ];

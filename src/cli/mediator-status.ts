@@ -1,0 +1,41 @@
+import type { AttachedStatus, ConsentStatus, MediatorStatus } from '../mediator/control/status.ts';
+import { endpointText } from './endpoint-text.ts';
+
+/** The mediator's status for people, a line each; whatever comes from elsewhere is made visible by the output. */
+
+function consentWords({ allowed, consent, openUntil }: ConsentStatus, stopped: boolean): string {
+  if (!allowed) return 'not allowed';
+  if (openUntil !== undefined) return `window open until ${openUntil}`;
+  if (stopped) return 'stopped';
+  return consent === 'always' ? 'always allowed' : 'window closed';
+}
+
+function attachedLines({ terminal, grant, purpose, since, away, ports, targets }: AttachedStatus): string[] {
+  const shownPorts = ports.map(
+    ({ protocol, address, number, state, streams }) =>
+      `    ${protocol} ${endpointText({ host: address, port: number })} ${state}${streams === 0 ? '' : `, ${streams} connections`}`,
+  );
+  return [
+    `  ${terminal} ${away ? 'away, waited for' : 'here'} since ${since}`,
+    `    ${purpose}, grant ${grant}`,
+    ...shownPorts,
+    ...targets.map(target => `    reached ${target}`),
+  ];
+}
+
+/** See the head of this file. */
+export function statusLines(status: MediatorStatus): string[] {
+  const { name, version, link, configuration, missingCapabilities, stopped, consent, attached } = status;
+  const { path, problem } = configuration;
+  const reason = link.reason === undefined ? '' : `: ${link.reason}`;
+  return [
+    `${name}, ${version}`,
+    `server         ${link.online ? 'online' : 'offline'} since ${link.since}${reason}`,
+    `configuration  ${problem === undefined ? `${path} is in force` : `what was good before; ${problem}`}`,
+    ...missingCapabilities.map(capability => `capability     ${capability} is missing`),
+    `assistance     ${consentWords(consent.assistance, stopped)}`,
+    `service        ${consentWords(consent.service, stopped)}`,
+    attached.length === 0 ? 'attached       nobody' : `attached       ${attached.length}`,
+    ...attached.flatMap(attachedLines),
+  ];
+}

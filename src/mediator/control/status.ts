@@ -1,0 +1,83 @@
+import type { Clock } from '../../base/clock.ts';
+import type { OwnerPolicy } from '../../policy/owner-policy.ts';
+import { type Purpose, purposes } from '../../policy/schema.ts';
+import type { PortListing } from '../../wire/messages/command.ts';
+import type { Consent } from './consent.ts';
+
+/** What the owner of the gateway is told: who is here, since when, to what, and what the owner has allowed. */
+
+/** The status, as it goes over the control socket. Times are ISO 8601 by this machine's clock. */
+export interface MediatorStatus {
+  readonly version: string;
+  readonly name: string;
+  readonly link: LinkStatus;
+  readonly configuration: { readonly path: string; readonly problem?: string };
+  /** Capabilities that the program would use and does not have. */
+  readonly missingCapabilities: readonly string[];
+  /** True after `stop`, until something is allowed again. */
+  readonly stopped: boolean;
+  readonly consent: Readonly<Record<Purpose, ConsentStatus>>;
+  readonly attached: readonly AttachedStatus[];
+}
+
+/** The link to the server. */
+export interface LinkStatus {
+  readonly online: boolean;
+  readonly since: string;
+  /** Why there is none. */
+  readonly reason?: string;
+}
+
+/** How one purpose stands. */
+export interface ConsentStatus {
+  readonly allowed: boolean;
+  readonly consent: 'always' | 'window';
+  /** While the window is open. */
+  readonly openUntil?: string;
+}
+
+/** A terminal that is here. */
+export interface AttachedStatus {
+  /** Text of its key. */
+  readonly terminal: string;
+  readonly grant: string;
+  readonly purpose: Purpose;
+  readonly since: string;
+  /** True while it is away and waited for. */
+  readonly away: boolean;
+  readonly ports: readonly PortListing[];
+  /** What it has last reached, `tcp 192.168.1.10:80`, the newest last. */
+  readonly targets: readonly string[];
+}
+
+/** How consent stands for each purpose. */
+export function consentStatus(
+  policy: OwnerPolicy,
+  consent: Consent,
+  clock: Clock,
+): MediatorStatus['consent'] {
+  const one = (purpose: Purpose): ConsentStatus => {
+    const { allowed, consent: how } = consent.applied(policy)[purpose];
+    const leftMs = consent.leftMs(purpose);
+    const openUntil = isoTime(clock.wallTimeMs() + leftMs);
+    return { allowed, consent: how, ...(leftMs === 0 ? {} : { openUntil }) };
+  };
+  return Object.fromEntries(purposes.map(purpose => [purpose, one(purpose)])) as MediatorStatus['consent'];
+}
+
+/** A moment as the status says it. */
+export function isoTime(wallTimeMs: number): string {
+  return new Date(wallTimeMs).toISOString();
+}
+
+/** Numbers of <linux/capability.h>. */
+const used = { CAP_NET_BIND_SERVICE: 10, CAP_NET_RAW: 13 } as const;
+
+/** Of what the mediator uses, what the text of /proc/self/status says it does not have. */
+export function missingCapabilities(procStatus: string | undefined): string[] {
+  const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(procStatus ?? '') ?? [];
+  if (mask === undefined) return [];
+  return Object.entries(used).flatMap(([name, bit]) =>
+    (BigInt(`0x${mask}`) >> BigInt(bit)) & 1n ? [] : [name],
+  );
+}
