@@ -51,7 +51,10 @@ void RelayHost::OnWake(uv_async_t* wake) {
   const Napi::HandleScope scope(host->env_);
   // The callback may close the relay, and with it the reference; the function itself stays alive in this scope.
   const Napi::Function callback = host->callback_.Value();
-  CallBack(host->env_, callback, {Napi::Buffer<uint8_t>::Copy(host->env_, upcalls.data(), upcalls.size())});
+  napi_value copy = nullptr;
+  // In a worker that is being terminated nothing is made any more.
+  if (napi_create_buffer_copy(host->env_, upcalls.size(), upcalls.data(), nullptr, &copy) != napi_ok) return;
+  CallBack(host->env_, callback, {copy});
 }
 
 int RelayTable::Start(napi_env env, Napi::Function callback, const RelayTimes& times, uint32_t* id) {

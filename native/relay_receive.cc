@@ -42,10 +42,12 @@ void RelayCore::OnDoor(Door* door) {
   for (size_t index = 0; index < count; index++) {
     const Received& received = slots_[index];
     const size_t segment = received.segment > 0 ? received.segment : received.length;
-    for (size_t at = 0; at < received.length; at += segment) {
+    size_t at = 0;
+    do {
       const size_t length = received.length - at < segment ? received.length - at : segment;
       OnPacket(door, received, received.bytes + at, length);
-    }
+      at += segment;
+    } while (at < received.length);
   }
 }
 

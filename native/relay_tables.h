@@ -92,9 +92,10 @@ struct Channel {
 };
 
 struct Port {
-  explicit Port(uint64_t approval_idle_ms) : approved(kMostPeers, approval_idle_ms), asked_at(kMostPeers, approval_idle_ms) {}
+  explicit Port(uint64_t approval_idle_ms) : approved(kMostPeers, approval_idle_ms) {}
 
   static constexpr size_t kMostPeers = 1024;
+  static constexpr uint64_t kAskedIdleMs = 300'000;
 
   uint32_t id = 0;
   UdpSocket socket;
@@ -102,7 +103,8 @@ struct Port {
   Target target;
   std::unordered_map<Endpoint, Target, EndpointHash> peers;
   EndpointTable<bool> approved;
-  EndpointTable<Address> asked_at;
+  // At which of a wildcard's addresses they have asked.
+  EndpointTable<Address> asked_at{kMostPeers, kAskedIdleMs};
   // Of a service's socket: where it belongs.
   bool is_service = false;
   RouteId owner;

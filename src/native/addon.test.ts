@@ -1,12 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { EntremiseError } from '../base/errors.ts';
 import { loadAddon, requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 import type { NativeRelays } from './relay-addon.ts';
 import { keepAlive } from './socket-options.ts';
-import { fdTargets, pair, socketOf, until } from './test-sockets.ts';
+import { fdTargets, inWorker, pair, socketOf, until } from './test-sockets.ts';
 
 const native = requireAddon();
 const nothing = () => {};
@@ -227,34 +227,6 @@ test('a watch may be closed in its own callback', async t => {
   near.destroy();
   t.is(told, 1);
 });
-
-/**
- * Runs `body` (with `native` and `net` in scope) in a worker until it posts, lets `end` end the worker, and waits
- * for that. What was posted, and the message of what was thrown.
- */
-async function inWorker(body: string, end: (worker: Worker) => unknown) {
-  const source = `
-    const { parentPort, workerData } = require('node:worker_threads');
-    const net = require('node:net');
-    const { readlinkSync } = require('node:fs');
-    const socketOf = fd => readlinkSync('/proc/self/fd/' + fd);
-    import(workerData).then(async ({ requireAddon }) => {
-      const native = requireAddon();
-      ${body}
-    });`;
-  const addon = new URL('./addon.js', import.meta.url).href;
-  const worker = new Worker(source, { eval: true, workerData: addon });
-  let thrown = '';
-  worker.on('error', error => {
-    thrown = error.message;
-  });
-  const exited = new Promise(resolve => worker.once('exit', resolve));
-  const posted = new Promise<string[]>(resolve => worker.once('message', resolve));
-  const sockets = await Promise.race([posted, exited.then((): string[] => [])]);
-  await end(worker);
-  await exited;
-  return { sockets, thrown };
-}
 
 const holdsEverything = `
   const held = Array.from({ length: 20 }, (_, i) => native[i % 2 ? 'reserveTcp' : 'reserveUdp']('127.0.0.1', 0).fd);

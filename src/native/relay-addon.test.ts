@@ -1,6 +1,8 @@
+import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { requireAddon } from './addon.ts';
 import type { NativeRelays } from './relay-addon.ts';
+import { fdTargets, inWorker, until } from './test-sockets.ts';
 
 const native = requireAddon();
 const bytes = new Uint8Array(0);
@@ -82,4 +84,62 @@ test('a relay that is not there is EBADF where something is made, and passed ove
     if (making.includes(name)) t.is(answer, 'EBADF', name);
     else t.true(answer === undefined || answer instanceof Float64Array, name);
   }
+});
+
+/** A relay in full swing: what comes to one of its ports goes back from there, and each time somebody is told. */
+const relayInFullSwing = `
+  const bound = native.reserveUdp('127.0.0.1', 0);
+  const socket = socketOf(bound.fd);
+  const self = Uint8Array.of(4, 127, 0, 0, 1, bound.port >> 8, bound.port & 255);
+  let told = 0;
+  const relay = native.openRelay(() => {
+    for (let i = 0; i < 20; i++) native.relaySendPlain(relay, port, self, new Uint8Array(0), new Uint8Array(200));
+    if (++told === 20) parentPort.postMessage([socket]);
+  }, 1, 1, 1, 1);
+  const port = native.relayAddPort(relay, bound.fd, false, false);
+  native.relayOpenServiceDoor(relay, '127.0.0.1', 0);
+  native.relaySendPlain(relay, port, self, new Uint8Array(0), new Uint8Array(200));
+  parentPort.once('message', () => process.exit());`;
+
+for (const [how, end] of [
+  ['terminated', (worker: Worker) => worker.terminate()],
+  ['told to exit', (worker: Worker) => worker.postMessage('exit')],
+] as const) {
+  test(`when a worker is ${how}, its relay ends in full swing and its sockets are closed`, async t => {
+    for (let round = 0; round < 5; round++) {
+      const { sockets, thrown } = await inWorker(relayInFullSwing, end);
+      t.is(thrown, '');
+      t.is(sockets.length, 1);
+      t.deepEqual(
+        fdTargets().filter(target => sockets.includes(target)),
+        [],
+      );
+    }
+  });
+}
+
+test('a relay may be closed in its own callback, and tells nothing after that', async t => {
+  const bound = native.reserveUdp('127.0.0.1', 0);
+  if (typeof bound === 'string') return t.fail(bound);
+  const self = Uint8Array.of(4, 127, 0, 0, 1, bound.port >> 8, bound.port & 255);
+  let told = 0;
+  const relay = native.openRelay(
+    () => {
+      told++;
+      native.closeRelay(Number(relay));
+    },
+    ...([1, 1, 1, 1] as const),
+  );
+  const port = native.relayAddPort(Number(relay), bound.fd, false, false);
+  for (let index = 0; index < 100; index++)
+    native.relaySendPlain(Number(relay), Number(port), self, bytes, new Uint8Array(10));
+  await until('it is told', () => told > 0);
+  t.is(native.closeRelay(Number(relay)), 'EBADF');
+  t.is(told, 1);
+});
+
+test('what a relay callback throws is an uncaught exception of its thread', async t => {
+  const body = relayInFullSwing.replace('if (++told', "throw new Error('from the callback'); if (++told");
+  const { thrown } = await inWorker(body, () => {});
+  t.is(thrown, 'from the callback');
 });

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import net, { type Server, type Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 
@@ -87,4 +88,32 @@ export function socketOf(fd: number): string {
 /** Resolves when Node has closed `socket`, whatever the reason. */
 export function closeOf(socket: Socket): Promise<void> {
   return new Promise(resolve => socket.once('close', () => resolve()));
+}
+
+/**
+ * Runs `body` (with `native` and `net` in scope) in a worker until it posts, lets `end` end the worker, and waits
+ * for that. What was posted, and the message of what was thrown.
+ */
+export async function inWorker(body: string, end: (worker: Worker) => unknown) {
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const net = require('node:net');
+    const { readlinkSync } = require('node:fs');
+    const socketOf = fd => readlinkSync('/proc/self/fd/' + fd);
+    import(workerData).then(async ({ requireAddon }) => {
+      const native = requireAddon();
+      ${body}
+    });`;
+  const addon = new URL('./addon.js', import.meta.url).href;
+  const worker = new Worker(source, { eval: true, workerData: addon });
+  let thrown = '';
+  worker.on('error', error => {
+    thrown = error.message;
+  });
+  const exited = new Promise(resolve => worker.once('exit', resolve));
+  const posted = new Promise<string[]>(resolve => worker.once('message', resolve));
+  const sockets = await Promise.race([posted, exited.then((): string[] => [])]);
+  await end(worker);
+  await exited;
+  return { sockets, thrown };
 }

@@ -25,6 +25,7 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
   });
 
   claim('a datagram from a peer approves nobody, and an idle approval ends (P5.9)', async (t, lab) => {
+    lab.hasten();
     const { mediator, terminal, port, device, portPeer } = await wholePath(t, lab, 'aes-128-gcm', true);
     device.send('from the LAN', portPeer);
     await until('it is at the terminal', () => terminal.member.heard.datagrams.length === 1);

@@ -18,20 +18,22 @@ export function claimRoutes(claim: Claim): void {
     t.deepEqual(textsOf(heard.datagrams).slice(1), ['a', 'b', 'c', 'd']);
   });
 
-  claim('what a route holds goes on by itself after a while, and when 256 are held', async (t, lab) => {
+  claim('what a route holds goes on by itself after a while', async (t, lab) => {
+    lab.hasten();
     const { member, server } = await oneChannel(lab);
-    const { relay, heard } = server;
-    relay.bindRoute(1, routeUp, 'script', { held: true });
+    server.relay.bindRoute(1, routeUp, 'script', { held: true });
     member.relay.sendDatagram(1, routeUp, elsewhere, Buffer.from('alone'));
-    await until('it goes on by itself', () => heard.datagrams.length === 1);
-    relay.bindRoute(1, routeUp, 'script', { held: true });
-    for (let index = 0; index < 256; index++)
-      member.relay.sendDatagram(1, routeUp, elsewhere, Buffer.from(String(index)));
-    await until('all have come', () => heard.datagrams.length === 257);
-    t.deepEqual(
-      textsOf(heard.datagrams).slice(1),
-      Array.from({ length: 256 }, (_, index) => String(index)),
-    );
+    await until('it goes on by itself', () => server.heard.datagrams.length === 1);
+    t.deepEqual(textsOf(server.heard.datagrams), ['alone']);
+  });
+
+  claim('what a route holds goes on in order when 256 are held', async (t, lab) => {
+    const { member, server } = await oneChannel(lab);
+    server.relay.bindRoute(1, routeUp, 'script', { held: true });
+    const texts = Array.from({ length: 256 }, (_, index) => String(index));
+    for (const text of texts) member.relay.sendDatagram(1, routeUp, elsewhere, Buffer.from(text));
+    await until('all have come', () => server.heard.datagrams.length === 256);
+    t.deepEqual(textsOf(server.heard.datagrams), texts);
   });
 
   claim('a peer of a port may have a route of its own, and a route one peer (P7.6)', async (t, lab) => {
