@@ -3,12 +3,16 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { labSupport } from 'netns-test-helpers';
 import { asEntremiseError, EntremiseError } from '../../src/base/errors.ts';
+import { type FlapReport, runFlaps } from './flaps.ts';
 import { runSoak, type SoakReport } from './soak.ts';
 
-const help = `npm run soak -- [--minutes N] [--seed S] [--json]
+const help = `npm run soak -- [--minutes N] [--seed S] [--flaps N] [--json]
 
 The usual load while one thing after the other goes wrong, as the seed decides: every byte once and in order, every
 command answered, nothing kept. 10 minutes and a new seed when left out; the seed is the first thing that is said.
+
+With --flaps the links are cut that many times instead, one cut after the other, and nothing may be kept by that: no number,
+no listener, no descriptor, no memory.
 
 Ends with 0 when all was as it must be, 1 when not, 2 for a wrong command line, 3 where there can be no namespaces.`;
 
@@ -27,7 +31,7 @@ function readOptions() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ options: { minutes: text, seed: text, json: flag, help: flag } }).values;
+    return parseArgs({ options: { minutes: text, seed: text, flaps: text, json: flag, help: flag } }).values;
   } catch (cause) {
     throw badUsage(`${cause instanceof Error ? cause.message : String(cause)}.`);
   }
@@ -47,6 +51,25 @@ function reportLines({ seed, minutes, happened, flaws }: SoakReport): string[] {
   ];
 }
 
+function flapLines({ flaps, minutes, before, after, flaws }: FlapReport): string[] {
+  const growth = Object.entries(after).map(([name, { residentMb, descriptors }]) => {
+    const from = before[name];
+    return `${name}: ${from?.residentMb.toFixed(1)} MB and ${from?.descriptors} descriptors became ${residentMb.toFixed(1)} and ${descriptors}`;
+  });
+  return [
+    `${flaps} cuts in ${minutes.toFixed(1)} minutes`,
+    ...growth,
+    ...(flaws.length === 0 ? ['nothing lost, nothing failed, nothing kept'] : flaws),
+  ];
+}
+
+const say = (line: string) => void process.stderr.write(`${line}\n`);
+
+function print(report: SoakReport | FlapReport, lines: readonly string[], json: boolean): number {
+  process.stdout.write(`${json ? JSON.stringify(report) : lines.join('\n')}\n`);
+  return report.flaws.length === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   try {
     const options = readOptions();
@@ -57,14 +80,17 @@ async function main(): Promise<number> {
     const support = labSupport();
     if (!support.ok || !support.ready)
       throw new EntremiseError('environment-unfit', { message: 'There can be no network namespaces here.' });
+    const flaps = numberOf('flaps', options.flaps, 10_000_000);
+    if (flaps !== undefined) {
+      const report = await runFlaps({ flaps, say });
+      return print(report, flapLines(report), options.json);
+    }
     const report = await runSoak({
       seed: Math.floor(numberOf('seed', options.seed, 2 ** 32 - 1) ?? randomInt(2 ** 32)),
       minutes: numberOf('minutes', options.minutes, 100_000) ?? 10,
-      say: line => void process.stderr.write(`${line}\n`),
+      say,
     });
-    const text = options.json ? JSON.stringify(report) : reportLines(report).join('\n');
-    process.stdout.write(`${text}\n`);
-    return report.flaws.length === 0 ? 0 : 1;
+    return print(report, reportLines(report), options.json);
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     process.stderr.write(`soak: ${message}\n`);
