@@ -1,6 +1,7 @@
 import test from 'ava';
+import { errorNumber } from '../base/errors.ts';
 import type { PathReport } from '../wire/messages/report.ts';
-import { pathWords } from './path-words.ts';
+import { linkWords, pathWords } from './path-words.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const base = { udp: 'up', udpKeepaliveMs: 94_400, tcpKeepaliveMs: 240_000 } as const;
@@ -32,4 +33,18 @@ test('where there is no UDP that is all that is said of it', t => {
     words({ origin: 'default', udp: 'off', tcpKeepaliveMs: 20_000 }),
     'the server offers no UDP channel; link silent for 20 s at most',
   );
+});
+
+test('of a link is told where it goes, for how long, its round trip, and how the one before was lost', t => {
+  const path = { ...base, origin: 'default', server: '192.0.2.1:8443', linkSinceMs: nowMs - 60_000 } as const;
+  t.is(
+    linkWords(path, 12, nowMs),
+    'link to 192.0.2.1:8443 for 1 min, round trip 12 ms, none lost since it was started',
+  );
+  const lost = { lostReason: errorNumber('link-lost'), lostAtMs: nowMs - 3_600_000 };
+  t.is(
+    linkWords({ ...path, ...lost }, undefined, nowMs),
+    'link to 192.0.2.1:8443 for 1 min, the one before was lost 1 h 0 min ago (link-lost)',
+  );
+  t.regex(linkWords({ ...path, lostReason: 250, lostAtMs: nowMs }, undefined, nowMs), /\(250\)$/);
 });

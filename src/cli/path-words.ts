@@ -1,3 +1,4 @@
+import { errorCodeOf } from '../base/errors.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import { formatDuration } from './duration.ts';
 
@@ -33,6 +34,20 @@ function originWords(path: PathReport, nowMs: number): string {
     case 'unclear':
       return `could not be learned${ago}: the path loses too much`;
   }
+}
+
+/** What is known of a mediator's link: where it goes, since when, its round trip, and how the one before was lost. */
+export function linkWords(path: PathReport, roundTripMs: number | undefined, nowMs: number): string {
+  const { server, linkSinceMs, lostReason, lostAtMs } = path;
+  const ago = (atMs: number) => formatDuration(Math.max(0, nowMs - atMs));
+  const since = linkSinceMs === undefined ? '' : ` for ${ago(linkSinceMs)}`;
+  const trip = roundTripMs === undefined ? [] : [`round trip ${roundTripMs} ms`];
+  const reason = lostReason === undefined ? undefined : (errorCodeOf(lostReason) ?? lostReason);
+  const lost =
+    reason === undefined || lostAtMs === undefined
+      ? 'none lost since it was started'
+      : `the one before was lost ${ago(lostAtMs)} ago (${reason})`;
+  return [`link to ${server ?? 'the server'}${since}`, ...trip, lost].join(', ');
 }
 
 /** What a mediator reports of its way to the server, in one line (P8.3). `nowMs`: since 1970. */

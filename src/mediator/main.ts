@@ -29,6 +29,7 @@ import {
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
+import { LinkFacts } from './link-facts.ts';
 import { lookupName } from './lookup.ts';
 import { memoryFacts } from './memory-facts.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
@@ -131,6 +132,7 @@ export async function startMediator(
     facts: () => owner.facts,
     onChange: () => reportSoon(),
   });
+  const linkFacts = new LinkFacts();
   let lastReason: string | undefined;
 
   const member = await startMember({
@@ -150,6 +152,7 @@ export async function startMediator(
         offline = deferred();
         link = up;
         linkStatus = { online: true, since: isoTime(clock.wallTimeMs()) };
+        linkFacts.onOnline(up.driver.remote, clock.wallTimeMs());
         log.info({}, 'online');
         watcher.look();
         sendReport();
@@ -158,6 +161,7 @@ export async function startMediator(
       onOffline(error, retryInMs) {
         const wasOnline = link !== undefined;
         link = undefined;
+        linkFacts.onOffline(error.code, clock.wallTimeMs());
         offline.resolve();
         udp.onOffline();
         const since = wasOnline ? isoTime(clock.wallTimeMs()) : linkStatus.since;
@@ -216,7 +220,7 @@ export async function startMediator(
     cancelReport();
     const { services } = config;
     const { facts, policy } = owner;
-    const path = udp.report(member.tcpInterval.intervalMs);
+    const path = { ...udp.report(member.tcpInterval.intervalMs), ...linkFacts.report };
     const events = wire.report;
     const extras = { services, software, instance, facts, hide: policy.hide, path, events };
     const body = report.toBytes(reportOf(watcher.current, extras));

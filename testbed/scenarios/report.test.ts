@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Namespace } from 'netns-test-helpers';
-import { mediatorName } from '../site.ts';
+import { type Namespace, until } from 'netns-test-helpers';
+import { mediatorName, serverAddress, servicePort } from '../site.ts';
 import { setStage } from './support/stage.ts';
 import { type Json, startVerb, untilJson } from './support/verbs.ts';
 
@@ -91,6 +91,37 @@ function told({ mediator }: Json): boolean | undefined {
 claim('for people, mediators is a table with name, state, addresses and version', async (t, stage) => {
   const { stdout } = await stage.site.terminal('mediators');
   const [head, line] = stdout.split('\n');
-  t.regex(head ?? '', /NAME +LABELS +STATE +FROM +RTT +VERSION +ADDRESSES/);
+  t.regex(head ?? '', /NAME +LABELS +STATE +FROM +RTT +LINK LOST +VERSION +ADDRESSES/);
   t.regex(line ?? '', /^home-1 +demo +online .*203\.0\.113\.2:\d+ .*br-lan 192\.168\.1\.1\/24/);
 });
+
+claim(
+  'of a link that was cut is told when and why, and where the new one goes (P1.8)',
+  async (t, { site, home }) => {
+    const pathNow = async (): Promise<Json> => {
+      const { stdout } = await site.terminal('mediators', '--wait', mediatorName, '--json');
+      const [mediator] = JSON.parse(stdout) as { report?: { path?: Json } }[];
+      return mediator?.report?.path ?? {};
+    };
+    const before = await pathNow();
+    t.like(before, { server: serverAddress, lostReason: undefined });
+    await home.gateway.killConnections([servicePort]);
+    const after = await until(
+      async () => {
+        const path = await pathNow();
+        return path.lostReason === undefined ? undefined : path;
+      },
+      { what: 'the loss to be reported', deadlineMs: 30_000 },
+    );
+    t.like(after, { server: serverAddress, lostReason: 'link-lost' });
+    t.true(Number(after.lostAtMs) >= Number(before.linkSinceMs), JSON.stringify(after));
+    t.true(Number(after.linkSinceMs) >= Number(after.lostAtMs), JSON.stringify(after));
+    const doctor = await site.terminal('doctor');
+    t.regex(
+      doctor.stdout,
+      /path +home-1: link to 203\.0\.113\.9:8443 for .*, the one before was lost .* ago \(link-lost\)/,
+    );
+    const { stdout } = await site.terminal('mediators');
+    t.regex(stdout, /link-lost \d+ s ago/);
+  },
+);

@@ -13,7 +13,7 @@ import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
 import { onlineMember } from '../online-member.ts';
-import { pathWords } from '../path-words.ts';
+import { linkWords, pathWords } from '../path-words.ts';
 import { withTerminal } from '../with-terminal.ts';
 
 /** One thing that was looked at. `advice` says what to do when it is not good. */
@@ -166,10 +166,16 @@ async function checkLink(
         serverTimeMs = welcomed.serverTimeMs;
       });
       await documentsOf(running.trust);
+      const { driver } = running.member.link ?? {};
+      const trip = driver?.roundTripMs;
+      const way =
+        driver === undefined
+          ? ''
+          : `; ${driver.remote}${trip === undefined ? '' : `, round trip ${Math.round(trip)} ms`}`;
       running.stop();
       told = running.trust;
       const { operator, seq } = told.current;
-      return `the server knows this key; trust statement ${seq} of ${operator}`;
+      return `the server knows this key; trust statement ${seq} of ${operator}${way}`;
     }),
   );
   if (!link.good) return;
@@ -188,11 +194,14 @@ async function checkLink(
 /** How each mediator that is online reaches the server, what its NATs bear (P8.3), and what it sees of its ports (P3.7). */
 function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise<void> {
   return withTerminal(context, async terminal => {
-    for (const { name, key, online, report } of terminal.mediators()) {
+    for (const { name, key, online, report, roundTripMs } of terminal.mediators()) {
       const who = name ?? key;
       const path = online ? report?.path : undefined;
-      if (path !== undefined)
-        tell({ check: 'path', good: true, detail: `${who}: ${pathWords(path, systemClock.wallTimeMs())}` });
+      if (path !== undefined) {
+        const nowMs = systemClock.wallTimeMs();
+        for (const detail of [linkWords(path, roundTripMs, nowMs), pathWords(path, nowMs)])
+          tell({ check: 'path', good: true, detail: `${who}: ${detail}` });
+      }
       const events = online ? report?.events : undefined;
       if (events !== undefined) tell(eventsFinding(who, events));
     }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { Mediator, Terminal } from '../../terminal/index.ts';
+import { errorCodeOf } from '../../base/errors.ts';
+import type { Mediator, Report, Terminal } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
@@ -49,6 +50,20 @@ function addressesOf(mediator: Mediator): string[] {
   );
 }
 
+/** Why the mediator's last link was lost, and when. */
+function lastLossOf({ report }: Mediator, nowMs: number): string {
+  const { lostReason, lostAtMs } = report?.path ?? {};
+  if (lostReason === undefined || lostAtMs === undefined) return '-';
+  return `${errorCodeOf(lostReason) ?? lostReason} ${formatDuration(Math.max(0, nowMs - lostAtMs))} ago`;
+}
+
+/** A report as --json gives it: what is bytes or a number of the catalogue, as text. */
+function shownReport({ bootId, path, ...rest }: Report): Record<string, unknown> {
+  const lostReason = path?.lostReason;
+  const reason = lostReason === undefined ? {} : { lostReason: errorCodeOf(lostReason) ?? lostReason };
+  return { ...rest, bootId: Buffer.from(bootId).toString('hex'), path: path && { ...path, ...reason } };
+}
+
 function rowsOf(list: readonly Mediator[]): string[][] {
   const now = Date.now();
   const rows = list.map(mediator => [
@@ -57,17 +72,16 @@ function rowsOf(list: readonly Mediator[]): string[][] {
     `${mediator.online ? 'online' : 'offline'} ${formatDuration(now - mediator.since.getTime())}`,
     mediator.observed ?? '-',
     mediator.roundTripMs === undefined ? '-' : `${mediator.roundTripMs} ms`,
+    lastLossOf(mediator, now),
     mediator.report?.software ?? '-',
     addressesOf(mediator).join(', ') || '-',
   ]);
-  return [['NAME', 'LABELS', 'STATE', 'FROM', 'RTT', 'VERSION', 'ADDRESSES'], ...rows];
+  return [['NAME', 'LABELS', 'STATE', 'FROM', 'RTT', 'LINK LOST', 'VERSION', 'ADDRESSES'], ...rows];
 }
 
 /** A mediator as --json gives it. */
 function described(mediator: Mediator): Record<string, unknown> {
   const { key, name, labels, verified, problem, online, since, observed, roundTripMs, report } = mediator;
-  const shown =
-    report === undefined ? undefined : { ...report, bootId: Buffer.from(report.bootId).toString('hex') };
   return {
     key,
     name,
@@ -78,6 +92,6 @@ function described(mediator: Mediator): Record<string, unknown> {
     since: since.toISOString(),
     observed,
     roundTripMs,
-    report: shown,
+    report: report && shownReport(report),
   };
 }

@@ -9,6 +9,7 @@ import {
   oneOf,
   optional,
   text,
+  u8,
   u32,
   uint,
 } from '../fields.ts';
@@ -63,6 +64,12 @@ export const pathReport = message('path', {
   /** ms since 1970 on the mediator. */
   learnedAtMs: optional(6, uint()),
   tcpKeepaliveMs: field(7, u32),
+  /** Where the link goes, `address:number`, and since when. */
+  server: optional(8, text(64)),
+  linkSinceMs: optional(9, uint()),
+  /** Why the link before was lost, and when. */
+  lostReason: optional(10, u8),
+  lostAtMs: optional(11, uint()),
 });
 export type PathReport = MessageOf<typeof pathReport>;
 
