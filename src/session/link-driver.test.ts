@@ -16,6 +16,8 @@ interface LinkOptions {
   /** The link is authenticated by its first frame instead of at once. */
   readonly byFirstFrame?: boolean;
   readonly hidesBacklog?: boolean;
+  /** The machine tells of its path that everything is acknowledged at once. */
+  readonly allIsTaken?: boolean;
   onFrame?(frame: Frame): void;
 }
 
@@ -24,6 +26,8 @@ function makeLink(options: LinkOptions = {}) {
   const clock = fakeClock();
   const { client, server } = memoryPair();
   Object.defineProperty(client, 'hidesBacklog', { value: hidesBacklog });
+  const facts = { acknowledgedBytes: 0, sinceAckMs: 0, outstanding: false, roundTripMs: 1 };
+  if (options.allIsTaken === true) Object.defineProperty(client, 'pathFacts', { value: () => facts });
   const frames: Frame[] = [];
   const told: string[] = [];
   const errors: EntremiseError[] = [];
@@ -124,6 +128,18 @@ test('P8.1: after a loss the link tells out of how long a silence it was lost; w
   clock.advance(1_000);
   await settled();
   t.deepEqual(told, ['closed link-lost']);
+  t.is(driver.idleMs, 240_000);
+});
+
+test('P8.1: what the machine has seen taken, and wants no answer, does not shorten the silence before a loss', async t => {
+  const { clock, driver, peer } = makeLink({ keepaliveMs: 240_000, allIsTaken: true });
+  await settled();
+  clock.advance(2_000);
+  driver.send(frameType.report, Buffer.alloc(1));
+  await settled();
+  peer.answers = false;
+  clock.advance(240_000);
+  await settled();
   t.is(driver.idleMs, 240_000);
 });
 

@@ -33,14 +33,15 @@ export class LinkDriver {
   private closed = false;
   private cancelTick: (() => void) | undefined;
   private tickAtMs = Number.POSITIVE_INFINITY;
-  private heardMs: number;
-  private unansweredMs: number | undefined;
+  /** When something last crossed the link, either way. */
+  private crossedMs: number;
+  private silenceMs = 0;
 
   constructor(options: LinkOptions, handlers: LinkHandlers) {
     this.options = options;
     this.handlers = handlers;
-    this.heardMs = options.clock.now();
-    this.upkeep = new Upkeep(options.keepaliveMs, this.heardMs, options.transport.pathFacts());
+    this.crossedMs = options.clock.now();
+    this.upkeep = new Upkeep(options.keepaliveMs, this.crossedMs, options.transport.pathFacts());
     this.upkeep.pingsHeld = true;
     const { transport, clock } = options;
     const onWritten = (asks: boolean) => this.onWritten(asks);
@@ -84,9 +85,9 @@ export class LinkDriver {
     return this.upkeep.roundTripMs;
   }
 
-  /** How long nothing had come when the first thing was written that nothing has come after; 0 where all is answered. */
+  /** How long nothing had crossed the link, at most, before something was written that nothing has come after; 0 for nothing. */
   get idleMs(): number {
-    return this.unansweredMs === undefined ? 0 : this.unansweredMs - this.heardMs;
+    return this.silenceMs;
   }
 
   /** All bytes received so far. */
@@ -144,9 +145,9 @@ export class LinkDriver {
   private onBytes(piece: Buffer): void {
     if (this.reason !== undefined) return;
     this.receivedBytes += piece.length;
-    this.heardMs = this.options.clock.now();
-    this.unansweredMs = undefined;
-    this.upkeep.onReceived(this.heardMs);
+    this.crossedMs = this.options.clock.now();
+    this.silenceMs = 0;
+    this.upkeep.onReceived(this.crossedMs);
     try {
       this.decoder.push(piece, frame => this.onFrame(frame));
       // Only now: what comes behind the frame that authenticates may be in the same piece.
@@ -242,7 +243,8 @@ export class LinkDriver {
 
   private onWritten(asks: boolean): void {
     const nowMs = this.options.clock.now();
-    this.unansweredMs ??= nowMs;
+    this.silenceMs = Math.max(this.silenceMs, nowMs - this.crossedMs);
+    this.crossedMs = nowMs;
     this.upkeep.onSent(nowMs, this.output.writtenBytes, asks);
     this.askHowFar();
     this.armTick();
