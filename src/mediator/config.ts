@@ -19,7 +19,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
- *   ladderUnitMs = 1000                        what a second is to the learner of UDP lifetimes; shorter in tests only
+ *   ladderUnitMs = 1000                        what a second is to the learner of keepalives; shorter in tests only
  *   [memory]                                   bytes of all streams together
  *   receiveBytes = 8388608
  *   replayBytes = 6291456

@@ -145,6 +145,7 @@ export async function startMediator(
     servers: config.servers,
     proxy: config.proxy,
     ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
+    unitMs: config.ladderUnitMs,
     wan,
     tune: socket => tuneLink(native, socket, notSentLowatBytes),
     handlers: {

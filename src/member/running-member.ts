@@ -44,6 +44,8 @@ export interface RunningMemberOptions {
   readonly handlers: RunningMemberHandlers;
   /** Instead of 240 s: how long a link may be silent, until losses shorten it (P8.1). */
   readonly keepaliveMs?: number;
+  /** What a second is to the judge of that silence: 1,000, shorter in tests only. */
+  readonly unitMs?: number;
   /** The way out towards an address, in words: where it changes, what links could bear is forgotten. */
   wan?(serverAddress: string): string;
   /** Instead of the addresses of the trust statement and the membership. */
@@ -176,7 +178,7 @@ class DocumentPushes {
  */
 export async function startMember(options: RunningMemberOptions): Promise<RunningMember> {
   const { directory, role, software, capabilities, clock, log, handlers } = options;
-  const interval = new TcpInterval(options.keepaliveMs);
+  const interval = new TcpInterval(options.keepaliveMs, options.unitMs);
   const key = directory.key();
   const instance = randomBytes(16);
   const trust = await TrustKeeper.load({ directory, clock, log });

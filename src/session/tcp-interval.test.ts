@@ -38,6 +38,14 @@ test('two unexplained losses out of silence halve it, again and again, to 20 s a
   );
 });
 
+test('where a second is 10 ms, 2.4 s are halved down to 200 ms', t => {
+  const interval = new TcpInterval(undefined, 10);
+  t.is(interval.intervalMs, 2_400);
+  interval.onReached('wan0 192.0.2.1', 0);
+  for (let count = 0; count < 20; count += 1) loseIdle(interval, count * 3600 * second);
+  t.is(interval.intervalMs, 200);
+});
+
 test('one loss alone changes nothing', t => {
   const interval = reached();
   loseIdle(interval, 0);

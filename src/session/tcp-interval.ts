@@ -34,10 +34,13 @@ export class TcpInterval {
   private path: string | undefined;
   private loss: LinkLoss | undefined;
 
-  /** `startMs`: what the configuration says instead; losses halve that, too. */
-  constructor(startMs = longestTcpIntervalMs) {
-    this.startMs = Math.min(startMs, longestTcpIntervalMs);
-    this.floorMs = Math.min(startMs, shortestTcpIntervalMs);
+  /**
+   * `startMs`: what the configuration says instead; losses halve that, too. `unitMs`: what a second of the numbers above is;
+   * shorter in tests only.
+   */
+  constructor(startMs = longestTcpIntervalMs, unitMs = 1_000) {
+    this.startMs = Math.min(startMs, (longestTcpIntervalMs * unitMs) / 1_000);
+    this.floorMs = Math.min(this.startMs, (shortestTcpIntervalMs * unitMs) / 1_000);
     this.currentMs = this.startMs;
   }
 

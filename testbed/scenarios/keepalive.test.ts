@@ -8,7 +8,7 @@ import { type Json, jsonLines, startVerb } from './support/verbs.ts';
 
 /**
  * How long a UDP channel may be silent, learned from a real NAT (P8.3). The carrier forgets UDP after 4 s, answered or
- * not, and what is a second to the learner is 50 ms: its rungs are 1.4, 2.9 and 4.4 s.
+ * not, and what is a second to the learner is 50 ms: its rungs are 1.4, 2.9 and 4.4 s, and a link is silent for 12 s.
  */
 
 const natSeconds = 4;
@@ -68,7 +68,7 @@ claim(
   async (t, stage) => {
     const { mediator, directory } = stage.site;
     const path = await untilPath(t, stage, 'a learned path', ({ origin }) => origin === 'learned');
-    t.like(path, { udp: 'up', heldMs, expiredMs, udpKeepaliveMs: keepaliveMs, tcpKeepaliveMs: 240_000 });
+    t.like(path, { udp: 'up', heldMs, expiredMs, udpKeepaliveMs: keepaliveMs, tcpKeepaliveMs: 12_000 });
     const kept = JSON.parse(readFileSync(join(directory, 'mediator', 'path.json'), 'utf8')) as Json;
     t.is(kept.path, `wan 100.64.0.1 as 203.0.113.2 to 203.0.113.9:${servicePort}`);
     t.like(kept.knowledge as Json, { origin: 'learned', keepaliveMs, heldMs, expiredMs });
@@ -79,6 +79,22 @@ claim(
     );
     // Every port is random: a binding that was lost would come back with another number, and be logged.
     t.deepEqual(logged(mediator, forgotten), []);
+  },
+);
+
+claim(
+  'a NAT that begins to forget sooner costs the UDP channel one binding, and the keepalive is halved (P8.3)',
+  async (t, stage) => {
+    const { mediator } = stage.site;
+    const lost = () => logged(mediator, forgotten).length;
+    await stage.home.carrier.setConntrackTimers({ udpSeconds: 2, udpStreamSeconds: 2 });
+    const path = await untilPath(t, stage, 'a halved keepalive', ({ origin }) => origin === 'halved');
+    t.is(path.udpKeepaliveMs, keepaliveMs / 2);
+    t.is(lost(), 1);
+    const from = performance.now();
+    await until(() => performance.now() - from > 2 * keepaliveMs, { what: 'four keepalives to pass' });
+    t.is(lost(), 1);
+    await stage.home.carrier.setConntrackTimers({ udpSeconds: natSeconds, udpStreamSeconds: natSeconds });
   },
 );
 
