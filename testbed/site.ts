@@ -48,6 +48,8 @@ export interface SiteOptions {
   readonly mediatorEnv?: Readonly<Record<string, string>>;
   /** Environment of all that runs at the terminal, beside its own. */
   readonly terminalEnv?: Readonly<Record<string, string>>;
+  /** Where the server listens; {@link serverAddress} when left out. */
+  readonly listen?: string;
   /** Options of `grant create` beyond --terminal and --mediator. */
   readonly grant?: readonly string[];
   /** Programs must be able to outlive this process. */
@@ -139,7 +141,14 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
     authorityPath,
   ]);
   const [authorityKey] = made.keys as string[];
-  const server = ['--state', serverState, '--listen', serverAddress, '--address', serverAddress];
+  const server = [
+    '--state',
+    serverState,
+    '--listen',
+    options.listen ?? serverAddress,
+    '--address',
+    serverAddress,
+  ];
   const { pin } = await run(home.server, [
     'server',
     'init',

@@ -7,7 +7,7 @@ import { profileFolder } from '../scenarios/support/technicians.ts';
 import type { Story } from '../scenarios/support/traffic.ts';
 import { type Json, jsonLines, startForward } from '../scenarios/support/verbs.ts';
 import { mediatorName } from '../site.ts';
-import { allMishaps, type Mishap, type World } from '../soak/mishaps.ts';
+import { type Mishap, namedMishap, type World } from '../soak/mishaps.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median } from './median.ts';
@@ -36,12 +36,6 @@ interface Scene extends World {
   teardown(undo: () => unknown): void;
 }
 
-function mishapOf(name: string): Mishap {
-  const found = allMishaps().find(mishap => mishap.name === name);
-  if (found === undefined) throw new RangeError(`there is no mishap "${name}"`);
-  return found;
-}
-
 /** Milliseconds from good to moving. */
 async function recover(scene: Scene, load: Load, mishap: Mishap, lastsMs: number): Promise<number> {
   const heal = await mishap.begin(scene);
@@ -59,7 +53,7 @@ async function detect(scene: Scene, watcher: Program, load: Load): Promise<numbe
   await until(isThere, { what: 'the watching terminal to be back', deadlineMs: 60_000 });
   const before = suspended();
   const startedAt = performance.now();
-  const heal = await mishapOf('black hole').begin(scene);
+  const heal = await namedMishap('black hole').begin(scene);
   await until(() => suspended() > before, {
     what: 'the dead path to be noticed',
     deadlineMs: 60_000,
@@ -86,7 +80,7 @@ async function measureClasses(scene: Scene, context: BenchContext): Promise<Reco
   };
   for (let round = 1; round <= rounds; round++) {
     for (const [name, mishap, lastsMs] of classes)
-      note(round, name, await recover(scene, load, mishapOf(mishap), lastsMs));
+      note(round, name, await recover(scene, load, namedMishap(mishap), lastsMs));
     note(round, 'detect', await detect(scene, watcher, load));
   }
   return { figures: figuresOf(times, await load.stop('together', 60_000)) };
@@ -120,7 +114,7 @@ function figuresOf(times: ReadonlyMap<string, readonly number[]>, outcome: Outco
 async function cutOnce(scene: Scene, watcher: Program): Promise<void> {
   const resumed = () => watcher.stderr.split('"state":"resumed"').length;
   const before = resumed();
-  await mishapOf("mediator's sockets killed").begin(scene);
+  await namedMishap("mediator's sockets killed").begin(scene);
   await until(() => resumed() > before, {
     what: 'an attachment to be resumed',
     deadlineMs: 60_000,

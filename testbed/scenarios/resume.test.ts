@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
-import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
 import { servicePort } from '../site.ts';
-import { type Fault, faultsFor } from '../topologies/faults.ts';
+import { namedFault } from '../topologies/faults.ts';
 import { homeAddresses } from '../topologies/home.ts';
+import { goesOn } from './support/goes-on.ts';
 import { flawsOfLoad, type Load, startLoad } from './support/load.ts';
 import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
@@ -26,35 +26,6 @@ const claim = setStage<Running>({
   },
 });
 
-const faults = faultsFor(servicePort);
-
-function fault(name: string): Fault {
-  const found = faults[name];
-  if (found === undefined) throw new Error(`no fault ${name}`);
-  return found;
-}
-
-/** Breaks something, and waits until all streams and the commands move again, on the attachments that they had. */
-async function goesOn(
-  t: ExecutionContext,
-  { now: { load } }: Running,
-  strike: () => Promise<unknown>,
-): Promise<void> {
-  await load.untilMoving();
-  const before = await load.commandTotals();
-  const startedAt = performance.now();
-  await strike();
-  await load.untilMoving(60_000);
-  await until(async () => ((await load.commandTotals())?.answered ?? 0) > (before?.answered ?? 0), {
-    what: 'a command to be answered',
-    deadlineMs: 60_000,
-  });
-  t.log(`all move again ${Math.round(performance.now() - startedAt)} ms after the strike began`);
-  const after = await load.commandTotals();
-  t.is(after?.attachments, 1);
-  t.deepEqual(after?.failed, {});
-}
-
 claim('a mediator whose link is reset goes on with all streams and commands (P4.3)', (t, stage) =>
   goesOn(t, stage, () => stage.home.gateway.killConnections([servicePort])),
 );
@@ -64,7 +35,7 @@ claim('terminals whose links are reset go on with all streams and commands (P4.3
 );
 
 claim('when every link is reset at once, all goes on (P4.3)', (t, stage) =>
-  goesOn(t, stage, () => fault("server's sockets killed")(stage.home)),
+  goesOn(t, stage, () => namedFault("server's sockets killed")(stage.home)),
 );
 
 claim('a server that is killed and started again takes no stream with it (P4.3)', (t, stage) =>
@@ -76,18 +47,18 @@ claim('a server that is killed and started again takes no stream with it (P4.3)'
 );
 
 claim('a home whose WAN address is replaced goes on (P4.3)', (t, stage) =>
-  goesOn(t, stage, () => fault('WAN address replaced')(stage.home)),
+  goesOn(t, stage, () => namedFault('WAN address replaced')(stage.home)),
 );
 
 claim('a home whose NATs forget goes on (P4.3)', (t, stage) =>
   goesOn(t, stage, async () => {
-    await fault('gateway forgets its NAT')(stage.home);
-    await fault('carrier forgets its NAT')(stage.home);
+    await namedFault('gateway forgets its NAT')(stage.home);
+    await namedFault('carrier forgets its NAT')(stage.home);
   }),
 );
 
 claim('a connection that is reset by a forged RST goes on (P4.3)', (t, stage) =>
-  goesOn(t, stage, () => fault('reset forged by the carrier')(stage.home)),
+  goesOn(t, stage, () => namedFault('reset forged by the carrier')(stage.home)),
 );
 
 /** Waits until a program's log has one more line that says so. */
@@ -100,7 +71,7 @@ function untilLogged(program: Program, line: RegExp): Promise<unknown> {
 claim('a home that is cut off, its link reset, until it has tried in vain goes on (P4.3)', (t, stage) =>
   goesOn(t, stage, async () => {
     const triedInVain = untilLogged(stage.site.mediator, /"code":"server-unreachable".*offline/);
-    const heal = await fault('WAN cable pulled')(stage.home);
+    const heal = await namedFault('WAN cable pulled')(stage.home);
     await stage.home.gateway.killConnections([servicePort]);
     await triedInVain;
     await heal();
@@ -113,7 +84,7 @@ claim('a path that swallows everything until both its ends give it up goes on (P
       untilLogged(stage.site.mediator, /"code":"link-lost".*offline/),
       untilLogged(stage.now.server, /"role":"mediator".*"code":"link-lost".*link ended/),
     ]);
-    const heal = await fault('black hole')(stage.home);
+    const heal = await namedFault('black hole')(stage.home);
     await givenUp;
     await heal();
   }),

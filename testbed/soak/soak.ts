@@ -106,6 +106,7 @@ async function play(scene: Scene, options: SoakOptions, happened: Happened[]): P
   const load = await startLoad(t, scene);
   await load.untilMoving();
   const before = footprints(scene);
+  scene.load = load;
   await mishapsFor(scene, load, options, happened);
   await load.untilMoving();
   const after = footprints(scene);

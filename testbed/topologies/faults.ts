@@ -6,6 +6,7 @@ import {
   type Rules,
   refuseNewFlows,
 } from 'netns-test-helpers';
+import { servicePort } from '../site.ts';
 import type { Home } from './home.ts';
 
 /** Takes a fault away again. */
@@ -69,4 +70,11 @@ export function faultsFor(servicePort: number): Readonly<Record<string, Fault>> 
     "mediator's sockets killed": once(home => home.gateway.killConnections(ports)),
     "server's sockets killed": once(home => home.server.killConnections(ports)),
   };
+}
+
+/** The fault of a home with the usual service port. @throws RangeError for a name that none has */
+export function namedFault(name: string): Fault {
+  const found = faultsFor(servicePort)[name];
+  if (found === undefined) throw new RangeError(`there is no fault "${name}"`);
+  return found;
 }

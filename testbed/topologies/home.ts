@@ -35,6 +35,8 @@ export const homeAddresses = {
   gatewayLan: '192.168.1.1',
   gatewayLanIpv6: 'fd00:1::1',
   server: '203.0.113.9',
+  /** Only in a home with {@link HomeOptions.ipv6}. */
+  serverIpv6: '2001:db8:113::9',
   terminal: '203.0.113.20',
 } as const;
 
@@ -46,6 +48,10 @@ export interface HomeOptions {
   readonly ports?: Masquerade['ports'];
   /** Puts an impaired link between gateway and carrier; without, it is a plain cable. */
   readonly line?: Impairment;
+  /** What a NAT answers who was not asked for; silence when left out. */
+  readonly unsolicited?: Masquerade['unsolicited'];
+  /** The way to the server and the terminal exists by IPv6, too. */
+  readonly ipv6?: boolean;
   /** Gets every command as a line. */
   readonly log?: (line: string) => void;
 }
@@ -66,27 +72,47 @@ async function connectLan({ lab, gateway, device }: Pick<Home, 'lab' | 'gateway'
 
 type Routers = Pick<Home, 'lab' | 'gateway' | 'carrier'>;
 
+/** These, and IPv6 ones where the home has any. */
+function both({ ipv6 }: HomeOptions, ipv4: readonly string[], also: readonly string[]): string[] {
+  return ipv6 === true ? [...ipv4, ...also] : [...ipv4];
+}
+
 async function connectCarrier(
   { lab, gateway, carrier }: Routers,
-  line: Impairment | undefined,
+  options: HomeOptions,
 ): Promise<ImpairedLink | undefined> {
+  const { line } = options;
   const ends = [
-    { namespace: gateway, interface: 'wan', addresses: ['100.64.0.2/24'], gateways: ['100.64.0.1'] },
-    { namespace: carrier, interface: 'sub', addresses: ['100.64.0.1/24'] },
+    {
+      namespace: gateway,
+      interface: 'wan',
+      addresses: both(options, ['100.64.0.2/24'], ['2001:db8:64::2/64']),
+      gateways: both(options, ['100.64.0.1'], ['2001:db8:64::1']),
+    },
+    {
+      namespace: carrier,
+      interface: 'sub',
+      addresses: both(options, ['100.64.0.1/24'], ['2001:db8:64::1/64']),
+    },
   ] as const;
   if (line !== undefined) return lab.impairedLink(...ends, line);
   await lab.link(...ends);
   return undefined;
 }
 
-async function connectInternet(home: Omit<Home, 'line'>, internet: Namespace): Promise<void> {
+async function connectInternet(
+  home: Omit<Home, 'line'>,
+  internet: Namespace,
+  options: HomeOptions,
+): Promise<void> {
+  const addressesOf = (host: number) => both(options, [`203.0.113.${host}/24`], [`2001:db8:113::${host}/64`]);
   const host = (namespace: Namespace, address: string, name = 'eth0') => ({
     namespace,
     interface: name,
-    addresses: [`${address}/24`],
-    gateways: ['203.0.113.1'],
+    addresses: addressesOf(Number(address.split('.').at(-1))),
+    gateways: both(options, ['203.0.113.1'], ['2001:db8:113::1']),
   });
-  await home.lab.bridge({ namespace: internet, interface: 'ix', addresses: ['203.0.113.1/24'] }, [
+  await home.lab.bridge({ namespace: internet, interface: 'ix', addresses: addressesOf(1) }, [
     host(home.carrier, '203.0.113.2', 'net'),
     host(home.server, homeAddresses.server),
     host(home.terminal, homeAddresses.terminal),
@@ -95,7 +121,7 @@ async function connectInternet(home: Omit<Home, 'line'>, internet: Namespace): P
 
 /** Builds the network of {@link Home}; `lab.destroy()` removes it. */
 export async function buildHome(options: HomeOptions): Promise<Home> {
-  const { name, ports = 'port-preserving', log } = options;
+  const { name, ports = 'port-preserving', unsolicited = 'drop', ipv6 = false, log } = options;
   const lab = await createLab(log === undefined ? { name } : { name, log });
   const home = {
     lab,
@@ -108,9 +134,9 @@ export async function buildHome(options: HomeOptions): Promise<Home> {
   const internet = await lab.namespace('internet');
   for (const router of [home.gateway, home.carrier, internet]) await router.enableForwarding();
   await connectLan(home);
-  const line = await connectCarrier(home, options.line);
-  await connectInternet(home, internet);
-  await home.gateway.apply(masquerade({ outside: 'wan', ports }));
-  await home.carrier.apply(masquerade({ outside: 'net', ports }));
+  const line = await connectCarrier(home, options);
+  await connectInternet(home, internet, options);
+  await home.gateway.apply(masquerade({ outside: 'wan', ports, unsolicited, ipv6 }));
+  await home.carrier.apply(masquerade({ outside: 'net', ports, unsolicited, ipv6 }));
   return { ...home, line };
 }

@@ -79,9 +79,9 @@ export class Load {
     for (const traffic of this.#traffics) traffic.goOn();
   }
 
-  /** Waits until every stream has carried bytes in each of its directions; gives the milliseconds. */
-  async untilMoving(deadlineMs = 10_000): Promise<number> {
-    return Math.max(...(await Promise.all(this.#traffics.map(one => one.untilMoving(deadlineMs)))));
+  /** Waits until every stream has carried `bytes` more (any, when left out) each way that it goes; gives the milliseconds. */
+  async untilMoving(deadlineMs = 10_000, bytes = 1): Promise<number> {
+    return Math.max(...(await Promise.all(this.#traffics.map(one => one.untilMoving(deadlineMs, bytes)))));
   }
 
   /** What the commands have come to so far; undefined without commands. */

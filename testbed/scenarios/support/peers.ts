@@ -66,9 +66,10 @@ export async function sha256(path: string): Promise<string> {
 export async function startNameServer(
   where: Namespace,
   address: string,
-  names: Readonly<Record<string, string>>,
+  names: Readonly<Record<string, string>> | readonly (readonly [name: string, target: string])[],
 ): Promise<Program> {
-  const known = Object.entries(names).map(([name, target]) => `--address=/${name}/${target}`);
+  const entries = Array.isArray(names) ? names : Object.entries(names);
+  const known = entries.map(([name, target]) => `--address=/${name}/${target}`);
   const alone = ['--no-daemon', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--user=root'];
   const at = [`--listen-address=${address}`, '--bind-interfaces', '--port=53'];
   const program = where.spawn(['dnsmasq', ...alone, ...at, ...known]);

@@ -99,14 +99,19 @@ export class Traffic {
     return { connect, accept };
   }
 
-  /** Waits until each stream that is to carry bytes has carried some in each direction; gives the milliseconds. */
-  async untilMoving(deadlineMs = 10_000): Promise<number> {
+  /**
+   * Waits until each stream that is to carry bytes has carried `bytes` more in each direction (any, when left out); gives
+   * the milliseconds.
+   */
+  async untilMoving(deadlineMs = 10_000, bytes = 1): Promise<number> {
     const startedAt = performance.now();
     const before = await this.ends();
     const stands = async () => {
       const now = await this.ends();
       return (['connect', 'accept'] as const).flatMap(end =>
-        now[end].filter((one, at) => receives(end, one) && one.received <= (before[end][at]?.received ?? 0)),
+        now[end].filter(
+          (one, at) => receives(end, one) && one.received < (before[end][at]?.received ?? 0) + bytes,
+        ),
       );
     };
     await until(async () => (await stands()).length === 0, {
