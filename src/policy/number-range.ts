@@ -46,15 +46,22 @@ export function rangesName(ranges: readonly NumberRange[], number: number): bool
  * The part of the ranges that a port may be bound to: a number below 1024 only counts where a range lies below 1024 as
  * a whole, so that `1-65535` opens no system service by accident.
  */
-export function bindableRanges(ranges: readonly NumberRange[]): NumberRange[] {
-  return ranges
+export function bindableRanges(ranges: readonly NumberRange[]): readonly NumberRange[] {
+  const known = bindable.get(ranges);
+  if (known !== undefined) return known;
+  const found = ranges
     .map(range =>
       range.last < firstOrdinaryNumber
         ? range
         : { first: Math.max(range.first, firstOrdinaryNumber), last: range.last },
     )
     .filter(range => range.first <= range.last);
+  bindable.set(ranges, found);
+  return found;
 }
+
+/** Of the lists of grants and owners, which nobody changes: each is asked about with every port. */
+const bindable = new WeakMap<readonly NumberRange[], readonly NumberRange[]>();
 
 /** The numbers that lie in both, in rising order of their first. */
 export function intersectRanges(left: readonly NumberRange[], right: readonly NumberRange[]): NumberRange[] {

@@ -1,5 +1,5 @@
 import { EntremiseError } from '../base/errors.ts';
-import { ipFromBytes } from '../wire/ip.ts';
+import { ipFromBytes, ipv4Bytes } from '../wire/ip.ts';
 
 /**
  * Addresses and names that come from outside, in one spelling (P6.8). Resolvers and libraries read `127.1`, `0x7f.1`
@@ -28,13 +28,6 @@ const maxAddressText = 61;
 
 const zonePattern = /^[0-9A-Za-z._-]{1,15}$/;
 
-function parseIpv4(text: string): number[] | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every(part => /^(0|[1-9]\d{0,2})$/.test(part))) return undefined;
-  const octets = parts.map(Number);
-  return octets.every(octet => octet <= 255) ? octets : undefined;
-}
-
 /** The bytes of groups between colons; the last may be a dotted IPv4 address (RFC 4291 §2.2). */
 function parseGroups(text: string, dottedAllowed: boolean): number[] | undefined {
   if (text === '') return [];
@@ -46,14 +39,14 @@ function parseGroups(text: string, dottedAllowed: boolean): number[] | undefined
       bytes.push(value >> 8, value & 0xff);
       continue;
     }
-    const octets = dottedAllowed && index === groups.length - 1 ? parseIpv4(group) : undefined;
+    const octets = dottedAllowed && index === groups.length - 1 ? ipv4Bytes(group) : undefined;
     if (octets === undefined) return undefined;
     bytes.push(...octets);
   }
   return bytes;
 }
 
-function parseIpv6(text: string): number[] | undefined {
+function parseIpv6(text: string): Uint8Array | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const head = parseGroups(halves[0] ?? '', halves.length === 1);
@@ -61,7 +54,7 @@ function parseIpv6(text: string): number[] | undefined {
   if (head === undefined || tail === undefined) return undefined;
   const missing = 16 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 2) return undefined;
-  return [...head, ...Array<number>(missing).fill(0), ...tail];
+  return Uint8Array.of(...head, ...Array<number>(missing).fill(0), ...tail);
 }
 
 function isMappedIpv4(bytes: Uint8Array): boolean {
@@ -82,7 +75,7 @@ function isIpv6LinkLocal(bytes: Uint8Array): boolean {
  * @throws EntremiseError `bad-request` for another length, or a zone where none can stand
  */
 export function addressFromBytes(bytes: Uint8Array, zone?: string): CanonicalAddress {
-  const own = Uint8Array.from(isMappedIpv4(bytes) ? bytes.subarray(12) : bytes);
+  const own = new Uint8Array(isMappedIpv4(bytes) ? bytes.subarray(12) : bytes);
   if (own.length !== 4 && own.length !== 16) {
     throw new EntremiseError('bad-request', { message: `An address has 4 or 16 bytes, not ${own.length}.` });
   }
@@ -104,10 +97,10 @@ export function parseAddress(text: string): CanonicalAddress | undefined {
   const percent = text.indexOf('%');
   const literal = percent === -1 ? text : text.slice(0, percent);
   const zone = percent === -1 ? undefined : text.slice(percent + 1);
-  const bytes = literal.includes(':') ? parseIpv6(literal) : parseIpv4(literal);
+  const bytes = literal.includes(':') ? parseIpv6(literal) : ipv4Bytes(literal);
   if (bytes === undefined) return undefined;
   try {
-    return addressFromBytes(Uint8Array.from(bytes), zone);
+    return addressFromBytes(bytes, zone);
   } catch {
     return undefined;
   }

@@ -56,6 +56,7 @@ async function world(mayRedirect: Verdict = { allowed: true }) {
     onHeld: () => {},
     passCommand: (frame: Frame) => frame,
     onEnded: () => {},
+    onDatagramsDropped: () => {},
   };
   const route = new Route(host, permit, parties, {
     terminal: { link: terminal, label: 3 },

@@ -140,7 +140,9 @@ export function openNumber(
       return fromKernel(number);
     };
     const source: NumberSource<Reserved> = {
-      ranges: door.portNumbers(protocol),
+      get ranges() {
+        return door.portNumbers(protocol);
+      },
       ask,
       // Who takes any number takes it from nobody.
       isFree: number =>
