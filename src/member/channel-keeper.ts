@@ -22,6 +22,13 @@ const longestPauseMs = 600_000;
 /** Where UDP does not pass it is tried again after this long, while somebody waits for it: 60 s at most till it is back. */
 const blockedPauseMs = 20_000;
 
+/**
+ * A channel that carries datagrams is asked after more often than its binding needs: who uses it is to know soon that
+ * nothing passes any more. It does when more packets than keepalives are have passed in one look.
+ */
+const lookEveryMs = 5_000;
+const busyPackets = 10;
+
 /** The longest packet that every path bears. */
 const safePacketBytes = probeBytes;
 
@@ -63,6 +70,8 @@ export class ChannelKeeper {
   private current: KeeperState = 'idle';
   private pauses = 0;
   private cancelRetry = () => {};
+  private cancelLook = () => {};
+  private seenPackets = 0;
 
   constructor(options: ChannelKeeperOptions) {
     this.options = options;
@@ -119,6 +128,8 @@ export class ChannelKeeper {
   /** Ends the channel, and its sockets. */
   end(): void {
     this.cancelRetry();
+    this.cancelLook();
+    this.seenPackets = 0;
     const { channel } = this;
     this.channel = undefined;
     channel?.stop();
@@ -180,11 +191,25 @@ export class ChannelKeeper {
     this.current = 'up';
     const path = { door: this.doorOf(ownPlace), peer: server, packetBytes: safePacketBytes };
     if (cid !== undefined) hub.relay.setPath(cid, path);
+    this.look();
     this.options.onUp(observed);
+  }
+
+  private look(): void {
+    this.cancelLook();
+    this.cancelLook = this.options.clock.after(lookEveryMs, () => this.look());
+    const { channel } = this;
+    const counters =
+      channel?.cid === undefined ? undefined : this.session?.hub.relay.channelCounters(channel.cid);
+    const packets = (counters?.packetsIn ?? 0) + (counters?.packetsOut ?? 0);
+    if (packets - this.seenPackets >= busyPackets) channel?.nudge();
+    this.seenPackets = packets;
   }
 
   private onDown(why: ChannelEnd, code: ErrorCode | undefined): void {
     this.channel = undefined;
+    this.cancelLook();
+    this.seenPackets = 0;
     // Where nothing passes it is said once, and not each time that it is tried.
     if (why !== 'lost') for (const place of [...this.doors.keys()]) this.drop(place);
     const before = this.current;

@@ -114,8 +114,13 @@ export class MemberChannel {
   onNewLink(): boolean {
     if (this.number === undefined || this.phase === 'down') return false;
     // The network may be another one, too: then this moves the path.
-    if (this.phase === 'up') this.keepalive.nudge();
+    this.nudge();
     return true;
+  }
+
+  /** Says KEEPALIVE now: there is a reason to ask whether anything passes. */
+  nudge(): void {
+    if (this.phase === 'up') this.keepalive.nudge();
   }
 
   /** A packet of the channel has come to a place. */

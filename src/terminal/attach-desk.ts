@@ -6,7 +6,7 @@ import type { AcceptedGrant } from '../policy/grant.ts';
 import { type AttachAgreement, prepareAttach } from '../session/attach-handshake.ts';
 import type { LabelEndpoint, MemberLink } from '../session/member-link.ts';
 import type { Frame } from '../wire/frame.ts';
-import { type Attached, attach, type Purpose } from '../wire/messages/attach.ts';
+import { type Attached, attach, type Portroute, type Purpose } from '../wire/messages/attach.ts';
 import { frameType } from '../wire/spec.ts';
 import { onAbort } from './abort-error.ts';
 
@@ -76,6 +76,10 @@ class Dialogue implements LabelEndpoint {
 
   receive(frame: Frame): void {
     this.endpoint.receive(frame);
+  }
+
+  onPortroute(message: Portroute): void {
+    this.endpoint.onPortroute?.(message);
   }
 
   onGone(code: ErrorCode, mayResume: boolean): void {

@@ -1,0 +1,38 @@
+// A redirected UDP port of a mediator and an echo service: asks it every 50 ms, and tells what carries the datagrams.
+// Arguments: directory of the terminal, mediator, address of the mediator, address and number of the service.
+// On stdin: `back` moves the port to the TCP channel, `again` to UDP, the end of it stops. Prints JSON lines.
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { connectTerminal } from 'entremise';
+
+const [directory = '', mediator = '', address, host = '', number = ''] = process.argv.slice(2);
+const tell = line => console.log(JSON.stringify(line));
+const terminal = await connectTerminal({ directory });
+await terminal.waitOnline(mediator);
+const attachment = await terminal.attach(mediator);
+const port = await attachment.open({ protocol: 'udp', address });
+const socket = port.createSocket();
+let asked = 0;
+let answered = 0;
+let last = 0;
+let disordered = 0;
+socket.on('message', bytes => {
+  const index = Number(bytes);
+  if (index < last) disordered++;
+  last = index;
+  answered++;
+});
+socket.on('channel', channel => tell({ channel }));
+const ask = setInterval(() => socket.send(String(++asked), Number(number), host), 50);
+const counts = () => ({ asked, answered, disordered });
+const count = setInterval(() => tell(counts()), 250);
+tell({ result: await port.redirect({}) });
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === 'back') await port.redirectBack();
+  if (line === 'again') tell({ result: await port.redirect({}) });
+  if (line === 'rest') clearInterval(ask);
+  tell({ did: line });
+}
+clearInterval(count);
+clearInterval(ask);
+await terminal.close();

@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import process from 'node:process';
+import { blockUdp, type Program } from 'netns-test-helpers';
+import { startEcho } from '../demo/device.ts';
+import { mediatorName, servicePort } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { programPath } from './support/peers.ts';
+import { setStage } from './support/stage.ts';
+import { jsonLines, type Teardown, untilJson } from './support/verbs.ts';
+
+/** A redirected port behind NATs that choose ports at random, while UDP is blocked and allowed again on the way. */
+
+const { device, gatewayLan } = homeAddresses;
+
+const claim = setStage({
+  name: 'scredir',
+  home: { ports: 'fully-random' },
+  peers: async home => {
+    await startEcho(home.device);
+  },
+  share: async ({ site, home }) => {
+    const directory = join(String(site.terminalEnv.XDG_CONFIG_HOME), 'entremise', 'default');
+    const words = [directory, mediatorName, gatewayLan, device, '7'];
+    const start = (t: Teardown): Program => {
+      const program = home.terminal.spawn([process.execPath, programPath('sdk-redirect.mjs'), ...words], {
+        stdin: 'pipe',
+      });
+      t.teardown(() => program.stop('SIGKILL'));
+      return program;
+    };
+    return { start };
+  },
+});
+
+/** Waits for the newest counts of which `holds` is true. */
+const untilCounts = (program: Program, what: string, holds: (counts: Counts) => boolean) =>
+  untilJson(program, what, line => 'asked' in line && holds(line as unknown as Counts), 30_000);
+
+interface Counts {
+  readonly asked: number;
+  readonly answered: number;
+  readonly disordered: number;
+}
+
+claim(
+  'S8, P7.7: a live flow moves to UDP and back, behind a symmetric NAT, with nothing lost or out of order',
+  async (t, stage) => {
+    const program = stage.start(t);
+    t.is((await untilJson(program, 'the channel in force', line => 'result' in line)).result, 'udp');
+    const before = Number(jsonLines(program.stdout).at(-1)?.asked ?? 0);
+    await untilCounts(program, 'answers over UDP', ({ answered }) => answered > before + 20);
+    program.write('back\n');
+    await untilJson(program, 'that it is back', ({ did }) => did === 'back');
+    const then = Number(jsonLines(program.stdout).at(-1)?.asked ?? 0);
+    await untilCounts(program, 'answers over TCP', ({ answered }) => answered > then + 20);
+    program.write('again\nrest\n');
+    await untilJson(program, 'that it rests', ({ did }) => did === 'rest');
+    const end = await untilCounts(program, 'every answer', ({ asked, answered }) => asked === answered);
+    t.is(end.disordered, 0);
+  },
+);
+
+claim(
+  'P5.5: where UDP is blocked under way the TCP channel takes over, and UDP is back soon after it passes again',
+  async (t, stage) => {
+    const program = stage.start(t);
+    await untilJson(program, 'UDP', line => line.result === 'udp' || line.channel === 'udp');
+    const { carrier } = stage.home;
+    const rules = await carrier.apply(blockUdp({ how: 'drop', ports: [servicePort], outside: 'net' }));
+    t.teardown(() => rules.remove());
+    await untilJson(program, 'that TCP has taken over', line => line.channel === 'tcp', 30_000);
+    const { answered = 0 } = jsonLines(program.stdout).at(-1) ?? {};
+    await untilCounts(program, 'answers over TCP', counts => counts.answered > Number(answered) + 20);
+    const told = jsonLines(program.stdout).length;
+    await rules.remove();
+    const isBack = () =>
+      jsonLines(program.stdout)
+        .slice(told)
+        .some(line => line.channel === 'udp');
+    await untilJson(program, 'UDP again', isBack, 60_000);
+    t.pass();
+  },
+);
