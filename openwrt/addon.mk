@@ -2,12 +2,14 @@
 # Sources and defines stand in binding.gyp alone.
 #   CXX, CPPFLAGS, CXXFLAGS, LDFLAGS   of the target
 #   INCLUDES                           folders of node_api.h, napi.h and uv.h
+#   EXTRA                              more sources
 #   OUT                                the file to make
 
 SOURCES := $(shell sed -n 's/^ *"\(native\/[^"]*\.cc\)",\{0,1\}$$/\1/p' binding.gyp)
 DEFINES := $(addprefix -D,$(shell sed -n '/"defines"/,/]/s/^ *"\([A-Z0-9_=]*\)",\{0,1\}$$/\1/p' binding.gyp))
 ADDON_FLAGS := -std=c++17 -fPIC -fno-exceptions -fno-rtti -fvisibility=hidden -fvisibility-inlines-hidden \
 	-ffunction-sections -fdata-sections -DBUILDING_NODE_EXTENSION -DNODE_GYP_MODULE_NAME=entremise
+SOURCES += $(EXTRA)
 OUT ?= entremise.node
 
 all: $(OUT)

@@ -71,6 +71,7 @@ export function crossBuild(arch, out) {
       '--makefile=openwrt/addon.mk',
       `CXX=${join(folder, 'zig')} c++ ${target.join(' ')}`,
       'CXXFLAGS=-Os -g0',
+      'EXTRA=openwrt/no-demangler.cc',
       `INCLUDES=${headerFolders().join(' ')}`,
       `OUT=${out}`,
     ],

@@ -93,3 +93,17 @@ test('after reopen lines go to a new file', t => {
   file.append({ line: 4 });
   t.is(readFileSync(path, 'utf8'), '{"line":4}\n');
 });
+
+test('a file that is full makes way for the next and stays beside it, and no line is lost or cut', t => {
+  const path = join(scratch(t), 'audit.jsonl');
+  const file = new AppendFile(path, 'mediator', 100);
+  t.teardown(() => file.reopen());
+  const linesOf = (name: string) => readFileSync(name, 'utf8').trimEnd().split('\n');
+  for (let line = 0; line < 4; line++) file.append({ line, text: 'x'.repeat(20) });
+  t.deepEqual([linesOf(`${path}.1`).length, linesOf(path).length], [2, 2]);
+  file.reopen();
+  file.append({ line: 4, text: 'y'.repeat(200) });
+  t.is(linesOf(`${path}.1`).length, 2);
+  t.regex(linesOf(path)[0] ?? '', /"line":4/, 'one that is longer than the bound is written all the same');
+  t.true(statSync(path).size > 200);
+});

@@ -1,22 +1,26 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EntremiseError, type RefusedBy } from './errors.ts';
 
 /**
  * A file of JSON lines to which lines are only added, each written before `append` returns: what an audit needs, since
- * a line that is still on its way when the act happens is no audit (P6.9). Made 0600, missing directories 0700.
+ * a line that is still on its way when the act happens is no audit (P6.9). Made 0600, missing directories 0700. Where it
+ * may only be so long it becomes FILE.1, in the place of an older one, and begins anew.
  */
 export class AppendFile {
   readonly path: string;
   private readonly by: RefusedBy | undefined;
+  private readonly maxBytes: number;
   private fd: number | undefined;
+  private bytes = 0;
   /** The last line is there in part: the next one must not stand on it. */
   private torn = false;
 
-  /** `by`: who refuses what could not be audited, as the error says it. */
-  constructor(path: string, by?: RefusedBy) {
+  /** `by`: who refuses what could not be audited, as the error says it. `maxBytes`: of the file; no bound when absent. */
+  constructor(path: string, by?: RefusedBy, maxBytes = Number.POSITIVE_INFINITY) {
     this.path = path;
     this.by = by;
+    this.maxBytes = maxBytes;
   }
 
   /** @throws EntremiseError `audit-unavailable` when the line is not written, all of it */
@@ -24,7 +28,8 @@ export class AppendFile {
     const line = Buffer.from(`${this.torn ? '\n' : ''}${JSON.stringify(value)}\n`);
     let written = 0;
     try {
-      written = writeSync(this.open(), line);
+      written = writeSync(this.openFor(line.length), line);
+      this.bytes += written;
     } catch (cause) {
       this.reopen();
       throw this.unavailable(cause instanceof Error ? cause.message : String(cause), cause);
@@ -42,10 +47,19 @@ export class AppendFile {
     });
   }
 
+  private openFor(bytes: number): number {
+    const fd = this.open();
+    if (this.bytes === 0 || this.bytes + bytes <= this.maxBytes) return fd;
+    this.reopen();
+    renameSync(this.path, `${this.path}.1`);
+    return this.open();
+  }
+
   private open(): number {
     if (this.fd !== undefined) return this.fd;
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
     this.fd = openSync(this.path, 'a', 0o600);
+    this.bytes = fstatSync(this.fd).size;
     return this.fd;
   }
 

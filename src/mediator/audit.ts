@@ -50,8 +50,8 @@ export class AuditFile implements Audit {
   private readonly file: AppendFile;
   private readonly wallTimeMs: () => number;
 
-  constructor(path: string, wallTimeMs: () => number) {
-    this.file = new AppendFile(path, 'mediator');
+  constructor(path: string, wallTimeMs: () => number, maxBytes?: number) {
+    this.file = new AppendFile(path, 'mediator', maxBytes);
     this.wallTimeMs = wallTimeMs;
   }
 

@@ -20,7 +20,12 @@ const routerRunDir = '/var/run/entremise';
 /** Where a router's owner is answered. */
 export const routerControlSocket = join(routerRunDir, 'control.sock');
 
-const routerPaths = { auditFile: join(routerRunDir, 'audit.jsonl'), controlSocket: routerControlSocket };
+const routerDefaults = {
+  auditFile: join(routerRunDir, 'audit.jsonl'),
+  // Twice that is of the router's memory.
+  auditMaxBytes: 1024 * 1024,
+  controlSocket: routerControlSocket,
+};
 
 /** OpenWRT's own folder, or a copy that the service may read. */
 export function isUci(path: string): boolean {
@@ -29,7 +34,7 @@ export function isUci(path: string): boolean {
 
 function parseUciConfig(text: string, where: string, stateDir: string): MediatorConfig {
   const table = uciTable(parseUci(text, where), where);
-  return mediatorConfigOf({ stateDir, ...routerPaths, ...table }, where);
+  return mediatorConfigOf({ stateDir, ...routerDefaults, ...table }, where);
 }
 
 /**

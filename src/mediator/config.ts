@@ -15,6 +15,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   servers = ["server.example:8443"]          instead of those that the operator's documents name
  *   auditFile = "/var/log/entremise.jsonl"     default: audit.jsonl in stateDir
  *   logLevel = "info"
+ *   auditMaxBytes = 1048576                    then it becomes FILE.1 and begins anew; default: no bound
  *   controlSocket = "/run/entremise.sock"      default: control.sock in stateDir
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
@@ -33,6 +34,8 @@ export interface MediatorConfig {
   readonly stateDir: string;
   readonly servers: readonly ServerAddress[];
   readonly auditFile: string;
+  /** Of the audit file, and of the one before it that is kept. */
+  readonly auditMaxBytes: number | undefined;
   /** Where the gateway's owner is answered: a unix socket. */
   readonly controlSocket: string;
   readonly logLevel: string;
@@ -90,6 +93,7 @@ const configSchema = closedObject({
   stateDir: filePath,
   servers: v.optional(listOf(parsedText(parseServerAddress), 0, 16), []),
   auditFile: v.optional(filePath),
+  auditMaxBytes: v.optional(wholeNumber(64 * 1024, 1024 * mebibyte)),
   controlSocket: v.optional(socketPath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   proxy: v.optional(parsedText(parseProxy)),
@@ -124,6 +128,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     stateDir,
     servers,
     auditFile,
+    auditMaxBytes,
     controlSocket,
     logLevel,
     proxy,
@@ -138,6 +143,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     stateDir,
     servers,
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
+    auditMaxBytes,
     controlSocket: controlSocket ?? join(stateDir, 'control.sock'),
     logLevel,
     proxy,

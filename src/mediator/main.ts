@@ -106,7 +106,7 @@ export async function startMediator(
   const read = () => readEnvironment(readIfThere, machine);
   const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged());
   const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan));
-  const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs());
+  const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
   const { consent = new Consent(config.stateDir, clock) } = options;
   let offline: Deferred<void> = deferred();
   let linkStatus: LinkStatus = { online: false, since: isoTime(clock.wallTimeMs()) };

@@ -156,6 +156,51 @@ test('the .apk is made of the same tree with what OpenWRT 25.12 wants to know, b
   ]);
 });
 
+test("the feed's Makefile builds every source of the addon, and installs the same tree as the script", t => {
+  const folder = folderOf(t);
+  const [building, tree, called] = [join(folder, 'building'), join(folder, 'tree'), join(folder, 'called')];
+  mkdirSync(building);
+  const compiler = join(folder, 'compiler');
+  const script = '#!/bin/sh\necho "$@" > "$CALLED"\nfor last; do :; done\n: > "$last"\n';
+  writeFileSync(compiler, script, { mode: 0o755 });
+  const variables = {
+    TOPDIR: join(checkout, 'testbed/openwrt/stand-in-sdk'),
+    BUILD_DIR: building,
+    DL_DIR: join(runs, 'first'),
+    DEST: tree,
+    TARGET_CXX: compiler,
+    TARGET_CXXFLAGS: '-Os',
+  };
+  const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  execFileSync(
+    'make',
+    ['--silent', '--directory', join(checkout, 'openwrt/entremise-mediator'), ...settings],
+    {
+      env: { ...process.env, CALLED: called },
+    },
+  );
+  const words = readFileSync(called, 'utf8').trim().split(' ');
+  const gyp = JSON.parse(readFileSync(join(checkout, 'binding.gyp'), 'utf8')) as {
+    targets: { sources: string[]; defines: string[] }[];
+  };
+  const { sources = [], defines = [] } = gyp.targets[0] ?? {};
+  t.deepEqual(
+    words.filter(word => word.endsWith('.cc')),
+    sources,
+  );
+  for (const word of [...defines.map(define => `-D${define}`), '-Os', '-Iinclude', '-shared'])
+    t.true(words.includes(word), word);
+  const { data } = openIpk(made?.ipk ?? '', folder);
+  const listed = (root: string) =>
+    execFileSync('find', [root, '-type', 'f', '-printf', '%m /%P\n'], { encoding: 'utf8' })
+      .trimEnd()
+      .split('\n')
+      // The SDK itself makes that one of the conffiles that are folders.
+      .filter(line => !line.includes('/keep.d/'))
+      .sort();
+  t.deepEqual(listed(tree), listed(data));
+});
+
 const { status: hasShellcheck } = spawnSync('shellcheck', ['--version'], { stdio: 'ignore' });
 const scripted = hasShellcheck === 0 ? test : test.skip;
 

@@ -16,6 +16,7 @@ type Place = readonly [kind: Kind, ...path: string[]];
 const mainPlaces: Readonly<Record<string, Place>> = {
   server: ['list', 'servers'],
   audit_file: ['text', 'auditFile'],
+  audit_max_bytes: ['number', 'auditMaxBytes'],
   control_socket: ['text', 'controlSocket'],
   log_level: ['text', 'logLevel'],
   proxy: ['text', 'proxy'],

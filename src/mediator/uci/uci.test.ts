@@ -135,6 +135,8 @@ test('what was written on a router is a whole configuration, with audit lines th
   t.like(readMediatorConfig(path), {
     stateDir: '/etc/entremise/mediator',
     auditFile: '/var/run/entremise/audit.jsonl',
+    auditMaxBytes: 1024 * 1024,
+    controlSocket: '/var/run/entremise/control.sock',
     servers: [],
     owner: { lan: undefined },
   });
