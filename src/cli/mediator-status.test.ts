@@ -1,0 +1,76 @@
+import test from 'ava';
+import type { MediatorStatus } from '../mediator/control/status.ts';
+import { mediatorProgram } from './mediator-program.ts';
+import { statusLines } from './mediator-status.ts';
+
+const status: MediatorStatus = {
+  version: 'entremise 0.1.0',
+  name: 'home-4711',
+  link: { online: false, since: '2026-01-01T00:00:00.000Z', reason: 'The server cannot be reached.' },
+  configuration: { path: '/etc/config/entremise', problem: 'logLevel must be one of ...' },
+  missingCapabilities: ['CAP_NET_RAW'],
+  stopped: false,
+  consent: {
+    assistance: { allowed: true, consent: 'window', openUntil: '2026-01-01T00:30:00.000Z' },
+    service: { allowed: false, consent: 'window' },
+  },
+  attached: [
+    {
+      terminal: 'KEY',
+      grant: 'grant-one',
+      purpose: 'assistance',
+      since: '2026-01-01T00:01:00.000Z',
+      away: true,
+      ports: [
+        { port: 1, protocol: 'tcp', address: 'fd00::1', number: 8080, state: 'server', streams: 2 },
+        { port: 2, protocol: 'udp', address: '192.168.1.1', number: 5060, state: 'opened', streams: 0 },
+      ],
+      targets: ['tcp 192.168.1.10:80'],
+    },
+  ],
+};
+
+test('the owner reads what is wrong, what was allowed, who is here and what they have reached', t => {
+  t.deepEqual(statusLines(status), [
+    'home-4711, entremise 0.1.0',
+    'server         offline since 2026-01-01T00:00:00.000Z: The server cannot be reached.',
+    'configuration  what was good before; logLevel must be one of ...',
+    'capability     CAP_NET_RAW is missing',
+    'assistance     window open until 2026-01-01T00:30:00.000Z',
+    'service        not allowed',
+    'attached       1',
+    '  KEY away, waited for since 2026-01-01T00:01:00.000Z',
+    '    assistance, grant grant-one',
+    '    tcp [fd00::1]:8080 server, 2 connections',
+    '    udp 192.168.1.1:5060 opened',
+    '    reached tcp 192.168.1.10:80',
+  ]);
+});
+
+test('nobody is here, and all is well', t => {
+  const consent = { allowed: true, consent: 'always' } as const;
+  const quiet: MediatorStatus = {
+    ...status,
+    link: { online: true, since: 'a' },
+    configuration: { path: '/b' },
+    missingCapabilities: [],
+    consent: { assistance: consent, service: { allowed: true, consent: 'window' } },
+    attached: [],
+  };
+  const lines = statusLines(quiet);
+  for (const line of [
+    'server         online since a',
+    'configuration  /b is in force',
+    'attached       nobody',
+  ])
+    t.true(lines.includes(line), line);
+  t.true(lines.includes('assistance     always allowed') && lines.includes('service        window closed'));
+  const stopped = statusLines({ ...quiet, stopped: true });
+  t.true(stopped.includes('assistance     stopped') && stopped.includes('service        stopped'));
+});
+
+for (const words of [[], ['0'], ['1441'], ['soon'], ['30', '--purpose', 'all']]) {
+  test(`allow ${words.join(' ')} is a wrong command line`, async t => {
+    t.is(await mediatorProgram(['allow', ...words]), 2);
+  });
+}
