@@ -42,7 +42,9 @@ function packagesIn(checkout, out) {
   const words = Object.keys(machines).flatMap(arch => ['--arch', arch]);
   const script = join(checkout, 'scripts/package-openwrt.mjs');
   const env = { ...process.env, SOURCE_DATE_EPOCH: '1' };
-  return JSON.parse(run(process.execPath, [script, '--json', '--out', out, ...words], { env })).packages;
+  const stdio = ['ignore', 'pipe', 'inherit'];
+  return JSON.parse(run(process.execPath, [script, '--json', '--out', out, ...words], { env, stdio }))
+    .packages;
 }
 
 function checkAddon(arch, addon) {

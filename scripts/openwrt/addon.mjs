@@ -24,7 +24,8 @@ export function targetOf(arch) {
   if (/^aarch64_/.test(arch)) return ['-target', 'aarch64-linux-musl'];
   // With 32 floating-point registers: zig's own runtime uses them all, whatever the compiler is told (vfpv3-d16: the SDK).
   if (/^arm_.*_(neon|neon-vfpv4|vfpv3)$/.test(arch))
-    return ['-target', 'arm-linux-musleabihf', '-mcpu=cortex_a8'];
+    // Node's OpenSSL headers take every CPU whose compiler says ILP32 for x32.
+    return ['-target', 'arm-linux-musleabihf', '-mcpu=cortex_a8', '-U__ILP32__'];
   return undefined;
 }
 
