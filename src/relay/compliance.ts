@@ -15,6 +15,6 @@ export function relayComplies(name: string, subject: RelaySubject): void {
       await run(t, new RelayLab(t, subject));
     });
   claimSealing(claim);
-  claimRoutes(claim);
+  claimRoutes(claim, subject);
   claimPorts(claim, subject);
 }

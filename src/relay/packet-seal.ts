@@ -95,7 +95,9 @@ interface Epoch {
 
 /** Packets that were not answered, by why (P7.4). */
 export interface OpenerDrops {
-  /** No packet of this version, an epoch without a key, or a sealed body that is malformed. */
+  /** No packet of this version, or an epoch without a key. */
+  unknown: number;
+  /** The tag was good and what it sealed is laid out like no body of its kind. */
   malformed: number;
   forged: number;
   replayed: number;
@@ -103,7 +105,7 @@ export interface OpenerDrops {
 
 /** Opens what one direction of a channel receives. What it does not open is dropped, counted and never answered. */
 export class PacketOpener {
-  readonly drops: OpenerDrops = { malformed: 0, forged: 0, replayed: 0 };
+  readonly drops: OpenerDrops = { unknown: 0, malformed: 0, forged: 0, replayed: 0 };
   private current: Epoch;
   private before: (Epoch & { readonly untilMs: number }) | undefined;
 
@@ -121,7 +123,7 @@ export class PacketOpener {
   open(packet: Buffer, nowMs: number): PacketBody | undefined {
     const header = decodePacketHeader(packet);
     const epoch = header && this.epochOf(header.epoch, nowMs);
-    if (header === undefined || epoch === undefined) return this.drop('malformed');
+    if (header === undefined || epoch === undefined) return this.drop('unknown');
     if (!epoch.window.isNew(header.counter)) return this.drop('replayed');
     const body = unseal(epoch.key, packet, header.counter);
     if (body === undefined) return this.drop('forged');

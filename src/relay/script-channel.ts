@@ -91,9 +91,10 @@ export class ScriptChannel {
 
   /** What a packet says; a half only once the other has come. Undefined: it is of no use, and counted. */
   open(packet: Buffer, nowMs: number): Exclude<PacketBody, { readonly kind: 'part' }> | undefined {
-    const { malformed, forged, replayed } = this.opener.drops;
+    const { unknown, malformed, forged, replayed } = this.opener.drops;
     const body = this.opener.open(packet, nowMs);
     if (body === undefined) {
+      this.tally.unknown += this.opener.drops.unknown - unknown;
       this.tally.malformed += this.opener.drops.malformed - malformed;
       this.tally.forged += this.opener.drops.forged - forged;
       this.tally.replayed += this.opener.drops.replayed - replayed;

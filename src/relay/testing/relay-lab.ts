@@ -21,6 +21,8 @@ export interface RelaySubject {
   open(handlers: RelayHandlers, times: typeof shortTimes): Relay;
   /** At which address of a wildcard something came, and sending from it. */
   readonly knowsLocal: boolean;
+  /** Services with a socket for each peer (P7.6). */
+  readonly serves: boolean;
   /** ICMP errors. */
   readonly hearsUnreachable: boolean;
 }

@@ -1,9 +1,9 @@
 import { until } from '../../native/test-sockets.ts';
-import { boundFd, rawPeer } from './relay-lab.ts';
+import { boundFd, type RelaySubject, rawPeer } from './relay-lab.ts';
 import { type Claim, elsewhere, oneChannel, routeDown, routeUp, textsOf, wholePath } from './scenes.ts';
 
 /** Claims of compliance.ts about routes: where datagrams go, holding, services (P7.4, P7.6). */
-export function claimRoutes(claim: Claim): void {
+export function claimRoutes(claim: Claim, subject: RelaySubject): void {
   claim('what a route holds goes to its target in order when it is bound anew', async (t, lab) => {
     const { member, server } = await oneChannel(lab);
     const { relay, heard } = server;
@@ -58,26 +58,28 @@ export function claimRoutes(claim: Claim): void {
     await until('it is the script’s again', () => heard.portDatagrams.length === 2);
   });
 
-  claim('a service sees a socket for each peer, and its answers go back to it (P7.6)', async (t, lab) => {
-    const pair = await oneChannel(lab);
-    const service = await rawPeer(t);
-    const target = { service: service.peer, maxPeers: 2, idleMs: 120_000, peersPerSecond: 100 };
-    pair.member.relay.bindRoute(1, routeUp, target);
-    pair.server.relay.bindRoute(1, routeUp, 'script');
-    const peers = [1, 2, 3].map(number => ({ address: '192.0.2.9', number }));
-    for (const peer of peers) pair.server.relay.sendDatagram(1, routeUp, peer, Buffer.from(`${peer.number}`));
-    await until('two are served', () => service.got.length === 2);
-    t.deepEqual(service.texts, ['1', '2']);
-    t.is(new Set(service.got.map(({ from }) => from.number)).size, 2);
-    await until('the third is counted', () => pair.member.relay.channelCounters(1)?.full === 1);
-    for (const { bytes, from } of service.got) service.send(`to ${bytes}`, from);
-    await until('both are answered', () => pair.server.heard.datagrams.length === 2);
-    const answers = pair.server.heard.datagrams.map(({ peer, text }) => `${peer.number} ${text}`);
-    t.deepEqual(answers.sort(), ['1 to 1', '2 to 2']);
-    pair.server.relay.sendDatagram(1, routeUp, { address: '192.0.2.9', number: 1 }, Buffer.from('more'));
-    await until('the same socket', () => service.got.length === 3);
-    t.deepEqual(service.got[2]?.from, service.got[0]?.from);
-  });
+  if (subject.serves)
+    claim('a service sees a socket for each peer, and its answers go back to it (P7.6)', async (t, lab) => {
+      const pair = await oneChannel(lab);
+      const service = await rawPeer(t);
+      const target = { service: service.peer, maxPeers: 2, idleMs: 120_000, peersPerSecond: 100 };
+      pair.member.relay.bindRoute(1, routeUp, target);
+      pair.server.relay.bindRoute(1, routeUp, 'script');
+      const peers = [1, 2, 3].map(number => ({ address: '192.0.2.9', number }));
+      for (const peer of peers)
+        pair.server.relay.sendDatagram(1, routeUp, peer, Buffer.from(`${peer.number}`));
+      await until('two are served', () => service.got.length === 2);
+      t.deepEqual(service.texts, ['1', '2']);
+      t.is(new Set(service.got.map(({ from }) => from.number)).size, 2);
+      await until('the third is counted', () => pair.member.relay.channelCounters(1)?.full === 1);
+      for (const { bytes, from } of service.got) service.send(`to ${bytes}`, from);
+      await until('both are answered', () => pair.server.heard.datagrams.length === 2);
+      const answers = pair.server.heard.datagrams.map(({ peer, text }) => `${peer.number} ${text}`);
+      t.deepEqual(answers.sort(), ['1 to 1', '2 to 2']);
+      pair.server.relay.sendDatagram(1, routeUp, { address: '192.0.2.9', number: 1 }, Buffer.from('more'));
+      await until('the same socket', () => service.got.length === 3);
+      t.deepEqual(service.got[2]?.from, service.got[0]?.from);
+    });
 
   claim('datagrams from elsewhere than the path are told, and delivered (P7.4)', async (t, lab) => {
     const { member, server, serverPeer } = await oneChannel(lab);
