@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import net from 'node:net';
 import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { EntremiseError } from '../base/errors.ts';
@@ -6,7 +7,7 @@ import { loadAddon, requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 import type { NativeRelays } from './relay-addon.ts';
 import { keepAlive } from './socket-options.ts';
-import { fdTargets, inWorker, pair, socketOf, until } from './test-sockets.ts';
+import { fdTargets, inWorker, listener, pair, socketOf, until } from './test-sockets.ts';
 
 const native = requireAddon();
 const nothing = () => {};
@@ -287,4 +288,77 @@ test('what a watch callback throws is an uncaught exception of its thread', asyn
     });`;
   const { thrown } = await inWorker(body, () => {});
   t.is(thrown, 'from the callback');
+});
+
+/** True where this process may open packet sockets. */
+const mayCapture = (() => {
+  const capture = native.startCapture(nothing);
+  if (typeof capture === 'number') native.stopCapture(capture);
+  return typeof capture === 'number';
+})();
+
+const captureTest = mayCapture ? test.serial : test.skip;
+
+for (const [how, end] of [
+  ['terminated', (worker: Worker) => worker.terminate()],
+  ['told to exit', (worker: Worker) => worker.postMessage('exit')],
+] as const) {
+  captureTest(`when a worker that captures is ${how}, its rings are gone (needs CAP_NET_RAW)`, async t => {
+    const body = `
+      const { readdirSync } = require('node:fs');
+      const links = () => readdirSync('/proc/self/fd').flatMap(fd => {
+        try { return [socketOf(fd)]; } catch { return []; }
+      });
+      const before = links();
+      const [one, other] = [native.startCapture(() => {}), native.startCapture(() => {})];
+      for (const capture of [one, other]) {
+        native.captureTargets(capture, new Uint8Array(18));
+        native.captureInterface(capture, 'lo');
+      }
+      const sockets = links().filter(link => link.startsWith('socket:') && !before.includes(link));
+      parentPort.postMessage(sockets);
+      parentPort.once('message', () => { native.stopCapture(other); process.exit(); });`;
+    for (let round = 0; round < 3; round++) {
+      const { sockets } = await inWorker(body, end);
+      t.is(sockets.length, 2);
+      t.deepEqual(
+        fdTargets().filter(target => sockets.includes(target)),
+        [],
+      );
+    }
+  });
+}
+
+captureTest(
+  'a capture may be stopped in its own callback, and tells nothing after it (needs CAP_NET_RAW)',
+  async t => {
+    const { server, port } = await listener();
+    let told = 0;
+    const capture = native.startCapture(() => {
+      told++;
+      if (typeof capture === 'number') native.stopCapture(capture);
+    });
+    if (typeof capture !== 'number') return t.fail(capture);
+    t.true(typeof native.captureInterface(capture, 'lo') === 'number');
+    const mapped = Buffer.from('00000000000000000000ffff7f000001', 'hex');
+    const target = Buffer.concat([Buffer.from([port >> 8, port & 255]), mapped]);
+    t.is(native.captureTargets(capture, target.subarray(1)), 'EINVAL');
+    t.is(native.captureTargets(capture, target), undefined);
+    const visitors = [net.connect(port, '127.0.0.1'), net.connect(port, '127.0.0.1')];
+    await until('the callback', () => told > 0);
+    for (const visitor of visitors) visitor.destroy();
+    server.close();
+    t.is(native.captureCounters(capture), 'EBADF');
+    t.is(told, 1);
+  },
+);
+
+captureTest('an interface that is not there, or not captured, is ENODEV (needs CAP_NET_RAW)', t => {
+  const capture = native.startCapture(nothing);
+  if (typeof capture !== 'number') return t.fail(capture);
+  t.is(native.captureInterface(capture, 'no-such-lan'), 'ENODEV');
+  t.is(native.leaveInterface(capture, 'lo'), 'ENODEV');
+  t.deepEqual(native.captureCounters(capture), { seen: 0, recorded: 0, lost: 0 });
+  t.is(native.stopCapture(capture), undefined);
+  t.is(native.stopCapture(capture), 'EBADF');
 });

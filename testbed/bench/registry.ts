@@ -1,4 +1,5 @@
 import type { Bench } from './bench.ts';
+import { captureBench } from './capture.ts';
 import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
@@ -16,4 +17,5 @@ export const benches: readonly Bench[] = [
   recoveryBench,
   keepaliveBench,
   udpBench,
+  captureBench,
 ];

@@ -42,8 +42,11 @@ export async function withHome<T>(name: string, measure: (home: Home) => Promise
   }
 }
 
-/** Root, not a user namespace: sshd changes users, and figures of a nested namespace would be figures of that. */
-function requireRoot(): void {
+/**
+ * Root, not a user namespace: sshd changes users, and figures of a nested namespace would be figures of that.
+ * @throws EntremiseError `environment-unfit`
+ */
+export function requireRoot(): void {
   const support = labSupport();
   const reason = support.ok ? 'it needs root' : support.reason;
   if (!support.ok || process.getuid?.() !== 0)

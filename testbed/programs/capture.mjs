@@ -1,5 +1,6 @@
 // The addon's capture alone: tells what it sees, one JSON object a line.
 // Lines on stdin, JSON: {"watch": [interfaces], "targets": [[address, number] ...]} sets both, {"counters": true} asks,
+// {"count": true} has sightings counted from then on and not told; {"counts": true} gives the counts, and begins anew.
 // {"toggle": [address, number], "times": n} adds a target and takes it away again, n times.
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
@@ -14,7 +15,13 @@ const text = key => {
   return { address: ipFromBytes(address), number };
 };
 let names = [];
+let counts;
 const capture = PacketCapture.start(requireAddon(), (sightings, lost) => {
+  if (counts !== undefined) {
+    for (const { kind } of sightings) counts[kind]++;
+    counts.lost += lost;
+    return;
+  }
   for (const { kind, from, interfaceIndex, local, peer } of sightings) {
     const where = names.find(name => capture.indexOf(name) === interfaceIndex);
     say({ saw: kind, from, where, local: text(local), peer: text(peer) });
@@ -42,6 +49,11 @@ async function toggle(target, times) {
 createInterface({ input: process.stdin }).on('line', line => {
   const asked = JSON.parse(line);
   if (asked.counters) return say(capture.counters);
+  if (asked.count || asked.counts) {
+    if (asked.counts) say({ counts });
+    counts = { syn: 0, fin: 0, rst: 0, lost: 0 };
+    return;
+  }
   if (asked.toggle) return toggle(asked.toggle, asked.times);
   names = asked.watch;
   current = asked.targets;
