@@ -1,7 +1,6 @@
 import test from 'ava';
 import { labSupport } from 'netns-test-helpers';
 import { Chance } from './chance.ts';
-import { runFlaps } from './flaps.ts';
 import { leaksOf } from './footprint.ts';
 import { allMishaps } from './mishaps.ts';
 import { runSoak } from './soak.ts';
@@ -54,15 +53,5 @@ const ready = support.ok && support.ready;
     for (const line of lines) t.log(line);
     t.deepEqual(report.flaws, []);
     t.is(report.happened.length, 6);
-  },
-);
-
-(ready ? test : test.skip)(
-  'ten links cut one after the other leave no number, no listener and no descriptor',
-  async t => {
-    t.timeout(150_000);
-    const report = await runFlaps({ flaps: 10, say: line => t.log(line) });
-    t.deepEqual(report.flaws, []);
-    t.is(report.flaps, 10);
   },
 );
