@@ -82,6 +82,8 @@ test('the server asks at ATTACH and at every COMMAND, and again when documents c
     'src/switch/attach-desk.ts: authoriseAttach',
     // COMMAND: the route hands every one to the door, the door asks the permit.
     'src/switch/command-door.ts: permit.authorise',
+    // PORTROUTE, before packets of a port find a way.
+    'src/switch/port-routes.ts: permit.authorise',
     // What began before documents changed is asked about when it begins to live, and at every change.
     'src/switch/route-table.ts: passCommand',
     'src/switch/route-table.ts: recheck',
@@ -111,7 +113,9 @@ test('the mediator asks, and leaves a line, at every command and every new datag
     'src/mediator/attach-door.ts: permit grant',
     // What a name resolves to is asked about address by address.
     'src/mediator/ports/dial.ts: permit address',
-    'src/mediator/ports/open.ts: permit ...asked',
+    'src/mediator/ports/open.ts: permit asked(wish)',
+    // REDIRECT of a port that is open.
+    'src/mediator/ports/port-table.ts: permit asked',
     'src/mediator/ports/query.ts: permit query',
     'src/mediator/ports/query.ts: permit resolve',
     'src/mediator/ports/tcp-port.ts: permit connect',
@@ -135,6 +139,10 @@ test('what reaches the LAN from a mediator does so in these places, each behind 
       // The runner hands commands to ports, whose methods begin with the door.
       'src/mediator/command-runner.ts: connect',
       'src/mediator/command-runner.ts: listen',
+      // The owner's own socket in the file system: it leads to this program only.
+      'src/mediator/control/ask.ts: connect',
+      'src/mediator/control/control-socket.ts: createServer',
+      'src/mediator/control/control-socket.ts: listen',
       // Called by TcpPort.connect once its door has opened; asks again for each address of a name.
       'src/mediator/ports/dial.ts: connect',
       'src/mediator/ports/dial.ts: lookup',
@@ -146,8 +154,6 @@ test('what reaches the LAN from a mediator does so in these places, each behind 
       'src/mediator/ports/pick-number.ts: reserve',
       // QUERY resolve, behind its door.
       'src/mediator/ports/query.ts: lookup',
-      // The socket of an opened port; each destination is asked about before the first datagram to it.
-      'src/mediator/ports/udp-port.ts: createSocket',
     ],
   );
 });

@@ -36,8 +36,8 @@ export interface PortRoutesOptions {
   deliver(datagram: Datagram): void;
 }
 
-/** How long a REDIRECT waits for this end's channel. */
-const readyMs = 3_000;
+/** How long a REDIRECT waits for this end's channel; where the TCP channel may do meanwhile, a client has datagrams waiting. */
+const readyMs = { tcp: 500, none: 3_000 };
 
 /** How long what comes by the TCP channel is held when a port moves there: late packets come first (P7.7). */
 const holdMs = 100;
@@ -74,7 +74,7 @@ export class PortRoutes {
   }
 
   /** From now on somebody waits for UDP. Resolves when the channel is up, will not come up soon, or takes too long. */
-  async ready(): Promise<void> {
+  async ready(fallback: 'tcp' | 'none'): Promise<void> {
     const { udp, clock } = this.options;
     if (udp === undefined) return;
     const { channels } = udp;
@@ -84,7 +84,7 @@ export class PortRoutes {
     const unwatch = channels.watch(() => {
       if (channels.cid !== undefined || !channels.isTrying) settled.resolve();
     });
-    const cancel = clock.after(readyMs, () => settled.resolve());
+    const cancel = clock.after(readyMs[fallback], () => settled.resolve());
     await settled.promise;
     cancel();
     unwatch();

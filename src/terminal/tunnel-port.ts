@@ -181,7 +181,7 @@ async function runRedirect(
   what: RedirectWhat,
   { fallback = 'tcp', signal }: RedirectOptions,
 ): Promise<{ readonly result: Result; readonly channel: Carrier }> {
-  await host.routes.ready();
+  await host.routes.ready(fallback);
   const command = { verb: 'redirect', ...what, fallback } as const;
   const running = host.commands.run(() => ({ command }), {
     timeoutMs: commandTimeoutMs,

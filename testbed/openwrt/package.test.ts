@@ -116,13 +116,13 @@ test('what the router has installed is the program: its version within 10 s, and
   );
 });
 
-test('a package takes less than 400 KiB, and what is installed leaves 360 KiB of 900 to the addon', t => {
+test('a package takes less than 400 KiB, and what is installed leaves 340 KiB of 900 to the addon', t => {
   t.true((made?.router.ipk_kib ?? Infinity) <= 400, `${made?.router.ipk_kib}`);
   // The addon in it is the one of this machine, which is not built to be small.
   const { addon = 0, ...others } = made?.installed_by_part_kib ?? {};
   t.true(addon > 0);
   const sum = Object.values(others).reduce((total, size) => total + size, 0);
-  t.true(sum <= 540, JSON.stringify(others));
+  t.true(sum <= 560, JSON.stringify(others));
 });
 
 test('an architecture without Node is refused with a reason', t => {

@@ -3,7 +3,7 @@ import test from 'ava';
 import { createLab, labSupport } from 'netns-test-helpers';
 
 const support = labSupport();
-const run = support.ok ? test : test.skip;
+const run = support.ok && support.ready ? test : test.skip;
 const program = fileURLToPath(new URL('support/relay-release.js', import.meta.url));
 
 run('datagrams that the kernel does not send as one leave one by one, in order, none lost', async t => {

@@ -47,8 +47,8 @@ const answerMs = 5_000;
 /** How often a port that waits asks again. */
 const retryMs = 10_000;
 
-/** How long REDIRECT waits to say which channel is in force. */
-const firstAnswerMs = 2_000;
+/** How long REDIRECT waits to say which channel is in force; where the TCP channel may do meanwhile, datagrams wait for it. */
+const firstAnswerMs: Readonly<Record<Fallback, number>> = { tcp: 500, none: 2_000 };
 
 /**
  * The relay has another thread: what it handed up before it was bound anew comes a turn of the event loop later. Twice
@@ -76,7 +76,7 @@ export class Redirection {
   constructor(host: RedirectionHost) {
     this.host = host;
     this.unwatch = host.channels.watch(() => this.onChannels());
-    this.settleAfter(firstAnswerMs);
+    this.settleAfter(firstAnswerMs[host.fallback]);
     this.rest();
     this.ask();
   }
