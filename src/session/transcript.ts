@@ -1,5 +1,6 @@
 import {
   createHash,
+  createHmac,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
@@ -10,7 +11,6 @@ import {
 import { EntremiseError } from '../base/errors.ts';
 import { lengthPrefixed } from '../base/length-prefixed.ts';
 import { frameFlag, macBytes } from '../wire/spec.ts';
-import { hmacSha256 } from './hmac.ts';
 
 /** The byte strings that are signed, hashed and keyed (P6.1, P6.4). Pure; keys are raw bytes as on the wire. */
 
@@ -99,7 +99,7 @@ export function controlMac(
   head.writeUInt8(type, 0);
   head.writeUInt8(flags & ~frameFlag.denied, 1);
   head.writeUInt32BE(stream, 2);
-  return hmacSha256(key, head, body).subarray(0, macBytes);
+  return createHmac('sha256', key).update(head).update(body).digest().subarray(0, macBytes);
 }
 
 /** True when `mac` is the one that {@link controlMac} gives; takes the same time whether or not. */
