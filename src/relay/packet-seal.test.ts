@@ -6,6 +6,7 @@ import { type PacketSuite, packetSuites } from '../wire/packet-key.ts';
 import { refusalOf } from '../wire/testing/refusal.ts';
 import { readGroup, withBytes, withHex } from '../wire/testing/vectors.ts';
 import { oldEpochMs, PacketOpener, PacketSealer } from './packet-seal.ts';
+import type { PacketVector } from './testing/golden-packets.ts';
 
 interface Key {
   readonly key: string;
@@ -15,16 +16,6 @@ interface Key {
 interface KeyVector extends ChannelSecret {
   readonly memberToServer: Key;
   readonly serverToMember: Key;
-}
-
-interface PacketVector {
-  readonly name: string;
-  readonly suite: PacketSuite;
-  readonly direction: 'memberToServer' | 'serverToMember';
-  readonly epoch: number;
-  readonly cid: number;
-  readonly counter: number;
-  readonly hex: string;
 }
 
 interface Group {

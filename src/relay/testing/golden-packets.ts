@@ -18,7 +18,8 @@ interface KeyVector {
   readonly serverToMember: { readonly key: string; readonly iv: string };
 }
 
-interface PacketVector {
+/** A sealed packet of the vectors. */
+export interface PacketVector {
   readonly name: string;
   readonly suite: PacketSuite;
   readonly direction: Direction;
