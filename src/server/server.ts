@@ -5,9 +5,10 @@ import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import { SparingLog } from '../base/sparing-log.ts';
-import { loadAddon } from '../native/addon.ts';
+import { loadAddon, type NativeSockets } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import { bestRelay } from '../relay/best-relay.ts';
+import type { OpenRelay } from '../relay/relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { listenTls, type SocketTuner } from '../transport/tls.ts';
@@ -48,8 +49,7 @@ export interface ServerOptions {
   readonly log: Log;
 }
 
-function tuner(log: Log): SocketTuner | undefined {
-  const native = loadAddon();
+function tuner(log: Log, native: NativeSockets | undefined): SocketTuner | undefined {
   if (native === undefined) {
     log.warn('the native addon is not there: urgent frames may wait behind bulk in the kernel');
     return undefined;
@@ -123,9 +123,9 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
 /** Opens UDP at the service port's number; where it cannot be had members go on over TCP. Returns how to end it. */
 async function openUdp(
   hub: Switch,
-  { clock, log, host, number }: { clock: Clock; log: Log; host: string; number: number },
+  { relay: open, log, host, number }: { relay: OpenRelay; log: Log; host: string; number: number },
 ): Promise<() => void> {
-  const relay = bestRelay(clock, loadAddon())(hub.udp.relayHandlers);
+  const relay = open(hub.udp.relayHandlers);
   try {
     hub.udp.offer(relay, await relay.openServiceDoor(host, number));
   } catch (thrown) {
@@ -181,7 +181,8 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   hub = running;
   undo.push(() => running.close(config.successor));
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
-  const tune = tuner(log);
+  const native = loadAddon();
+  const tune = tuner(log, native);
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
     host: listen.host,
@@ -195,7 +196,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   });
   undo.push(() => listener.close());
   const number = listener.address.port;
-  undo.push(await openUdp(running, { clock, log, host: listen.host, number }));
+  undo.push(await openUdp(running, { relay: bestRelay(clock, native), log, host: listen.host, number }));
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reopenAudit = () => auditFile.reopen();
   return { number, pin: pinText(pair), switch: running, documents, reopenAudit };
