@@ -17,6 +17,7 @@ function socketFor(address: string, reuseAddr = false): Socket {
 function take(reserved: ReservedUdp, socket: Socket): void {
   const addPort = (fd: number) => {
     socket.bind({ fd, exclusive: true });
+    native.release(fd);
     return 1;
   };
   reserved.handTo({ addPort }, { family: 4, approve: false });

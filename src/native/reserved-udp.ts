@@ -3,7 +3,7 @@ import { EntremiseError } from '../base/errors.ts';
 import type { NativeSockets } from './addon.ts';
 import { bindError } from './errno.ts';
 
-/** Who takes bound UDP sockets over: the relay. */
+/** Who takes bound UDP sockets over from the addon: the relay. */
 export interface PortTaker {
   addPort(fd: number, options: { readonly family: 4 | 6; readonly approve: boolean }): number;
 }
@@ -53,8 +53,6 @@ export class ReservedUdp {
     const port = relay.addPort(state.fd, options);
     // libuv switches it on when it takes an fd, and who else asks for it could then bind the number too.
     this.#native.setReuseAddress(state.fd, false);
-    // Nothing to do where the addon's relay has it.
-    this.#native.release(state.fd);
     this.#state = { kind: 'handed-over' };
     return port;
   }

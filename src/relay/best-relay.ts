@@ -12,6 +12,6 @@ export function bestRelay(clock: Clock, native: NativeSockets | undefined): Open
     } catch {
       // No thread: what follows does the same, slower.
     }
-    return new ScriptRelay({ clock, handlers });
+    return new ScriptRelay({ clock, handlers, owner: native });
   };
 }

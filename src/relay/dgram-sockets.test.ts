@@ -30,7 +30,7 @@ for (const host of ['127.0.0.1', '::'])
     const number = await freeNumber();
     const came: { packet: Buffer; from: PacketPeer }[] = [];
     const doors: RelaySocket[] = [];
-    const door = await dgramSockets.serviceDoor(host, number, (packet, from) => {
+    const door = await dgramSockets().serviceDoor(host, number, (packet, from) => {
       came.push({ packet, from });
       doors[0]?.send(Buffer.from('back'), from, t.fail);
     });
@@ -46,14 +46,14 @@ for (const host of ['127.0.0.1', '::'])
 
 test('a number that is taken and an address that is not there say so', async t => {
   const number = await freeNumber();
-  const door = await dgramSockets.serviceDoor('127.0.0.1', number, () => {});
+  const door = await dgramSockets().serviceDoor('127.0.0.1', number, () => {});
   t.teardown(() => door.close());
   await t.throwsAsync(
-    dgramSockets.serviceDoor('127.0.0.1', number, () => {}),
+    dgramSockets().serviceDoor('127.0.0.1', number, () => {}),
     { code: 'port-in-use' },
   );
   await t.throwsAsync(
-    dgramSockets.serviceDoor('192.0.2.77', number, () => {}),
+    dgramSockets().serviceDoor('192.0.2.77', number, () => {}),
     {
       code: 'address-not-available',
     },
@@ -62,7 +62,7 @@ test('a number that is taken and an address that is not there say so', async t =
 
 test('a packet that the kernel will not send is lost like any other, and said', async t => {
   const number = await freeNumber();
-  const door = await dgramSockets.serviceDoor('127.0.0.1', number, () => {});
+  const door = await dgramSockets().serviceDoor('127.0.0.1', number, () => {});
   t.teardown(() => door.close());
   const failed = (bytes: number, address: string) =>
     new Promise<void>(resolve => door.send(Buffer.alloc(bytes), { address, number: 9 }, resolve));
@@ -79,7 +79,7 @@ test('a member’s door hears its server alone', async t => {
   const stranger = await client(t);
   const came: string[] = [];
   const at = { address: '127.0.0.1', number: server.address().port };
-  const door = dgramSockets.memberDoor(at, bytes => came.push(String(bytes)));
+  const door = dgramSockets().memberDoor(at, bytes => came.push(String(bytes)));
   t.teardown(() => door.close());
   door.send(Buffer.from('hello'), at, t.fail);
   const [, { port }] = (await once(server, 'message')) as [Buffer, RemoteInfo];

@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
+import type { NativeSockets } from '../native/addon.ts';
 import { canonicalIp } from '../wire/ip.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
@@ -85,8 +86,11 @@ function memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket {
   return relaySocket(socket, fromServer, plain);
 }
 
-/** Sockets of this machine. */
-export const dgramSockets: RelaySockets = {
+/** Whose a bound fd is until a socket here takes it over: the addon's. */
+export type FdOwner = Pick<NativeSockets, 'release'>;
+
+/** Sockets of this machine. `owner`: of the fds that become ports. */
+export const dgramSockets = (owner?: FdOwner): RelaySockets => ({
   serviceDoor,
   memberDoor,
   port(fd, { family, broadcast }, onArrival) {
@@ -97,10 +101,12 @@ export const dgramSockets: RelaySockets = {
     } catch (thrown) {
       throw bindError(thrown);
     }
+    // In the same tick (native/README.md): two owners would close it twice, and by then the number is somebody else's.
+    owner?.release(fd);
     if (broadcast === true) socket.setBroadcast(true);
     // On a port of a link-local address its peers are on the same link.
     const zone = socket.address().address.split('%')[1];
     const spell = (to: string) => (zone !== undefined && /^fe[89ab]/.test(to) ? `${to}%${zone}` : to);
     return relaySocket(socket, onArrival, spell);
   },
-};
+});

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../base/clock.ts';
+import { requireAddon } from '../native/addon.ts';
 import { relayComplies } from './compliance.ts';
 import { ScriptRelay } from './script-relay.ts';
 
@@ -15,7 +16,7 @@ relayComplies('JavaScript', {
   open: (handlers, { holdMs, approvalIdleMs }) => {
     const isHastened = holdMs < 1000;
     const factor = isHastened ? 300_000 / approvalIdleMs : 100 / holdMs;
-    return new ScriptRelay({ clock: scaledClock(factor), handlers });
+    return new ScriptRelay({ clock: scaledClock(factor), handlers, owner: requireAddon() });
   },
   knowsLocal: false,
   serves: false,

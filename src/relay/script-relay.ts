@@ -3,7 +3,7 @@ import type { IpText } from '../wire/ip.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
 import type { PacketKey } from '../wire/packet-key.ts';
 import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
-import { dgramSockets } from './dgram-sockets.ts';
+import { dgramSockets, type FdOwner } from './dgram-sockets.ts';
 import type {
   ChannelPath,
   ControlBody,
@@ -34,6 +34,8 @@ const elsewhereEveryMs = 250;
 export interface ScriptRelayOptions {
   readonly clock: Clock;
   readonly handlers: RelayHandlers;
+  /** Of the fds that become ports, as {@link dgramSockets} has it. */
+  readonly owner?: FdOwner | undefined;
   /** Default: this machine's. */
   readonly sockets?: RelaySockets;
 }
@@ -56,7 +58,7 @@ export class ScriptRelay implements Relay {
   private nextId = 1;
   private closed = false;
 
-  constructor({ clock, handlers, sockets = dgramSockets }: ScriptRelayOptions) {
+  constructor({ clock, handlers, owner, sockets = dgramSockets(owner) }: ScriptRelayOptions) {
     this.clock = clock;
     this.handlers = handlers;
     this.sockets = sockets;

@@ -117,7 +117,7 @@ function memoryAudit(lines: AuditEntry[], fault: { failing: boolean }): Audit {
 export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const { clock = systemClock, owner = ownerTable } = options;
   const native = requireAddon();
-  const hub = new RelayHub(handlers => new ScriptRelay({ clock, handlers }));
+  const hub = new RelayHub(handlers => new ScriptRelay({ clock, handlers, owner: native }));
   const mediatorKey = generateSigningKey();
   const authority = generateSigningKey();
   const grants = new Map<string, AcceptedGrant>();

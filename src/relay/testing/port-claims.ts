@@ -52,6 +52,15 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
   });
 
   claim(
+    'a socket that became a port is the relay’s alone: the addon closes it for nobody',
+    async (t, lab) => {
+      const { fd } = boundFd();
+      lab.open().relay.addPort(fd, { approve: false, family: 4 });
+      t.is(requireAddon().close(fd), 'EBADF');
+    },
+  );
+
+  claim(
     'a port of the script’s: what comes, what is sent, and its number is free in the end',
     async (t, lab) => {
       const { relay, heard } = lab.open();
