@@ -1,15 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   type AttachmentKeeper,
+  type Carrier,
   type Endpoint,
   exposeTcp,
   exposeUdp,
   forwardTcp,
   forwardUdp,
   type KeeperStatus,
+  UdpForward,
 } from '../terminal/index.ts';
 import { endpointText, localFailure } from './endpoint-text.ts';
 import { pathSentence } from './keeper.ts';
+import { carrierWords } from './path-words.ts';
 import type { UpEntry } from './up-file.ts';
 
 /** How an entry stands. `up`: who comes is served now; with `suspended` what is open waits, and who comes waits with it. */
@@ -20,6 +23,8 @@ export interface EntryStatus {
   readonly state: EntryState;
   /** Where it listens: here for a forward, on the mediator for an expose; undefined when it does not. */
   readonly at: Endpoint | undefined;
+  /** What carries UDP's datagrams, once known. */
+  readonly channel?: Carrier | undefined;
   /** One clause for people. */
   readonly text: string;
 }
@@ -44,6 +49,8 @@ export class KeptEntry {
   private path: KeeperStatus | undefined;
   private at: Endpoint | undefined;
   private failure: string | undefined;
+  /** Of UDP, as far as known. */
+  private channel: Carrier | undefined;
 
   /** Begins at once. */
   constructor(entry: UpEntry, source: AttachmentKeeper, handlers: EntryHandlers) {
@@ -81,6 +88,7 @@ export class KeptEntry {
     const { protocol, listen, target } = this.entry.spec;
     const open = protocol === 'tcp' ? forwardTcp : forwardUdp;
     const opened = await open({ source: this.source, listen, target });
+    if (opened instanceof UdpForward) opened.on('channel', channel => this.onChannel(channel));
     opened.on('refused', ({ client, error }) => this.handlers.onRefused(client, error));
     if (this.stopping.signal.aborted) return void opened.close();
     this.opened = opened;
@@ -103,6 +111,7 @@ export class KeptEntry {
       this.failure = undefined;
       this.tell();
     });
+    exposed.on('channel', channel => this.onChannel(channel));
     exposed.on('refused', ({ device, error }) => this.handlers.onRefused(device, error));
     exposed.on('retrying', error => this.fail(error));
     exposed.on('failed', error => {
@@ -111,6 +120,11 @@ export class KeptEntry {
       const retry = pause(retryMs, undefined, { signal: this.stopping.signal });
       void retry.then(() => this.expose()).catch(() => {});
     });
+  }
+
+  private onChannel(channel: Carrier): void {
+    this.channel = channel;
+    this.tell();
   }
 
   private fail(thrown: unknown): void {
@@ -130,7 +144,8 @@ export class KeptEntry {
     if (path?.state === 'waiting' || path?.state === 'retrying' || path?.state === 'ended')
       return { state: 'waiting', at: this.listeningHere, text: pathSentence(path) };
     if (path === undefined || at === undefined) return { state: 'opening', at, text: 'opening' };
-    return { state: 'up', at, text: `up on ${endpointText(at)}` };
+    const carrier = this.channel === undefined ? '' : `, datagrams go ${carrierWords[this.channel]}`;
+    return { state: 'up', at, channel: this.channel, text: `up on ${endpointText(at)}${carrier}` };
   }
 
   /** What is exposed is not while there is no attachment; a forward listens all the same. */

@@ -1,4 +1,5 @@
 import { errorCodeOf } from '../base/errors.ts';
+import type { Carrier } from '../terminal/index.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import { formatDuration } from './duration.ts';
 
@@ -11,6 +12,13 @@ const passes: Readonly<Record<PathReport['udp'], string>> = {
   up: 'UDP passes',
   blocked: 'UDP does not pass',
   proxied: 'no UDP through an HTTP proxy',
+};
+
+/** What carries a redirected port's datagrams, behind "datagrams go" (P5.5). */
+export const carrierWords: Readonly<Record<Carrier, string>> = {
+  udp: 'over UDP',
+  tcp: 'over the TCP channel',
+  none: 'nowhere, since UDP does not pass',
 };
 
 function triedWords({ heldMs, expiredMs }: PathReport): string {

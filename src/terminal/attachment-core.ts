@@ -129,6 +129,8 @@ export class AttachmentCore implements PortHost {
   private onEvent(event: PortEvent): void {
     callOut(() => this.handlers.onEvent(event));
     if (event.attachment !== undefined) return;
+    // An EVENT right behind the RESULT comes before anybody watches the port.
+    if (event.kind === 'channel') this.routes.onCarrier(event.port, event.channel);
     const watcher = this.watchers.get(event.port);
     if (event.kind !== 'connected') return watcher?.onEvent?.(event);
     // A listener may have been closed while the event was on its way.

@@ -44,11 +44,15 @@ function serve(
     const socket = devices.get(remote.address, remote.port, () => add(remote));
     if (socket !== undefined) sendWhenConnected(socket, bytes);
   });
+  port.on('channel', channel => exposed.emit('channel', channel));
   port.on('error', () => {});
   port.once('close', () => devices.clear());
   const { address: host, port: number } = port.address();
   return {
     at: { host, port: number },
+    get channel() {
+      return port.channel;
+    },
     closed: once(port, 'close').then(() => {}),
     close: () => void port.close(),
   };

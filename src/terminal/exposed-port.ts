@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Carrier } from '../wire/messages/shared.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
 import { isFinal } from './final-reasons.ts';
 import type { Endpoint } from './forward-tcp.ts';
@@ -20,6 +21,8 @@ export interface ExposeOptions {
 export interface ExposedPortEvents {
   /** It is reachable on the mediator, at this address and number. */
   listening: [at: Endpoint];
+  /** What carries a UDP port's datagrams from now on; first right behind `listening`. */
+  channel: [channel: Carrier];
   /** A device could not be served: the local target did not answer. */
   refused: [refusal: { readonly device: Endpoint; readonly error: Error }];
   /** It could not be opened, and another try follows. */
@@ -32,6 +35,8 @@ export interface ExposedPortEvents {
 /** Something that is open on the mediator until it closes. */
 export interface OpenedPort {
   readonly at: Endpoint;
+  /** What carries its datagrams; undefined for TCP. */
+  readonly channel?: Carrier;
   /** Resolves when it is open no more. */
   readonly closed: Promise<void>;
   close(): void;
@@ -69,6 +74,11 @@ export class ExposedPort extends EventEmitter<ExposedPortEvents> {
     return this.opened?.at;
   }
 
+  /** What carries a UDP port's datagrams now; undefined for TCP, and while it is not open. */
+  get channel(): Carrier | undefined {
+    return this.opened?.channel;
+  }
+
   private get over(): boolean {
     return this.stopping.signal.aborted;
   }
@@ -95,6 +105,7 @@ export class ExposedPort extends EventEmitter<ExposedPortEvents> {
     if (this.over) return opened.close();
     this.opened = opened;
     this.emit('listening', opened.at);
+    if (opened.channel !== undefined) this.emit('channel', opened.channel);
     await opened.closed;
     this.opened = undefined;
   }

@@ -2,6 +2,7 @@ import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
 import { isIP, isIPv6 } from 'node:net';
 import { canonicalIp, type IpText } from '../wire/ip.ts';
+import type { Carrier } from '../wire/messages/shared.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
 import { udpSocketBestWay } from './best-way.ts';
 import type { Endpoint, ForwardOptions } from './forward-tcp.ts';
@@ -15,6 +16,8 @@ import { tunnelError } from './tunnel-error.ts';
 export interface UdpForwardEvents {
   /** A local client could not be served. */
   refused: [refusal: { readonly client: Endpoint; readonly error: Error }];
+  /** What carries the clients' datagrams from now on; first when the first client has its port. */
+  channel: [channel: Carrier];
   close: [];
 }
 
@@ -60,6 +63,7 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
   private readonly source: AttachmentKeeper;
   private readonly target: Endpoint;
   private readonly clients: PeerTable<Client>;
+  private carrier: Carrier | undefined;
 
   /** Use {@link forwardUdp}. */
   constructor(socket: Socket, { source, target }: ForwardOptions) {
@@ -82,6 +86,17 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
   /** Clients that were turned away because there were too many. */
   get refusedClients(): number {
     return this.clients.refused;
+  }
+
+  /** What carries the clients' datagrams, as said last; undefined before the first client. */
+  get channel(): Carrier | undefined {
+    return this.carrier;
+  }
+
+  private onChannel(carrier: Carrier): void {
+    if (carrier === this.carrier) return;
+    this.carrier = carrier;
+    this.emit('channel', carrier);
   }
 
   private onMessage(bytes: Buffer, from: RemoteInfo): void {
@@ -107,6 +122,8 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
         this.clients.touch(from.address, from.port);
         this.socket.send(bytes, from.port, from.address);
       });
+      port.on('channel', carrier => this.onChannel(carrier));
+      this.onChannel(port.channel);
       client.open(port);
     };
     serve().catch(thrown => {

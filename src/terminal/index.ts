@@ -34,7 +34,7 @@ export {
   forwardTcp,
   type TcpForward,
 } from './forward-tcp.ts';
-export { forwardUdp, type UdpForward, type UdpForwardEvents } from './forward-udp.ts';
+export { forwardUdp, UdpForward, type UdpForwardEvents } from './forward-udp.ts';
 export type { GrantSources } from './grant-finder.ts';
 export { joinStdio, type StdioStreams } from './join-stdio.ts';
 export type {

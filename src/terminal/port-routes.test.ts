@@ -192,3 +192,13 @@ test('when the label is gone no route is left, and a port that is wanted stays s
   world.setChannel(cid);
   t.not(world.said.at(-1)?.step, 'make');
 });
+
+test('what the mediator says of the channel counts from before anybody watches the port, until it is moved back', t => {
+  const { routes } = new World();
+  t.is(routes.inForce(7, 'tcp'), 'tcp');
+  routes.onCarrier(7, 'udp');
+  t.is(routes.inForce(7, 'tcp'), 'udp');
+  t.is(routes.inForce(8, 'none'), 'none');
+  routes.forget(7);
+  t.is(routes.inForce(7, 'tcp'), 'tcp');
+});

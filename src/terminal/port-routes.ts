@@ -6,6 +6,7 @@ import type { UdpPath } from '../member/udp-path.ts';
 import type { RelayHub } from '../relay/relay-hub.ts';
 import type { Portroute } from '../wire/messages/attach.ts';
 import type { Datagram, DatagramMark } from '../wire/messages/binary.ts';
+import type { Carrier } from '../wire/messages/shared.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 
 /**
@@ -60,6 +61,8 @@ export class PortRoutes {
   /** Ports that this end has redirected, and whether their datagrams may go by the TCP channel meanwhile. */
   private readonly wanted = new Map<number, { readonly mayUseTcp: boolean }>();
   private readonly held = new Map<number, Datagram[]>();
+  /** What EVENT `channel` said last of ports, since they were redirected. */
+  private readonly told = new Map<number, Carrier>();
   private unwatch: (() => void) | undefined;
   /** Datagrams that were not sent, since UDP does not pass and there is no fallback. */
   dropped = 0;
@@ -103,6 +106,7 @@ export class PortRoutes {
   /** The port is an opened one again, or no more. What comes late by UDP still does. */
   forget(port: number): void {
     this.wanted.delete(port);
+    this.told.delete(port);
     const found = this.routes.get(port);
     if (found?.leavesByUdp === true) this.options.sendByTcp({ port, mark: true });
     if (found !== undefined) found.leavesByUdp = false;
@@ -115,7 +119,17 @@ export class PortRoutes {
     this.unwatch = undefined;
   }
 
-  /** What carries the port's datagrams now. */
+  /** EVENT `channel` has come. */
+  onCarrier(port: number, carrier: Carrier): void {
+    this.told.set(port, carrier);
+  }
+
+  /** What carries the port's datagrams by the mediator's word, which was `result` when it was opened or redirected. */
+  inForce(port: number, result: Carrier): Carrier {
+    return this.told.get(port) ?? result;
+  }
+
+  /** What carries the datagrams that leave here now. */
   carrierOf(port: number): 'udp' | 'tcp' {
     return this.routes.get(port)?.leavesByUdp === true ? 'udp' : 'tcp';
   }
@@ -209,6 +223,7 @@ export class PortRoutes {
   /** The attachment is over. */
   end(): void {
     this.wanted.clear();
+    this.told.clear();
     this.onLabelGone();
     this.rest();
   }

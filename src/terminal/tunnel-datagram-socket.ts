@@ -43,6 +43,13 @@ export type SendCallback = (error: Error | null, bytes: number) => void;
 /** How long the address of a name is kept. */
 const nameLifeMs = 30_000;
 
+/** The port whose socket it is. */
+export interface DatagramPort {
+  readonly id: number;
+  /** What carries its datagrams now. */
+  readonly channel: Carrier;
+}
+
 /**
  * A UDP port of the mediator, with the manners of a bound dgram.Socket. Datagrams have up to 65,507 bytes. They never
  * hold up a stream; too many waiting lose the oldest (P2.3), as on any UDP socket. The mediator asks the grant and the
@@ -51,19 +58,19 @@ const nameLifeMs = 30_000;
  */
 export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvents> {
   private readonly host: PortHost;
-  private readonly id: number;
+  private readonly port: DatagramPort;
   private readonly at: ListenAddress;
   private readonly unwatch: () => void;
   private readonly names = new Map<string, { readonly address: Promise<IpText>; readonly untilMs: number }>();
   private closed = false;
 
-  /** `id` is an opened UDP port of `host`. */
-  constructor(host: PortHost, id: number, at: ListenAddress) {
+  /** `port` is an opened or redirected UDP port of `host`. */
+  constructor(host: PortHost, port: DatagramPort, at: ListenAddress) {
     super();
     this.host = host;
-    this.id = id;
+    this.port = port;
     this.at = at;
-    this.unwatch = host.watchPort(id, {
+    this.unwatch = host.watchPort(port.id, {
       onDatagram: datagram => this.onDatagram(datagram),
       onEvent: event => this.onEvent(event),
       onClosed: error => this.onAttachmentClosed(error),
@@ -96,6 +103,11 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
   address(): ListenAddress {
     if (this.closed) throw failure('wrong-state', 'The datagram socket is closed.');
     return this.at;
+  }
+
+  /** What carries its datagrams now: UDP, the TCP channel, or nothing. 'channel' tells changes. */
+  get channel(): Carrier {
+    return this.port.channel;
   }
 
   /** Sends one datagram; a name is resolved by the mediator. A failure without callback is an 'error'. */
@@ -136,7 +148,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
       );
     if (!Number.isInteger(peerNumber) || peerNumber < 1 || peerNumber > 65_535)
       return failure('bad-request', `${peerNumber} is no port number; 1 to 65535 are.`);
-    this.host.routes.send({ port: this.id, peerAddress, peerNumber, bytes });
+    this.host.routes.send({ port: this.port.id, peerAddress, peerNumber, bytes });
     return null;
   }
 
@@ -158,8 +170,8 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     if (this.closed) return this;
     this.closed = true;
     this.unwatch();
-    this.host.routes.forget(this.id);
-    const command = { verb: 'close', port: this.id, streams: 'reset' } as const;
+    this.host.routes.forget(this.port.id);
+    const command = { verb: 'close', port: this.port.id, streams: 'reset' } as const;
     const { result } = this.host.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs });
     const told = () => callOut(() => this.emit('close'));
     result.then(told, told);

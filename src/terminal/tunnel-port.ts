@@ -61,6 +61,7 @@ export class TunnelPort {
   readonly number: number;
   private readonly host: PortHost;
   private current: PortState;
+  private carrier: Carrier;
 
   /** Use {@link openPort}. */
   constructor(
@@ -68,8 +69,10 @@ export class TunnelPort {
     protocol: Protocol,
     at: { id: number; address: IpText; number: number },
     state: PortState = 'opened',
+    carrier: Carrier = 'tcp',
   ) {
     this.current = state;
+    this.carrier = carrier;
     this.host = host;
     this.protocol = protocol;
     this.id = at.id;
@@ -80,6 +83,11 @@ export class TunnelPort {
   /** Its state as far as this end knows (P5.7). */
   get state(): PortState {
     return this.current;
+  }
+
+  /** What carries a UDP port's datagrams, by the mediator's last word: `tcp` unless it is redirected. */
+  get channel(): Carrier {
+    return this.host.routes.inForce(this.id, this.carrier);
   }
 
   private get listenAddress(): ListenAddress {
@@ -128,7 +136,8 @@ export class TunnelPort {
   async redirect(options: RedirectOptions = {}): Promise<Carrier> {
     const { channel } = await runRedirect(this.host, { port: this.id }, options);
     this.current = 'redirected';
-    return channel;
+    this.carrier = channel;
+    return this.channel;
   }
 
   /**
@@ -139,12 +148,15 @@ export class TunnelPort {
     this.host.routes.forget(this.id);
     const command = { verb: 'redirect', port: this.id, back: true } as const;
     await this.host.commands.run(() => ({ command }), { timeoutMs: commandTimeoutMs }).result;
+    // What the mediator said before it took the command may have come after it was sent.
+    this.host.routes.forget(this.id);
     this.current = 'opened';
+    this.carrier = 'tcp';
   }
 
   /** The datagram socket of an opened or redirected UDP port. */
   createSocket(): TunnelDatagramSocket {
-    return new TunnelDatagramSocket(this.host, this.id, this.listenAddress);
+    return new TunnelDatagramSocket(this.host, this, this.listenAddress);
   }
 
   /**
@@ -202,8 +214,8 @@ export async function openRedirected(
   options: Omit<OpenOptions, 'protocol'> & RedirectOptions,
 ): Promise<TunnelPort> {
   const { verb: _open, ...wish } = openCommand({ ...options, protocol: 'udp' });
-  const { result } = await runRedirect(host, wish, options);
-  return new TunnelPort(host, 'udp', openedAt(result), 'redirected');
+  const { result, channel } = await runRedirect(host, wish, options);
+  return new TunnelPort(host, 'udp', openedAt(result), 'redirected', channel);
 }
 
 /** Closes a port that nobody will use. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import type { Report } from '../wire/messages/report.ts';
+import type { Carrier } from '../wire/messages/shared.ts';
 import { exposeTcp } from './expose-tcp.ts';
 import { exposeUdp } from './expose-udp.ts';
 import { forwardUdp } from './forward-udp.ts';
@@ -55,6 +56,9 @@ test('UDP: every local client has its own port on the mediator, and gets its own
     listen: {},
     target: { host, port: target.address().port },
   });
+  const told: Carrier[] = [];
+  forward.on('channel', channel => told.push(channel));
+  t.is(forward.channel, undefined);
   t.teardown(() => forward.close());
   const answers = await Promise.all(
     ['one', 'two'].map(async text => {
@@ -66,6 +70,8 @@ test('UDP: every local client has its own port on the mediator, and gets its own
   );
   t.deepEqual(answers, ['one', 'two']);
   t.is(seenFrom.size, 2);
+  // This mediator knows no REDIRECT.
+  t.deepEqual([forward.channel, told], ['tcp', ['tcp']]);
   t.like(
     kept.server.mediator.commands.find(({ verb }) => verb === 'open'),
     { protocol: 'udp', address: host },

@@ -6,7 +6,7 @@ import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { programPath } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
-import { jsonLines, type Teardown, untilJson } from './support/verbs.ts';
+import { jsonLines, startExpose, startForward, type Teardown, untilJson } from './support/verbs.ts';
 
 /** A redirected port behind NATs that choose ports at random, while UDP is blocked and allowed again on the way. */
 
@@ -79,5 +79,33 @@ claim(
         .some(line => line.channel === 'udp');
     await untilJson(program, 'UDP again', isBack, 60_000);
     t.pass();
+  },
+);
+
+claim(
+  'S13, P5.5: forward and expose for /udp say what carries their datagrams, in the beginning and when it changes',
+  async (t, stage) => {
+    const { carrier, terminal } = stage.home;
+    const { program: forward, ports } = await startForward(t, stage, `${device}:7/udp`);
+    const expose = await startExpose(t, stage, '5060/udp', '127.0.0.1:5060');
+    const ask = ['python3', programPath('udp-ask.py'), '127.0.0.1', String(ports[0]), '100'];
+    t.is((await terminal.exec(ask)).code, 0);
+    const both = [forward, expose];
+    const told = (program: Program) =>
+      [...jsonLines(program.stderr)].filter(({ channel }) => channel !== undefined);
+    const untilAll = (channel: string, deadlineMs?: number) =>
+      Promise.all(
+        both.map(program =>
+          untilJson(program, channel, () => told(program).at(-1)?.channel === channel, deadlineMs),
+        ),
+      );
+    await untilAll('udp');
+    const rules = await carrier.apply(blockUdp({ how: 'drop', ports: [servicePort], outside: 'net' }));
+    t.teardown(() => rules.remove());
+    await untilAll('tcp', 30_000);
+    t.is((await terminal.exec(ask)).code, 0);
+    await rules.remove();
+    await untilAll('udp', 60_000);
+    t.deepEqual(told(expose).at(-1)?.listen, { host: gatewayLan, port: 5060 });
   },
 );

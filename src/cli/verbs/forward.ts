@@ -1,9 +1,18 @@
 import type { Command } from 'commander';
-import { type AttachmentKeeper, exposeTcp, exposeUdp, forwardTcp, forwardUdp } from '../../terminal/index.ts';
+import {
+  type AttachmentKeeper,
+  type Carrier,
+  exposeTcp,
+  exposeUdp,
+  forwardTcp,
+  forwardUdp,
+  UdpForward,
+} from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
 import { endpointText, localFailure } from '../endpoint-text.ts';
 import { type ForwardSpec, parseEndpoint, parseForward, parseLanPort } from '../forward-spec.ts';
 import { keepAttached } from '../keeper.ts';
+import { carrierWords } from '../path-words.ts';
 import { untilAborted } from '../until-aborted.ts';
 import { withTerminal } from '../with-terminal.ts';
 
@@ -43,6 +52,12 @@ export function addForwardVerbs(program: Command): void {
     });
 }
 
+/** Says what carries the datagrams of `what`, now and whenever it changes. */
+function tellChannel(context: Context, what: string, fields: Readonly<Record<string, unknown>>) {
+  return (channel: Carrier) =>
+    context.output.status(`datagrams of ${what} go ${carrierWords[channel]}`, { ...fields, channel });
+}
+
 interface Closable {
   close(): unknown;
 }
@@ -66,6 +81,8 @@ async function startForward(
     });
   });
   const at = opened.address();
+  if (opened instanceof UdpForward)
+    opened.on('channel', tellChannel(context, endpointText(at), { listen: at }));
   context.output.result({ forward: protocol, listen: at, target }, [
     `${protocol} ${endpointText(at)} -> ${source.mediatorName} -> ${endpointText(target)}`,
   ]);
@@ -103,6 +120,10 @@ function expose(context: Context, mediator: string, spec: ForwardSpec): Promise<
       context.output.result({ expose: protocol, listen: at, target }, [
         `${protocol} ${endpointText(at)} on ${mediator} -> ${endpointText(target)}`,
       ]);
+    });
+    exposed.on('channel', channel => {
+      const at = exposed.address();
+      if (at !== undefined) tellChannel(context, endpointText(at), { listen: at })(channel);
     });
     exposed.on('refused', ({ device, error }) => {
       context.output.status(`${endpointText(device)} not served: ${error.message}`, {

@@ -73,11 +73,11 @@ class Teller {
     this.board = new StatusBoard(entries.length, { columns, write: print });
   }
 
-  tell(index: number, { state, at, text }: EntryStatus): void {
+  tell(index: number, { state, at, channel, text }: EntryStatus): void {
     const entry = this.entries[index];
     if (entry === undefined) return;
     const { kind, mediator } = entry;
-    if (this.output.json) this.output.result({ [kind]: entry.text, mediator, state, at, text }, []);
+    if (this.output.json) this.output.result({ [kind]: entry.text, mediator, state, at, channel, text }, []);
     else this.board.set(index, `${nameOf(entry).padEnd(this.width)}  ${text}`);
   }
 
