@@ -24,6 +24,10 @@ const packages = {
     rsync: '/usr/bin/rsync',
     'dnsmasq-base': '/usr/sbin/dnsmasq',
     tinyproxy: '/usr/bin/tinyproxy',
+    'dante-client': '/usr/bin/socksify',
+    vsftpd: '/usr/sbin/vsftpd',
+    tnftp: '/usr/bin/tnftp',
+    ncat: '/usr/bin/ncat',
   },
   router: { 'busybox-static': '/bin/busybox', shellcheck: '/usr/bin/shellcheck' },
   bench: {

@@ -1,5 +1,4 @@
 import type { Endpoint } from '../terminal/index.ts';
-import type { ForwardSpec } from './forward-spec.ts';
 import { badUsage } from './output.ts';
 
 /** `host:port`, an IPv6 address in brackets. */
@@ -14,11 +13,11 @@ const localFailures: Readonly<Record<string, string>> = {
 };
 
 /** What a local port that cannot be had is told as; anything else as it is. */
-export function localFailure(thrown: unknown, { listen }: ForwardSpec): unknown {
+export function localFailure(thrown: unknown, listen: Partial<Endpoint>): unknown {
   const { code = '' } = thrown as NodeJS.ErrnoException;
   const reason = localFailures[code];
   if (reason === undefined) return thrown;
   return badUsage(
-    `Cannot listen on ${endpointText({ host: '127.0.0.1', ...listen })} of this computer: ${reason}.`,
+    `Cannot listen on ${endpointText({ host: '127.0.0.1', port: 0, ...listen })} of this computer: ${reason}.`,
   );
 }

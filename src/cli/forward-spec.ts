@@ -73,3 +73,16 @@ export function parseEndpoint(text: string): ForwardSpec['target'] {
   if (fields.length === 2 && host !== undefined && port) return { host, port };
   throw badUsage(`${quoted(text)} is no host and port; write it like 192.168.1.10:80 or [fd00::10]:80.`);
 }
+
+/**
+ * Reads `[bind:]port`, a number of this computer; IPv6 in brackets; 0 takes any free one.
+ * @throws EntremiseError `bad-usage`
+ */
+export function parseLocalPort(text: string): ForwardSpec['listen'] {
+  const fields = fieldsOf(text);
+  const port = numberOf(fields.at(-1));
+  const [host] = fields;
+  if (fields.length === 1 && port !== undefined) return { port };
+  if (fields.length === 2 && port !== undefined && host !== undefined) return { host, port };
+  throw badUsage(`${quoted(text)} is no local port; write it like 1080, 127.0.0.1:1080 or [::1]:1080.`);
+}

@@ -78,7 +78,7 @@ export class KeptEntry {
       try {
         return await this.forward();
       } catch (thrown) {
-        this.fail(localFailure(thrown, this.entry.spec));
+        this.fail(localFailure(thrown, this.entry.spec.listen));
         await pause(retryMs, undefined, { signal: this.stopping.signal }).catch(() => {});
       }
     }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { formatDuration, parseDuration } from './duration.ts';
-import { parseEndpoint, parseForward, parseLanPort } from './forward-spec.ts';
+import { parseEndpoint, parseForward, parseLanPort, parseLocalPort } from './forward-spec.ts';
 import { parseLimits } from './grant-limits.ts';
 
 const tcp = 'tcp' as const;
@@ -127,4 +127,13 @@ test('limits of a grant are name=number, each once', t => {
   for (const wrong of ['ports', 'ports=', 'ports=-1', 'ports=1.5', 'port=1', 'ports=1 ', 'constructor=1', ''])
     t.throws(() => parseLimits([wrong]), { message: /--limit is name=number/ }, wrong);
   t.throws(() => parseLimits(['ports=1', 'ports=2']), { message: /each name once/ });
+});
+
+test('numbers of this computer', t => {
+  t.deepEqual(parseLocalPort('1080'), { port: 1080 });
+  t.deepEqual(parseLocalPort('0'), { port: 0 });
+  t.deepEqual(parseLocalPort('127.0.0.1:1080'), { host: '127.0.0.1', port: 1080 });
+  t.deepEqual(parseLocalPort('[::1]:1080'), { host: '::1', port: 1080 });
+  for (const text of ['', 'x', '1:2:3', ':80', '65536', 'fd00::1:80'])
+    t.throws(() => parseLocalPort(text), { code: 'bad-usage' }, text);
 });

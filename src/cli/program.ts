@@ -13,6 +13,7 @@ import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
 import { addServerVerb } from './verbs/server.ts';
+import { addSocksVerb } from './verbs/socks.ts';
 import { addUpVerb } from './verbs/up.ts';
 
 const exitCodes = `
@@ -39,6 +40,7 @@ export function createProgram(): Command {
   for (const add of [
     addForwardVerbs,
     addUpVerb,
+    addSocksVerb,
     addConnectVerb,
     addMediatorsVerb,
     addEventsVerb,

@@ -1,11 +1,8 @@
 import { EventEmitter, once } from 'node:events';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { EntremiseError } from '../base/errors.ts';
-import { AbortError } from './abort-error.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
 import { joinSockets } from './join-sockets.ts';
-import type { MediatorAttachment } from './mediator-attachment.ts';
-import { TunnelError, tunnelError } from './tunnel-error.ts';
+import { patientAttachment, refusalOf } from './patient-source.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
 
 /** Where something is: an address or name, and a port number. */
@@ -31,9 +28,6 @@ export interface ForwardEvents {
   refused: [refusal: { readonly client: Endpoint; readonly error: Error }];
   close: [];
 }
-
-/** How long a local connection waits for an attachment before it is reset. */
-const attachPatienceMs = 10_000;
 
 /** The default of local addresses: nobody else on the network. */
 const loopback = '127.0.0.1';
@@ -68,32 +62,19 @@ export class TcpForward extends EventEmitter<ForwardEvents> {
     this.waiting.add(socket);
     socket.on('error', () => {});
     try {
-      // A signal a connection is a quarter of what a connection costs: only who must wait needs one.
-      const attachment = this.options.source.current ?? (await this.untilAttached());
+      const { source } = this.options;
+      const attachment = source.current ?? (await patientAttachment(source, this.closing.signal));
       if (!socket.destroyed) this.connect(socket, client, attachment.connect(this.remoteOptions));
     } catch (thrown) {
       socket.resetAndDestroy();
-      this.emit('refused', { client, error: this.refusalOf(thrown) });
+      this.emit('refused', { client, error: refusalOf(this.options.source, thrown) });
     } finally {
       this.waiting.delete(socket);
     }
   }
 
-  private untilAttached(): Promise<MediatorAttachment> {
-    const patience = AbortSignal.any([this.closing.signal, AbortSignal.timeout(attachPatienceMs)]);
-    return this.options.source.attached(patience);
-  }
-
   private get remoteOptions() {
     return { ...this.options.target, allowHalfOpen: true };
-  }
-
-  private refusalOf(thrown: unknown): Error {
-    const { mediator } = this.options.source;
-    const timedOut = thrown instanceof AbortError && thrown.byTimeout;
-    if (!timedOut || mediator === undefined) return tunnelError(thrown);
-    const message = `The mediator ${mediator.name} is offline since ${mediator.since.toISOString()}.`;
-    return new TunnelError(new EntremiseError('mediator-offline', { message, by: 'terminal' }));
   }
 
   private connect(socket: Socket, client: Endpoint, remote: TunnelSocket): void {

@@ -50,6 +50,8 @@ export type { TerminalUdpPath } from './port-routes.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
 export type { ConnectionEnds } from './socket-manners.ts';
+export { type DoorPassword, newDoorPassword } from './socks/door-password.ts';
+export { openSocks, SocksDoor, type SocksDoorEvents, type SocksOptions } from './socks/socks-door.ts';
 export {
   startTerminal,
   type Terminal,

@@ -70,7 +70,7 @@ async function startForward(
   const { protocol, listen, target } = spec;
   const opening = (protocol === 'tcp' ? forwardTcp : forwardUdp)({ source, listen, target });
   const opened = await opening.catch(thrown => {
-    throw localFailure(thrown, spec);
+    throw localFailure(thrown, spec.listen);
   });
   opened.on('refused', ({ client, error }) => {
     const refused = error.message;

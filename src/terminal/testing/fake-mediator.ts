@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import net, { type Socket } from 'node:net';
 import { systemClock } from '../../base/clock.ts';
@@ -110,7 +111,8 @@ export class FakeMediator {
   private open(command: CommandOf<'open'>, seq: number): void {
     const { id, protocol } = command;
     const address = command.address ?? (command.family === 'ipv6' ? '::' : '0.0.0.0');
-    const number = command.number === 0 ? 40_000 + this.nextPort : command.number;
+    // Below what the kernel gives out, and hardly another test's.
+    const number = command.number === 0 ? randomInt(10_000, 30_000) : command.number;
     const port: FakePort = { id: this.nextPort++, protocol, address, number, seq };
     this.ports.set(port.id, port);
     const opened = { id, code: 0, port: port.id, address };
