@@ -26,6 +26,7 @@ test('all verbs are there', t => {
     'authority revoke-key',
     'authority show',
     'authority trust',
+    'bulk',
     'connect',
     'doctor',
     'enroll',

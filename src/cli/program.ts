@@ -5,6 +5,7 @@ import { exitCode } from './exit-codes.ts';
 import { mediatorProgram } from './mediator-program.ts';
 import { badUsage, print, reportFailure } from './output.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
+import { addBulkVerb } from './verbs/bulk.ts';
 import { addConnectVerb } from './verbs/connect.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addEnrollVerb } from './verbs/enroll.ts';
@@ -42,6 +43,7 @@ export function createProgram(): Command {
     addUpVerb,
     addSocksVerb,
     addConnectVerb,
+    addBulkVerb,
     addMediatorsVerb,
     addEventsVerb,
     addDoctorVerb,

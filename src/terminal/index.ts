@@ -23,6 +23,13 @@ export {
   type AttachmentKeeperEvents,
   type KeeperStatus,
 } from './attachment-keeper.ts';
+export {
+  type BulkOptions,
+  type BulkResult,
+  type MediatorSelection,
+  runBulk,
+  selectMediators,
+} from './bulk.ts';
 export { type ConnectTerminalOptions, connectTerminal } from './connect-terminal.ts';
 export { exposeTcp } from './expose-tcp.ts';
 export { exposeUdp } from './expose-udp.ts';

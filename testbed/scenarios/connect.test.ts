@@ -7,7 +7,7 @@ import { homeAddresses } from '../topologies/home.ts';
 import { makeRandomFile, sha256, tcpService, untilSaid } from './support/peers.ts';
 import { sshOptions, startSshd } from './support/sshd.ts';
 import { type Stage, setStage } from './support/stage.ts';
-import { failureOf } from './support/verbs.ts';
+import { failureOf, jsonLines } from './support/verbs.ts';
 
 /** `entremise connect`, on standard input and output: by itself, and below the real ssh, scp, rsync and git. */
 
@@ -163,4 +163,22 @@ claim(
     t.deepEqual([compared.code, compared.stdout], [0, '']);
   },
   'root',
+);
+
+claim(
+  'bulk does one command at the mediators that are meant, and says what came of it at each',
+  async (t, stage) => {
+    const bulk = (...words: string[]) =>
+      stage.site.terminal('bulk', '--label', 'demo', '--online', ...words, '--json');
+    const dry = await bulk('--dry-run', 'connect', `${device}:80`);
+    t.deepEqual(jsonLines(dry.stdout), [{ command: `connect ${device}:80`, mediators: [mediatorName] }]);
+    const [done] = jsonLines((await bulk('connect', `${device}:80`)).stdout);
+    t.like(done, { mediator: mediatorName, ok: true, attempts: 1, connected: { host: device, port: 80 } });
+    const [free] = jsonLines((await bulk('open', '8081')).stdout);
+    t.like(free, { ok: true, free: { protocol: 'tcp', number: 8081 } });
+    const refused = await bulk('connect', `${device}:81`);
+    t.is(refused.code, 5);
+    t.like(jsonLines(refused.stdout)[0], { ok: false, attempts: 2, error: { code: 'refused' } });
+    t.is((await bulk('reboot')).code, 2);
+  },
 );
