@@ -84,17 +84,26 @@ void Relay::RemoveChannel(uint32_t cid) {
   thread_.Run([this, cid] { core_.RemoveChannel(cid); });
 }
 
-int Relay::AddPort(Fd* fd, bool approve, bool broadcast, uint32_t* id) {
+int Relay::AddPort(Fd* fd, PortRules rules, bool broadcast, uint32_t* id) {
   UdpSocket socket;
   const int error = AdoptSocket(fd, broadcast, &socket);
   if (error != 0) return error;
   const uint32_t port = next_id_++;
   *id = port;
   auto counters = Counted(Thing::kPort, port);
-  thread_.Run([this, port, approve, counters, socket = std::move(socket)]() mutable {
-    core_.AddPort(port, std::move(socket), approve, std::move(counters));
+  thread_.Run([this, port, counters, rules = std::move(rules), socket = std::move(socket)]() mutable {
+    core_.AddPort(port, std::move(socket), rules, std::move(counters));
   });
   return 0;
+}
+
+uint32_t Relay::AddService(Service service) {
+  const uint32_t port = next_id_++;
+  auto counters = Counted(Thing::kPort, port);
+  thread_.Run([this, port, counters, service = std::move(service)]() mutable {
+    core_.AddService(port, std::move(service), std::move(counters));
+  });
+  return port;
 }
 
 void Relay::RemovePort(uint32_t id) {
@@ -114,8 +123,8 @@ void Relay::BindPort(uint32_t port, const Target& to) {
   thread_.Run([this, port, to] { core_.BindPort(port, to); });
 }
 
-void Relay::BindPeer(uint32_t port, const Endpoint& peer, const Target& to) {
-  thread_.Run([this, port, peer, to] { core_.BindPeer(port, peer, to); });
+void Relay::BindPeer(uint32_t port, const Endpoint& peer, const Target& to, uint64_t idle_ms) {
+  thread_.Run([this, port, peer, to, idle_ms] { core_.BindPeer(port, peer, to, idle_ms); });
 }
 
 void Relay::BindRoute(const RouteId& id, const Target& to, bool held) {

@@ -47,13 +47,14 @@ class Relay {
   void SetPath(uint32_t cid, const Path& path);
   void RemoveChannel(uint32_t cid);
   // Takes the fd over when it answers 0.
-  int AddPort(Fd* fd, bool approve, bool broadcast, uint32_t* id);
+  int AddPort(Fd* fd, PortRules rules, bool broadcast, uint32_t* id);
+  uint32_t AddService(Service service);
   void RemovePort(uint32_t id);
   void Approve(uint32_t port, const Endpoint& peer);
   // Nobody is sent to any more by an approval from before when it returns.
   void ClearApprovals(uint32_t port);
   void BindPort(uint32_t port, const Target& to);
-  void BindPeer(uint32_t port, const Endpoint& peer, const Target& to);
+  void BindPeer(uint32_t port, const Endpoint& peer, const Target& to, uint64_t idle_ms);
   void BindRoute(const RouteId& id, const Target& to, bool held);
   void UnbindRoute(const RouteId& id);
 

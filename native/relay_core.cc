@@ -8,8 +8,6 @@
 namespace entremise {
 namespace {
 
-constexpr int kSweepMs = 5'000;
-
 Target ToScript() {
   Target target;
   target.kind = Target::Kind::kScript;
@@ -93,12 +91,14 @@ void RelayCore::RemoveChannel(uint32_t cid) {
   Channel* channel = ChannelOf(cid);
   if (channel == nullptr) return;
   Flush();
-  for (auto& [route, binding] : channel->routes) EndRoute(&binding);
   channels_.erase(cid);
   for (auto& [id, port] : ports_) {
     if (LeadsTo(port->target, cid)) port->target = ToScript();
     for (auto peer = port->peers.begin(); peer != port->peers.end();) {
-      peer = LeadsTo(peer->second, cid) ? port->peers.erase(peer) : std::next(peer);
+      Binding& binding = peer->second;
+      const bool leads = LeadsTo(binding.target, cid);
+      if (leads) binding.target = ToScript();
+      peer = leads && binding.idle_ms == 0 ? port->peers.erase(peer) : std::next(peer);
     }
   }
   for (auto& [other, leading] : channels_) {
@@ -108,14 +108,30 @@ void RelayCore::RemoveChannel(uint32_t cid) {
   }
 }
 
-void RelayCore::AddPort(uint32_t id, UdpSocket socket, bool approve, std::shared_ptr<RelayCounters> counters) {
+void RelayCore::AddPort(uint32_t id, UdpSocket socket, const PortRules& rules,
+                        std::shared_ptr<RelayCounters> counters) {
   auto port = std::make_unique<Port>(times_.approval_idle_ms);
   port->id = id;
   port->socket = std::move(socket);
-  port->approve = approve;
+  port->approve = rules.approve;
+  port->only_from = rules.only_from;
   port->target = ToScript();
   port->counters = std::move(counters);
-  thread_->Watch(port->socket.fd.number(), PortTag(id));
+  Watch(std::move(port));
+}
+
+void RelayCore::AddService(uint32_t id, Service service, std::shared_ptr<RelayCounters> counters) {
+  auto port = std::make_unique<Port>(times_.approval_idle_ms);
+  port->id = id;
+  port->service = std::make_unique<Service>(std::move(service));
+  port->target = ToScript();
+  port->counters = std::move(counters);
+  ports_[id] = std::move(port);
+}
+
+void RelayCore::Watch(std::unique_ptr<Port> port) {
+  thread_->Watch(port->socket.fd.number(), PortTag(port->id));
+  const uint32_t id = port->id;
   ports_[id] = std::move(port);
 }
 
@@ -125,8 +141,13 @@ void RelayCore::RemovePort(uint32_t id) {
 
 void RelayCore::ClosePort(Port* port) {
   Flush();
-  if (port->is_service) service_ports_--;
-  thread_->Unwatch(port->socket.fd.number());
+  if (port->service != nullptr) {
+    for (const auto& [peer, id] : port->service->sockets) {
+      if (Port* socket = PortOf(id)) ClosePort(socket);
+    }
+  } else {
+    thread_->Unwatch(port->socket.fd.number());
+  }
   ports_.erase(port->id);
 }
 
@@ -143,23 +164,25 @@ void RelayCore::BindPort(uint32_t port, const Target& to) {
   if (Port* found = PortOf(port)) found->target = to;
 }
 
-void RelayCore::BindPeer(uint32_t port, const Endpoint& peer, const Target& to) {
+void RelayCore::BindPeer(uint32_t port, const Endpoint& peer, const Target& to, uint64_t idle_ms) {
   Port* found = PortOf(port);
   if (found == nullptr) return;
-  if (to.kind == Target::Kind::kScript) {
+  if (to.kind == Target::Kind::kScript && idle_ms == 0) {
     found->peers.erase(peer);
-  } else {
-    found->peers[peer] = to;
+    return;
   }
+  const auto [at, is_new] = found->peers.try_emplace(peer);
+  at->second.target = to;
+  at->second.idle_ms = idle_ms;
+  if (is_new) at->second.used_ms = MonotonicMs();
+  if (is_new && idle_ms > 0) expiring_++;
 }
 
 void RelayCore::BindRoute(const RouteId& id, const Target& to, bool held) {
   Channel* channel = ChannelOf(id.cid);
   if (channel == nullptr) return;
   Route& route = channel->routes[id.route];
-  if (route.service != nullptr) EndRoute(&route);
   route.target = to;
-  if (to.kind == Target::Kind::kService) route.service = std::make_unique<Service>();
   if (held) {
     route.held = true;
   } else {
@@ -168,19 +191,7 @@ void RelayCore::BindRoute(const RouteId& id, const Target& to, bool held) {
 }
 
 void RelayCore::UnbindRoute(const RouteId& id) {
-  Route* route = RouteOf(id);
-  if (route == nullptr) return;
-  EndRoute(route);
-  ChannelOf(id.cid)->routes.erase(id.route);
-}
-
-// Its sockets, when it leads to a service.
-void RelayCore::EndRoute(Route* route) {
-  if (route->service == nullptr) return;
-  for (const auto& [peer, id] : route->service->ports) {
-    if (Port* port = PortOf(id)) ClosePort(port);
-  }
-  route->service.reset();
+  if (Channel* channel = ChannelOf(id.cid)) channel->routes.erase(id.route);
 }
 
 int RelayCore::OnTurn(uint64_t now_ms) {
@@ -200,25 +211,47 @@ int RelayCore::OnTurn(uint64_t now_ms) {
     held_.pop_back();
     if (waits) Release(ChannelOf(id.cid), id, route);
   }
-  if (service_ports_ > 0) {
-    if (now_ms - swept_ms_ >= kSweepMs) SweepServices();
-    sooner(kSweepMs);
+  if (expiring_ > 0) {
+    if (now_ms - swept_ms_ >= times_.sweep_ms) SweepIdle();
+    sooner(static_cast<int>(times_.sweep_ms));
   }
   Flush();
   return wait_ms;
 }
 
-void RelayCore::SweepServices() {
+void RelayCore::SweepIdle() {
   swept_ms_ = now_ms_;
+  expiring_ = 0;
   std::vector<Port*> idle;
   for (auto& [id, port] : ports_) {
-    if (port->is_service && now_ms_ - port->used_ms >= port->idle_ms) idle.push_back(port.get());
+    SweepPeers(port.get());
+    Port* owner = port->service_port == 0 ? nullptr : PortOf(port->service_port);
+    if (owner == nullptr) continue;
+    if (now_ms_ - port->used_ms >= owner->service->idle_ms) idle.push_back(port.get());
+    expiring_++;
   }
   for (Port* port : idle) {
-    Route* route = RouteOf(port->owner);
-    if (route != nullptr && route->service != nullptr) route->service->ports.erase(port->target.peer);
+    PortOf(port->service_port)->service->sockets.erase(port->stands_for);
     ClosePort(port);
   }
+}
+
+void RelayCore::SweepPeers(Port* port) {
+  for (auto peer = port->peers.begin(); peer != port->peers.end();) {
+    const Binding& binding = peer->second;
+    const bool idle = binding.idle_ms > 0 && now_ms_ - binding.used_ms >= binding.idle_ms;
+    if (idle) upcalls_->Tell(Upcall::kIdle, port->id, 0, 0, peer->first, {}, nullptr, 0);
+    if (!idle && binding.idle_ms > 0) expiring_++;
+    peer = idle ? port->peers.erase(peer) : std::next(peer);
+  }
+}
+
+bool Network::Contains(const Address& other) const {
+  if (other.family != address.family) return false;
+  const size_t whole = prefix_bits / 8;
+  if (memcmp(address.bytes, other.bytes, whole) != 0) return false;
+  const int left = 8 - prefix_bits % 8;
+  return left == 8 || ((address.bytes[whole] ^ other.bytes[whole]) >> left) == 0;
 }
 
 }  // namespace entremise

@@ -15,6 +15,12 @@
 
 namespace entremise {
 
+// What a port hears, and to whom routes may send from it.
+struct PortRules {
+  bool approve = false;
+  std::vector<Network> only_from;
+};
+
 class RelayCore final : public RelayThread::Work {
  public:
   RelayCore(RelayThread* thread, RelayUpcalls* upcalls, const RelayTimes& times)
@@ -32,13 +38,14 @@ class RelayCore final : public RelayThread::Work {
   // A path with a door of 0 is none.
   void SetPath(uint32_t cid, const Path& path);
   void RemoveChannel(uint32_t cid);
-  void AddPort(uint32_t id, UdpSocket socket, bool approve, std::shared_ptr<RelayCounters> counters);
+  void AddPort(uint32_t id, UdpSocket socket, const PortRules& rules, std::shared_ptr<RelayCounters> counters);
+  void AddService(uint32_t id, Service service, std::shared_ptr<RelayCounters> counters);
   void RemovePort(uint32_t id);
   void Approve(uint32_t port, const Endpoint& peer);
   void ClearApprovals(uint32_t port);
   void BindPort(uint32_t port, const Target& to);
-  // A target of kScript takes the peer's own binding away.
-  void BindPeer(uint32_t port, const Endpoint& peer, const Target& to);
+  // A target of kScript without an idle time takes the peer's own binding away.
+  void BindPeer(uint32_t port, const Endpoint& peer, const Target& to, uint64_t idle_ms);
   void BindRoute(const RouteId& id, const Target& to, bool held);
   void UnbindRoute(const RouteId& id);
 
@@ -57,21 +64,21 @@ class RelayCore final : public RelayThread::Work {
   void OnPart(Channel* channel, const uint8_t* part, size_t length);
   void OnBody(Channel* channel, uint8_t* body, size_t length);
   void Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length);
-  void DeliverToService(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer, uint8_t* bytes,
-                        size_t length);
   void OnPort(Port* port);
   void OnPortErrors(Port* port);
   void OnPortDatagram(Port* port, const Received& datagram);
 
   void SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
+  void SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
   void SendBody(Channel* channel, uint8_t* body, size_t length);
   void SendHalves(Channel* channel, const Door& door, const uint8_t* body, size_t length);
   void SealAndSend(Channel* channel, Door* door, const Endpoint& to, uint8_t kind, uint8_t* body, size_t length);
   void Release(Channel* channel, const RouteId& id, Route* route);
-  void EndRoute(Route* route);
-  Port* ServicePortFor(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer);
+  Port* ServiceSocketFor(Port* service_port, const Endpoint& peer);
+  void Watch(std::unique_ptr<Port> port);
   void ClosePort(Port* port);
-  void SweepServices();
+  void SweepIdle();
+  void SweepPeers(Port* port);
   // Before anything that a waiting packet leads to goes away, and before slots are received into again.
   void Flush();
   // Memory of the copy until the next Flush.
@@ -95,8 +102,9 @@ class RelayCore final : public RelayThread::Work {
   std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
   std::vector<RouteId> held_;
   // Sockets of services have ids from the upper half.
-  uint32_t next_service_port_ = 0x80000000;
-  size_t service_ports_ = 0;
+  uint32_t next_service_socket_ = 0x80000000;
+  // Sockets and bindings that may be idle; never fewer than there are.
+  size_t expiring_ = 0;
   uint64_t swept_ms_ = 0;
 };
 

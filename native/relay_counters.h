@@ -23,6 +23,7 @@ enum class Count : uint8_t {
   kUnsent,
   kFull,
   kHalves,
+  kForeign,
   kCounts,
 };
 

@@ -1,4 +1,6 @@
 // What comes in: opened, and given to where it is bound to.
+#include <algorithm>
+
 #include "datagram_body.h"
 #include "relay_core.h"
 #include "relay_tags.h"
@@ -10,6 +12,12 @@ namespace {
 constexpr size_t kDoorBatch = 16;
 constexpr size_t kMostHeld = 256;
 constexpr uint64_t kTellElsewhereMs = 250;
+
+bool Hears(const Port& port, const Address& from) {
+  if (port.only_from.empty()) return true;
+  return std::any_of(port.only_from.begin(), port.only_from.end(),
+                     [&from](const Network& network) { return network.Contains(from); });
+}
 
 void RememberAsked(Channel* channel, const Endpoint& from, const Address& at) {
   for (auto& [peer, address] : channel->asked_at) {
@@ -133,6 +141,7 @@ void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8
     case Target::Kind::kScript:
       return upcalls_->Tell(Upcall::kDatagram, id.cid, id.route, 0, peer, {}, datagram.bytes, datagram.length);
     case Target::Kind::kPort:
+      if (target.only.known() && target.only != peer) break;
       if (Port* port = PortOf(target.port)) {
         return SendToPort(port, target.peer.known() ? target.peer : peer, datagram.bytes, datagram.length);
       }
@@ -143,8 +152,6 @@ void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8
         return SendBody(next, body, length);
       }
       break;
-    case Target::Kind::kService:
-      return DeliverToService(channel, id, route, peer, datagram.bytes, datagram.length);
     case Target::Kind::kDrop:
       break;
   }
@@ -155,7 +162,7 @@ void RelayCore::OnPort(Port* port) {
   uint64_t overflow = 0;
   const size_t count = slots_.Receive(&port->socket, ReceiveSlots::kSlots, &overflow);
   if (overflow > 0) port->counters->Add(Count::kOverflow, overflow);
-  port->used_ms = now_ms_;
+  if (port->service_port != 0) port->used_ms = now_ms_;
   for (size_t index = 0; index < count; index++) OnPortDatagram(port, slots_[index]);
 }
 
@@ -170,16 +177,22 @@ void RelayCore::OnPortErrors(Port* port) {
 
 void RelayCore::OnPortDatagram(Port* port, const Received& datagram) {
   port->counters->In(datagram.length);
+  if (!Hears(*port, datagram.from.address)) return port->counters->Add(Count::kForeign);
   if (port->socket.wildcard && datagram.local.family != 0) port->asked_at.Put(datagram.from, datagram.local, now_ms_);
-  const auto own = port->peers.empty() ? port->peers.end() : port->peers.find(datagram.from);
-  const Target& target = own == port->peers.end() ? port->target : own->second;
+  const bool of_service = port->service_port != 0;
+  const Port* bound = of_service ? PortOf(port->service_port) : port;
+  if (bound == nullptr) return;
+  const Endpoint& from = of_service ? port->stands_for : datagram.from;
+  Binding* own = BindingOf(port, datagram.from);
+  const Target& target = own == nullptr ? bound->target : own->target;
+  if (own != nullptr) own->used_ms = now_ms_;
   if (target.kind == Target::Kind::kScript) {
-    return upcalls_->Tell(Upcall::kPortDatagram, port->id, 0, 0, datagram.from, datagram.local, datagram.bytes,
+    return upcalls_->Tell(Upcall::kPortDatagram, bound->id, 0, 0, from, datagram.local, datagram.bytes,
                           datagram.length);
   }
   Channel* channel = target.kind == Target::Kind::kRoute ? ChannelOf(target.route.cid) : nullptr;
   if (channel == nullptr) return port->counters->Add(Count::kUnbound);
-  const Endpoint& peer = target.peer.known() ? target.peer : datagram.from;
+  const Endpoint& peer = target.peer.known() ? target.peer : from;
   const size_t added = kRouteBytes + peer.WireBytes();
   uint8_t* body = datagram.bytes - added;
   WriteU32(body, target.route.route);

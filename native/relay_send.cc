@@ -33,49 +33,46 @@ uint8_t* RelayCore::Copy(const uint8_t* bytes, size_t length) {
 }
 
 void RelayCore::SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {
+  if (port->service != nullptr) return SendToService(port, peer, bytes, length);
   if (port->approve && port->approved.Find(peer, now_ms_) == nullptr) {
     return upcalls_->Tell(Upcall::kUnapproved, port->id, 0, 0, peer, {}, bytes, length);
   }
+  if (Binding* binding = BindingOf(port, peer)) binding->used_ms = now_ms_;
   const Address* from = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
   send_.Add({&port->socket, peer, from == nullptr ? Address{} : *from, port->counters.get()}, bytes, length);
 }
 
-void RelayCore::DeliverToService(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer,
-                                 uint8_t* bytes, size_t length) {
-  Port* port = ServicePortFor(channel, id, route, peer);
-  if (port == nullptr) return;
-  port->used_ms = now_ms_;
-  send_.Add({&port->socket, {}, {}, port->counters.get()}, bytes, length);
+void RelayCore::SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {
+  Port* socket = ServiceSocketFor(port, peer);
+  if (socket == nullptr) return port->counters->Add(Count::kFull);
+  socket->used_ms = now_ms_;
+  send_.Add({&socket->socket, {}, {}, port->counters.get()}, bytes, length);
 }
 
-Port* RelayCore::ServicePortFor(Channel* channel, const RouteId& id, Route* route, const Endpoint& peer) {
-  Service& service = *route->service;
-  const Target& target = route->target;
-  const auto found = service.ports.find(peer);
-  if (found != service.ports.end()) return PortOf(found->second);
+// Null when there are too many, or too many new ones.
+Port* RelayCore::ServiceSocketFor(Port* service_port, const Endpoint& peer) {
+  Service& service = *service_port->service;
+  const auto found = service.sockets.find(peer);
+  if (found != service.sockets.end()) return PortOf(found->second);
   if (service.second != now_ms_ / 1000) {
     service.second = now_ms_ / 1000;
     service.begun_in_second = 0;
   }
-  UdpSocket socket;
-  const bool room = service.ports.size() < target.max_peers && service.begun_in_second < target.peers_per_second;
-  if (!room || OpenTowards(target.peer, &socket) != 0) {
-    channel->counters->Add(Count::kFull);
-    return nullptr;
-  }
+  const bool room = service.sockets.size() < service.max_peers && service.begun_in_second < service.peers_per_second;
+  UdpSocket opened;
+  if (!room || OpenTowards(service.at, &opened) != 0) return nullptr;
   service.begun_in_second++;
-  const uint32_t port_id = next_service_port_++;
-  AddPort(port_id, std::move(socket), false, std::make_shared<RelayCounters>());
-  Port* port = PortOf(port_id);
-  port->is_service = true;
-  port->owner = id;
-  port->idle_ms = target.idle_ms;
-  port->target.kind = Target::Kind::kRoute;
-  port->target.route = id;
-  port->target.peer = peer;
-  service.ports[peer] = port_id;
-  service_ports_++;
-  return port;
+  auto socket = std::make_unique<Port>(times_.approval_idle_ms);
+  socket->id = next_service_socket_++;
+  socket->socket = std::move(opened);
+  socket->service_port = service_port->id;
+  socket->stands_for = peer;
+  socket->counters = service_port->counters;
+  service.sockets[peer] = socket->id;
+  expiring_++;
+  Port* made = socket.get();
+  Watch(std::move(socket));
+  return made;
 }
 
 void RelayCore::SendBody(Channel* channel, uint8_t* body, size_t length) {
@@ -138,7 +135,10 @@ void RelayCore::SendPlain(uint32_t port_id, const Endpoint& peer, const Address&
   Port* port = PortOf(port_id);
   if (port == nullptr) return;
   const size_t length = bytes.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
-  const Address* asked = port->socket.wildcard ? port->asked_at.Find(peer, MonotonicMs()) : nullptr;
+  now_ms_ = MonotonicMs();
+  if (port->service != nullptr) return SendToService(port, peer, Keep(std::move(bytes)), length);
+  if (Binding* binding = BindingOf(port, peer)) binding->used_ms = now_ms_;
+  const Address* asked = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
   const Address& chosen = from.family == 0 && asked != nullptr ? *asked : from;
   send_.Add({&port->socket, peer, chosen, port->counters.get()}, Keep(std::move(bytes)), length);
 }

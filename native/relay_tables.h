@@ -23,6 +23,8 @@ struct RelayTimes {
   uint64_t hold_ms = 100;
   uint64_t part_ms = 500;
   uint64_t approval_idle_ms = 300'000;
+  // How often is looked for what is idle.
+  uint64_t sweep_ms = 5'000;
 };
 
 struct Door {
@@ -38,22 +40,41 @@ struct RouteId {
   uint32_t route = 0;
 };
 
-// Where datagrams go. The number of peers, idleness and rate are a service's (P7.6).
+// Where datagrams go.
 struct Target {
-  enum class Kind : uint8_t { kScript, kDrop, kPort, kRoute, kService };
+  enum class Kind : uint8_t { kScript, kDrop, kPort, kRoute };
   Kind kind = Kind::kDrop;
   uint32_t port = 0;
   RouteId route;
-  // kPort: instead of the peer in the packet. kRoute of a port: instead of the sender. kService: the service.
+  // kPort: instead of the peer in the packet. kRoute of a port: instead of the sender.
   Endpoint peer;
-  uint32_t max_peers = 0;
-  uint32_t idle_ms = 0;
-  uint32_t peers_per_second = 0;
+  // kPort: the only one whose datagrams pass, if it is known.
+  Endpoint only;
 };
 
-// Sockets towards a service, one for each peer (P7.6).
+// What one peer of a port is bound to. With an idle time it is forgotten, and told, after so long without a datagram
+// either way.
+struct Binding {
+  Target target;
+  uint64_t idle_ms = 0;
+  uint64_t used_ms = 0;
+};
+
+// The addresses that begin with so many bits of `address`.
+struct Network {
+  Address address;
+  uint16_t prefix_bits = 0;
+
+  bool Contains(const Address& other) const;
+};
+
+// A port that is many sockets towards one service, one for each peer of ours (P7.6).
 struct Service {
-  std::unordered_map<Endpoint, uint32_t, EndpointHash> ports;
+  Endpoint at;
+  uint32_t max_peers = 0;
+  uint64_t idle_ms = 0;
+  uint32_t peers_per_second = 0;
+  std::unordered_map<Endpoint, uint32_t, EndpointHash> sockets;
   uint64_t second = 0;
   uint32_t begun_in_second = 0;
 };
@@ -63,7 +84,6 @@ struct Route {
   bool held = false;
   uint64_t held_until_ms = 0;
   std::deque<std::vector<uint8_t>> kept;
-  std::unique_ptr<Service> service;
 };
 
 struct Path {
@@ -95,22 +115,33 @@ struct Port {
   explicit Port(uint64_t approval_idle_ms) : approved(kMostPeers, approval_idle_ms) {}
 
   static constexpr size_t kMostPeers = 1024;
+  static constexpr size_t kMostAsked = 65'536;
   static constexpr uint64_t kAskedIdleMs = 300'000;
 
   uint32_t id = 0;
   UdpSocket socket;
   bool approve = false;
   Target target;
-  std::unordered_map<Endpoint, Target, EndpointHash> peers;
+  std::unordered_map<Endpoint, Binding, EndpointHash> peers;
+  // Where datagrams may come from; none: anywhere.
+  std::vector<Network> only_from;
   EndpointTable<bool> approved;
   // At which of a wildcard's addresses they have asked.
-  EndpointTable<Address> asked_at{kMostPeers, kAskedIdleMs};
-  // Of a service's socket: where it belongs.
-  bool is_service = false;
-  RouteId owner;
+  EndpointTable<Address> asked_at{kMostAsked, kAskedIdleMs};
+  // It has no socket of its own then.
+  std::unique_ptr<Service> service;
+  // Of a service's socket: the service's port, and the peer that it stands for.
+  uint32_t service_port = 0;
+  Endpoint stands_for;
   uint64_t used_ms = 0;
-  uint64_t idle_ms = 0;
   std::shared_ptr<RelayCounters> counters;
 };
+
+// Null when that peer has none of its own.
+inline Binding* BindingOf(Port* port, const Endpoint& peer) {
+  if (port->peers.empty()) return nullptr;
+  const auto found = port->peers.find(peer);
+  return found == port->peers.end() ? nullptr : &found->second;
+}
 
 }  // namespace entremise

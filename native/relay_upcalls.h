@@ -22,6 +22,7 @@ enum class Upcall : uint8_t {
   kOversize = 6,
   kUnreachable = 7,
   kSpent = 8,
+  kIdle = 9,
 };
 
 class RelayUpcalls {

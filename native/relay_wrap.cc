@@ -8,53 +8,13 @@
 #include "errno_name.h"
 #include "instance.h"
 #include "relay.h"
+#include "relay_arguments.h"
 
 namespace entremise {
 namespace {
 
 using Napi::CallbackInfo;
 using Napi::Value;
-
-// Arguments of a call whose first one is a relay.
-class RelayArguments : public Arguments {
- public:
-  explicit RelayArguments(const CallbackInfo& info) : Arguments(info) {
-    relay_ = Instance::Of(info.Env()).relays().Find(Unsigned(0, "relay"));
-  }
-  // Null: there is nothing to do, either because a TypeError is pending or because the relay is closed.
-  Relay* relay() { return ok() ? relay_ : nullptr; }
-
-  uint32_t Id(size_t index) { return Unsigned(index, "id"); }
-  uint8_t Byte(size_t index, const char* name) { return static_cast<uint8_t>(Number(index, 255, name)); }
-  // A peer as it stands in packets, or no bytes.
-  Endpoint Peer(size_t index) {
-    const Napi::Uint8Array bytes = Bytes(index, "peer");
-    Endpoint peer;
-    if (ok() && bytes.ByteLength() > 0) Endpoint::Read(bytes.Data(), bytes.ByteLength(), &peer);
-    return peer;
-  }
-  std::unique_ptr<Aead> Key(size_t index, Aead::Use use) {
-    const auto suite = static_cast<Aead::Suite>(Number(index, 2, "suite"));
-    const Napi::Uint8Array key = Bytes(index + 1, "key");
-    const Napi::Uint8Array iv = Bytes(index + 2, "iv");
-    if (!ok()) return nullptr;
-    auto made = Aead::Create(suite, use, key.Data(), key.ByteLength(), iv.Data(), iv.ByteLength());
-    if (made == nullptr) Refuse("key", "of the suite's length");
-    return made;
-  }
-  // kind · port · cid · route · peer, five arguments.
-  Target To(size_t index) {
-    Target to;
-    to.kind = static_cast<Target::Kind>(Number(index, 4, "kind"));
-    to.port = Id(index + 1);
-    to.route = {Id(index + 2), Id(index + 3)};
-    to.peer = Peer(index + 4);
-    return to;
-  }
-
- private:
-  Relay* relay_ = nullptr;
-};
 
 Value OpenRelay(const CallbackInfo& info) {
   Arguments arguments(info);
@@ -64,6 +24,7 @@ Value OpenRelay(const CallbackInfo& info) {
   times.hold_ms = arguments.Unsigned(2, "holdMs");
   times.part_ms = arguments.Unsigned(3, "partMs");
   times.approval_idle_ms = arguments.Unsigned(4, "approvalIdleMs");
+  times.sweep_ms = arguments.Unsigned(5, "sweepMs");
   if (!arguments.ok()) return Value();
   uint32_t id = 0;
   const int error = Instance::Of(info.Env()).relays().Start(info.Env(), callback, times, &id);
@@ -103,17 +64,33 @@ Value OpenMemberDoor(const CallbackInfo& info) {
 Value AddPort(const CallbackInfo& info) {
   RelayArguments arguments(info);
   const int fd = arguments.FdNumber(1);
-  const bool approve = arguments.Flag(2, "approve");
+  PortRules rules;
+  rules.approve = arguments.Flag(2, "approve");
   const bool broadcast = arguments.Flag(3, "broadcast");
+  rules.only_from = arguments.Networks(4);
   Relay* relay = arguments.relay();
   if (!arguments.ok()) return Value();
   if (relay == nullptr) return ErrnoName(info.Env(), EBADF);
   Instance& instance = Instance::Of(info.Env());
   Fd taken = instance.Give(fd);
   uint32_t id = 0;
-  const int error = taken.valid() ? relay->AddPort(&taken, approve, broadcast, &id) : EBADF;
+  const int error = taken.valid() ? relay->AddPort(&taken, std::move(rules), broadcast, &id) : EBADF;
   if (taken.valid()) instance.Own(std::move(taken));
   return IdOr(info.Env(), error, id);
+}
+
+Value AddService(const CallbackInfo& info) {
+  RelayArguments arguments(info);
+  Service service;
+  service.at = arguments.Peer(1);
+  service.max_peers = arguments.Unsigned(2, "maxPeers");
+  service.idle_ms = arguments.Unsigned(3, "idleMs");
+  service.peers_per_second = arguments.Unsigned(4, "peersPerSecond");
+  Relay* relay = arguments.relay();
+  if (!arguments.ok()) return Value();
+  if (relay == nullptr) return ErrnoName(info.Env(), EBADF);
+  if (!service.at.known()) return ErrnoName(info.Env(), EINVAL);
+  return IdOr(info.Env(), 0, relay->AddService(std::move(service)));
 }
 
 void AddChannel(RelayArguments& arguments) {
@@ -160,16 +137,15 @@ void BindPeer(RelayArguments& arguments) {
   const uint32_t port = arguments.Id(1);
   const Endpoint peer = arguments.Peer(2);
   const Target to = arguments.To(3);
-  if (Relay* relay = arguments.relay()) relay->BindPeer(port, peer, to);
+  const uint32_t idle_ms = arguments.Unsigned(8, "idleMs");
+  if (Relay* relay = arguments.relay()) relay->BindPeer(port, peer, to, idle_ms);
 }
 
 void BindRoute(RelayArguments& arguments) {
   const RouteId id = {arguments.Id(1), arguments.Id(2)};
   const bool held = arguments.Flag(3, "held");
   Target to = arguments.To(4);
-  to.max_peers = arguments.Unsigned(9, "maxPeers");
-  to.idle_ms = arguments.Unsigned(10, "idleMs");
-  to.peers_per_second = arguments.Unsigned(11, "peersPerSecond");
+  to.only = arguments.Peer(9);
   if (Relay* relay = arguments.relay()) relay->BindRoute(id, to, held);
 }
 
@@ -261,6 +237,7 @@ void ExportRelays(Napi::Env env, Napi::Object exports) {
   put("relayOpenServiceDoor", OpenServiceDoor);
   put("relayOpenMemberDoor", OpenMemberDoor);
   put("relayAddPort", AddPort);
+  put("relayAddService", AddService);
   put("relayCloseDoor", Ask<OnId<&Relay::CloseDoor>>);
   put("relayAddChannel", Ask<AddChannel>);
   put("relayAddEpoch", Ask<AddEpoch>);

@@ -23,6 +23,7 @@ const packages = {
     'openssh-server': '/usr/sbin/sshd',
     rsync: '/usr/bin/rsync',
     'dnsmasq-base': '/usr/sbin/dnsmasq',
+    'bind9-dnsutils': '/usr/bin/dig',
     tinyproxy: '/usr/bin/tinyproxy',
     'dante-client': '/usr/bin/socksify',
     vsftpd: '/usr/sbin/vsftpd',

@@ -157,3 +157,30 @@ test('what reaches the LAN from a mediator does so in these places, each behind 
     ],
   );
 });
+
+test('features of the server reach mediators as terminals alone, and plain UDP by these places', t => {
+  const acts = ['accept', 'handTo', 'reserve', 'addService', 'bindPeer', 'bindPort', 'sendPlain', 'bypass'];
+  const found = collect((node, { path }) => {
+    const name = calledName(node);
+    const isFeature = /^src\/server\/(features|publish|services)\//.test(path);
+    return isFeature && name !== undefined && acts.includes(name) ? name : undefined;
+  });
+  t.deepEqual(
+    [...new Set(found)],
+    [
+      // A link over memory: from here on it is a member like any other, and every command passes the door above.
+      'src/server/features/feature-terminal.ts: accept',
+      // The number that server.toml names, heard from the networks that it names.
+      'src/server/features/udp-features.ts: handTo',
+      'src/server/features/udp-features.ts: reserve',
+      // Where a client's or a device's datagrams go: to the route of a port that REDIRECT made, or by its socket.
+      'src/server/publish/published-udp.ts: bindPeer',
+      'src/server/publish/published-udp.ts: bypass',
+      'src/server/publish/published-udp.ts: sendPlain',
+      'src/server/services/standing-udp.ts: addService',
+      'src/server/services/standing-udp.ts: bindPort',
+      'src/server/services/standing-udp.ts: bypass',
+      'src/server/services/standing-udp.ts: sendPlain',
+    ],
+  );
+});

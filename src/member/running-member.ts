@@ -48,6 +48,8 @@ export interface RunningMemberOptions {
   readonly unitMs?: number;
   /** The way out towards an address, in words: where it changes, what links could bear is forgotten. */
   wan?(serverAddress: string): string;
+  /** Instead of a connection to one of the servers: a server in this process. */
+  connect?(): Promise<Transport>;
   /** Instead of the addresses of the trust statement and the membership. */
   readonly servers?: readonly ServerAddress[];
   /** The HTTP proxy that the network forces; default: what ENTREMISE_PROXY names. */
@@ -182,7 +184,7 @@ export async function startMember(options: RunningMemberOptions): Promise<Runnin
   const key = directory.key();
   const instance = randomBytes(16);
   const trust = await TrustKeeper.load({ directory, clock, log });
-  const connect = connector(options, trust);
+  const connect = options.connect ?? connector(options, trust);
   const pushes = new DocumentPushes(clock);
   let lastLink: MemberLink | undefined;
   const identity = { role, signer: key, instance, software, capabilities };

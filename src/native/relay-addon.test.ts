@@ -12,7 +12,7 @@ const target = [1, 0, 0, 0, bytes];
 
 /** Good arguments of every function, about a relay that is not there; the tests below spoil them one by one. */
 const calls: Record<keyof NativeRelays, readonly unknown[]> = {
-  openRelay: [() => {}, 1, 1, 1, 1],
+  openRelay: [() => {}, 1, 1, 1, 1, 1],
   closeRelay: [0],
   relayCounters: [0],
   relayChannelCounters: [0, 1],
@@ -24,13 +24,14 @@ const calls: Record<keyof NativeRelays, readonly unknown[]> = {
   relaySealWith: [0, 1, 0, ...key],
   relaySetPath: [0, 1, 1, peer, 1200],
   relayRemoveChannel: [0, 1],
-  relayAddPort: [0, 0, true, false],
+  relayAddPort: [0, 0, true, false, bytes],
+  relayAddService: [0, peer, 1, 1, 1],
   relayRemovePort: [0, 1],
   relayApprove: [0, 1, peer],
   relayClearApprovals: [0, 1],
   relayBindPort: [0, 1, ...target],
-  relayBindPeer: [0, 1, peer, ...target],
-  relayBindRoute: [0, 1, 1, false, ...target, 0, 0, 0],
+  relayBindPeer: [0, 1, peer, ...target, 0],
+  relayBindRoute: [0, 1, 1, false, ...target, bytes],
   relayUnbindRoute: [0, 1, 1],
   relaySendControl: [0, 1, 1, peer, 6, bytes],
   relaySendDatagram: [0, 1, 1, peer, bytes],
@@ -77,7 +78,13 @@ test('keys of a wrong length are refused', t => {
 });
 
 test('a relay that is not there is EBADF where something is made, and passed over elsewhere', t => {
-  const making = ['closeRelay', 'relayOpenServiceDoor', 'relayOpenMemberDoor', 'relayAddPort'];
+  const making = [
+    'closeRelay',
+    'relayOpenServiceDoor',
+    'relayOpenMemberDoor',
+    'relayAddPort',
+    'relayAddService',
+  ];
   for (const [name, good] of Object.entries(calls)) {
     if (name === 'openRelay') continue;
     const answer = call(name, good.with(0, 2 ** 32 - 1));
@@ -95,8 +102,8 @@ const relayInFullSwing = `
   const relay = native.openRelay(() => {
     for (let i = 0; i < 20; i++) native.relaySendPlain(relay, port, self, new Uint8Array(0), new Uint8Array(200));
     if (++told === 20) parentPort.postMessage([socket]);
-  }, 1, 1, 1, 1);
-  const port = native.relayAddPort(relay, bound.fd, false, false);
+  }, 1, 1, 1, 1, 1);
+  const port = native.relayAddPort(relay, bound.fd, false, false, new Uint8Array(0));
   native.relayOpenServiceDoor(relay, '127.0.0.1', 0);
   native.relaySendPlain(relay, port, self, new Uint8Array(0), new Uint8Array(200));
   parentPort.once('message', () => process.exit());`;
@@ -128,9 +135,9 @@ test('a relay may be closed in its own callback, and tells nothing after that', 
       told++;
       native.closeRelay(Number(relay));
     },
-    ...([1, 1, 1, 1] as const),
+    ...([1, 1, 1, 1, 1] as const),
   );
-  const port = native.relayAddPort(Number(relay), bound.fd, false, false);
+  const port = native.relayAddPort(Number(relay), bound.fd, false, false, new Uint8Array(0));
   for (let index = 0; index < 100; index++)
     native.relaySendPlain(Number(relay), Number(port), self, bytes, new Uint8Array(10));
   await until('it is told', () => told > 0);

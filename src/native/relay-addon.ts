@@ -16,6 +16,7 @@ export interface NativeRelays {
     holdMs: number,
     partMs: number,
     approvalIdleMs: number,
+    sweepMs: number,
   ): number | ErrnoName;
   /** Joins its thread and closes its sockets. Nothing is told any more. */
   closeRelay(relay: number): ErrnoName | undefined;
@@ -57,8 +58,21 @@ export interface NativeRelays {
   /** A door of 0: no path. */
   relaySetPath(relay: number, cid: number, door: number, peer: Uint8Array, packetBytes: number): void;
   relayRemoveChannel(relay: number, cid: number): void;
-  /** Takes over an fd that the addon owns. */
-  relayAddPort(relay: number, fd: number, approve: boolean, broadcast: boolean): number | ErrnoName;
+  /** Takes over an fd that the addon owns. `onlyFrom`: peers one after another, whose numbers are lengths of prefixes. */
+  relayAddPort(
+    relay: number,
+    fd: number,
+    approve: boolean,
+    broadcast: boolean,
+    onlyFrom: Uint8Array,
+  ): number | ErrnoName;
+  relayAddService(
+    relay: number,
+    service: Uint8Array,
+    maxPeers: number,
+    idleMs: number,
+    peersPerSecond: number,
+  ): number | ErrnoName;
   relayRemovePort(relay: number, port: number): void;
   relayApprove(relay: number, port: number, peer: Uint8Array): void;
   relayClearApprovals(relay: number, port: number): void;
@@ -81,6 +95,7 @@ export interface NativeRelays {
     cid: number,
     route: number,
     peer: Uint8Array,
+    idleMs: number,
   ): void;
   relayBindRoute(
     relay: number,
@@ -92,9 +107,7 @@ export interface NativeRelays {
     toCid: number,
     toRoute: number,
     peer: Uint8Array,
-    maxPeers: number,
-    idleMs: number,
-    peersPerSecond: number,
+    only: Uint8Array,
   ): void;
   relayUnbindRoute(relay: number, cid: number, route: number): void;
   relaySendControl(
@@ -127,4 +140,5 @@ export const relayCounts = [
   'unsent',
   'full',
   'halves',
+  'foreign',
 ] as const;

@@ -4,8 +4,8 @@ import type { NativeSockets } from './addon.ts';
 import { bindError } from './errno.ts';
 
 /** Who takes bound UDP sockets over from the addon: the relay. */
-export interface PortTaker {
-  addPort(fd: number, options: { readonly family: 4 | 6; readonly approve: boolean }): number;
+export interface PortTaker<Options> {
+  addPort(fd: number, options: Options): number;
 }
 
 type State =
@@ -46,7 +46,7 @@ export class ReservedUdp {
    * The number is a port of the relay's from here on.
    * @throws EntremiseError wrong-state; internal as the relay
    */
-  handTo(relay: PortTaker, options: { readonly family: 4 | 6; readonly approve: boolean }): number {
+  handTo<Options>(relay: PortTaker<Options>, options: Options): number {
     const state = this.#state;
     if (state.kind !== 'held')
       throw new EntremiseError('wrong-state', { message: `the reserved number is ${state.kind}` });

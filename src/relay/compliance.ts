@@ -1,4 +1,5 @@
 import test from 'ava';
+import { claimPlainPeers } from './testing/plain-claims.ts';
 import { claimPorts } from './testing/port-claims.ts';
 import { RelayLab, type RelaySubject } from './testing/relay-lab.ts';
 import { claimRoutes } from './testing/route-claims.ts';
@@ -15,6 +16,7 @@ export function relayComplies(name: string, subject: RelaySubject): void {
       await run(t, new RelayLab(t, subject));
     });
   claimSealing(claim);
-  claimRoutes(claim, subject);
+  claimRoutes(claim);
   claimPorts(claim, subject);
+  claimPlainPeers(claim, subject);
 }

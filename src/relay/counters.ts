@@ -21,6 +21,7 @@ export function newTally(): Tally {
     unsent: 0,
     full: 0,
     halves: 0,
+    foreign: 0,
   };
 }
 

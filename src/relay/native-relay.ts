@@ -21,6 +21,7 @@ import type {
   RelayPort,
   RelayReport,
   RouteTarget,
+  ServiceOptions,
 } from './relay.ts';
 
 /** How long a relay waits for what; tests have shorter ones. In milliseconds. */
@@ -32,6 +33,8 @@ export interface RelayTimes {
   readonly partMs: number;
   /** P5.9. */
   readonly approvalIdleMs: number;
+  /** How often is looked for idle peers (P7.6). */
+  readonly sweepMs: number;
 }
 
 /** The times of the rules. */
@@ -40,6 +43,7 @@ export const relayTimes: RelayTimes = {
   holdMs: 100,
   partMs: 500,
   approvalIdleMs: 300_000,
+  sweepMs: 5_000,
 };
 
 const suiteNumbers: Readonly<Record<PacketSuite, number>> = { 'aes-128-gcm': 1, 'chacha20-poly1305': 2 };
@@ -50,11 +54,10 @@ const none = new Uint8Array(0);
 type NativeTarget = [kind: number, port: number, cid: number, route: number, peer: Uint8Array];
 
 /** Numbers of native/relay_tables.h. */
-const targetKind = { script: 0, drop: 1, port: 2, route: 3, service: 4 } as const;
+const targetKind = { script: 0, drop: 1, port: 2, route: 3 } as const;
 
 function nativeTarget(to: RouteTarget | PeerTarget): NativeTarget {
   if (to === 'script' || to === 'drop') return [targetKind[to], 0, 0, 0, none];
-  if ('service' in to) return [targetKind.service, 0, 0, 0, encodePeer(to.service)];
   const peer = 'peer' in to && to.peer !== undefined ? encodePeer(to.peer) : none;
   if ('port' in to) return [targetKind.port, to.port, 0, 0, peer];
   return [targetKind.route, 0, to.cid, to.route, peer];
@@ -89,10 +92,10 @@ class NativeRelay implements Relay, UpcallOwner {
 
   constructor(addon: NativeSockets, handlers: RelayHandlers, times: RelayTimes) {
     this.#addon = addon;
-    const { oldEpochMs, holdMs, partMs, approvalIdleMs } = times;
+    const { oldEpochMs, holdMs, partMs, approvalIdleMs, sweepMs } = times;
     const onUpcalls = (batch: Buffer) => tellUpcalls(batch, handlers, this);
     this.#relay = idOf(
-      addon.openRelay(onUpcalls, oldEpochMs, holdMs, partMs, approvalIdleMs),
+      addon.openRelay(onUpcalls, oldEpochMs, holdMs, partMs, approvalIdleMs, sweepMs),
       errno => new EntremiseError('limit', { message: `no thread for the UDP relay: ${errno}` }),
     );
     closedOnExit.add(this);
@@ -151,10 +154,20 @@ class NativeRelay implements Relay, UpcallOwner {
     this.#addon.relaySendControl(this.#relay, cid, door, encodePeer(to), packetKind[body.kind], bytes);
   }
 
-  addPort(fd: number, { approve, broadcast = false }: PortOptions): RelayPort {
+  addPort(fd: number, { approve, broadcast = false, onlyFrom = [] }: PortOptions): RelayPort {
+    const networks = onlyFrom.map(({ address, prefixLength }) =>
+      encodePeer({ address, number: prefixLength }),
+    );
     return idOf(
-      this.#addon.relayAddPort(this.#relay, fd, approve, broadcast),
+      this.#addon.relayAddPort(this.#relay, fd, approve, broadcast, Buffer.concat(networks)),
       errno => new EntremiseError('internal', { message: `the UDP relay cannot take fd ${fd}: ${errno}` }),
+    );
+  }
+
+  addService({ service, maxPeers, idleMs, peersPerSecond }: ServiceOptions): RelayPort {
+    return idOf(
+      this.#addon.relayAddService(this.#relay, encodePeer(service), maxPeers, idleMs, peersPerSecond),
+      errno => new EntremiseError('internal', { message: `the UDP relay takes no service: ${errno}` }),
     );
   }
 
@@ -179,16 +192,15 @@ class NativeRelay implements Relay, UpcallOwner {
     this.#addon.relayBindPort(this.#relay, port, ...nativeTarget(to));
   }
 
-  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | undefined): void {
-    this.#addon.relayBindPeer(this.#relay, port, encodePeer(from), ...nativeTarget(to ?? 'script'));
+  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs = 0): void {
+    const forget = to === undefined ? 0 : idleMs;
+    this.#addon.relayBindPeer(this.#relay, port, encodePeer(from), ...nativeTarget(to ?? 'script'), forget);
   }
 
   bindRoute(cid: number, route: number, to: RouteTarget, options?: { readonly held: boolean }): void {
-    const { maxPeers, idleMs, peersPerSecond } =
-      typeof to === 'object' && 'service' in to ? to : { maxPeers: 0, idleMs: 0, peersPerSecond: 0 };
-    const target = nativeTarget(to);
+    const only = typeof to === 'object' && 'port' in to && to.only !== undefined ? encodePeer(to.only) : none;
     const held = options?.held ?? false;
-    this.#addon.relayBindRoute(this.#relay, cid, route, held, ...target, maxPeers, idleMs, peersPerSecond);
+    this.#addon.relayBindRoute(this.#relay, cid, route, held, ...nativeTarget(to), only);
   }
 
   unbindRoute(cid: number, route: number): void {

@@ -13,6 +13,7 @@ const upcall = {
   oversize: 6,
   unreachable: 7,
   spent: 8,
+  idle: 9,
 } as const;
 
 interface Told {
@@ -81,6 +82,8 @@ function tell(record: Told, handlers: RelayHandlers, owner: UpcallOwner): void {
       return handlers.onOversize(x, y, peer, bytes);
     case upcall.unreachable:
       return handlers.onUnreachable(x, peer, y);
+    case upcall.idle:
+      return handlers.onIdle(x, peer);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IpText } from '../wire/ip.ts';
 import type { PacketPeer } from '../wire/packet.ts';
-import type { ControlBody, DoorId, OpenRelay, Relay, RelayPort } from './relay.ts';
+import type { ControlBody, DoorId, OpenRelay, Relay, RelayHandlers, RelayPort } from './relay.ts';
 
 /** One relay and those who are told what happens on their part of it. What comes for nobody is dropped. */
 
@@ -24,6 +24,8 @@ export interface PortListener {
   onDatagram(peer: PacketPeer, bytes: Buffer, local: IpText | undefined): void;
   onUnapproved(peer: PacketPeer, bytes: Buffer): void;
   onUnreachable(peer: PacketPeer, code: number): void;
+  /** See {@link RelayHandlers.onIdle}. */
+  onIdle?(peer: PacketPeer): void;
 }
 
 const routeKey = (cid: number, route: number) => `${cid}|${route}`;
@@ -47,7 +49,7 @@ export class RelayHub {
   }
 
   private openRelay(): Relay {
-    return this.open({
+    const handlers: RelayHandlers = {
       onControl: (cid, door, from, body) => this.channels.get(cid)?.onControl(door, from, body),
       // Members' doors hear their server alone.
       onElsewhere: () => {},
@@ -57,7 +59,9 @@ export class RelayHub {
       onPortDatagram: (port, peer, bytes, local) => this.ports.get(port)?.onDatagram(peer, bytes, local),
       onUnapproved: (port, peer, bytes) => this.ports.get(port)?.onUnapproved(peer, bytes),
       onUnreachable: (port, peer, code) => this.ports.get(port)?.onUnreachable(peer, code),
-    });
+      onIdle: (port, peer) => this.ports.get(port)?.onIdle?.(peer),
+    };
+    return this.open(handlers);
   }
 
   /** Ends the relay, if there is one. */

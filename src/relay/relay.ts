@@ -55,19 +55,23 @@ export type RouteTarget =
   /** To {@link RelayHandlers.onDatagram}. */
   | 'script'
   | 'drop'
-  /** Out of a plain port, to the peer in the packet, or to this one. */
-  | { readonly port: RelayPort; readonly peer?: PacketPeer }
+  | PlainTarget
   /** To another route, swapped like a label. */
-  | ChannelRoute
-  /** To a plain UDP service, from one socket for each peer in the packets; what it answers goes back (P7.6). */
-  | ServiceTarget;
+  | ChannelRoute;
 
-/** See {@link RouteTarget}. */
-export interface ServiceTarget {
+/** Out of a plain port, to the peer in the packet, or to `peer`. With `only` the datagrams of others are dropped. */
+export interface PlainTarget {
+  readonly port: RelayPort;
+  readonly peer?: PacketPeer;
+  readonly only?: PacketPeer;
+}
+
+/** A plain UDP service, and how many peers of ours it may see (P7.6). */
+export interface ServiceOptions {
   readonly service: PacketPeer;
   /** Sockets at once; what needs one more is dropped and counted. */
   readonly maxPeers: number;
-  /** A peer that is silent both ways that long is forgotten; at least 120,000 (P7.6). */
+  /** A peer that is silent both ways that long is forgotten; at least 120,000 (P7.6). In milliseconds. */
   readonly idleMs: number;
   /** New peers a second. */
   readonly peersPerSecond: number;
@@ -103,6 +107,8 @@ export interface RelayDrops {
   readonly full: number;
   /** Half a datagram whose other half did not come. */
   readonly halves: number;
+  /** From outside the networks that the port hears. */
+  readonly foreign: number;
 }
 
 /** Of a channel, a port, a door. A channel's flow is its packets, a port's its datagrams. */
@@ -136,6 +142,8 @@ export interface RelayHandlers {
   onUnreachable(port: RelayPort, peer: PacketPeer, code: number): void;
   /** The channel's key has sealed all that it may (P7.3). Once. */
   onSpent(cid: number): void;
+  /** The peer's binding is no more: it was silent both ways for its time ({@link Relay.bindPeer}). */
+  onIdle(port: RelayPort, peer: PacketPeer): void;
 }
 
 /** See the head of this file. */
@@ -171,7 +179,12 @@ export interface Relay {
    * @throws EntremiseError `internal` when the fd is none
    */
   addPort(fd: number, options: PortOptions): RelayPort;
-  /** Closes the port's socket; its number is free for others. */
+  /**
+   * A port towards one plain service, with a socket for each peer that is sent to from it: what the service answers on
+   * that socket comes from that peer (P7.6). Bound to `script`; peers have no bindings of their own. See {@link ServiceOptions}.
+   */
+  addService(options: ServiceOptions): RelayPort;
+  /** Closes the port's socket, or all of a service's; its number is free for others. */
   removePort(port: RelayPort): void;
   /** That peer may be sent to, until it is idle for 5 min or 1,024 newer ones have come (P5.9). */
   approve(port: RelayPort, peer: PacketPeer): void;
@@ -182,8 +195,12 @@ export interface Relay {
 
   /** Where what comes to the port goes, unless its sender has a binding of its own. */
   bindPort(port: RelayPort, to: PortTarget): void;
-  /** Where what comes to the port from one peer goes; undefined: as the port's. */
-  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | undefined): void;
+  /**
+   * Where what comes to the port from one peer goes; undefined: as the port's. With `idleMs` the binding ends, and
+   * {@link RelayHandlers.onIdle} says so, once the peer has been silent both ways for so long; it is looked after every
+   * 5 s. `script` needs `idleMs`.
+   */
+  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void;
   /**
    * Where what comes on a route goes. With `held` it is kept, in order, until the route is bound again without it, or 100 ms
    * have passed since the first that was kept, or 256 are kept: then all of them go to `to`, and nothing is held any more.
@@ -210,6 +227,14 @@ export interface PortOptions {
   readonly approve: boolean;
   /** Broadcast addresses may be sent to. */
   readonly broadcast?: boolean;
+  /** Datagrams from elsewhere are dropped and counted; absent: from anywhere. */
+  readonly onlyFrom?: readonly PeerNetwork[];
+}
+
+/** The addresses that share their first `prefixLength` bits with `address`. */
+export interface PeerNetwork {
+  readonly address: IpText;
+  readonly prefixLength: number;
 }
 
 /** Makes a relay that tells `handlers`. */

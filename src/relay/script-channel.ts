@@ -56,6 +56,13 @@ export class ScriptChannel {
     this.sealer = new PacketSealer(key, this.cid, epoch);
   }
 
+  /** See {@link Relay.unbindRoute}. */
+  unbind(number: number): void {
+    const route = this.routes.get(number);
+    this.routes.delete(number);
+    this.tally.unbound += route?.end() ?? 0;
+  }
+
   /** True once the key has sealed all that it may. */
   get spent(): boolean {
     return this.sealer.spent;

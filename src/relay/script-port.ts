@@ -1,31 +1,61 @@
+import { BlockList } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import { newTally, tallyIn, tallyOut } from './counters.ts';
-import type { PeerTarget, PortOptions, PortTarget } from './relay.ts';
+import { IdleSweep, peerKey } from './idle-sweep.ts';
+import type { PeerNetwork, PeerTarget, PortOptions, PortTarget } from './relay.ts';
 import type { RelaySocket } from './relay-sockets.ts';
 
 /** One plain port of a script relay, and whom it may send to (P5.9). */
 
 /** Approved peers, and after how long without a datagram to one it is forgotten. */
 const mostApproved = 1024;
-const idleMs = 5 * 60_000;
+const approvalIdleMs = 5 * 60_000;
 
-const keyOf = ({ address, number }: PacketPeer) => `${address}|${number}`;
+/** What a script relay knows of a port: one socket, or a service's many. */
+export interface PlainPort {
+  readonly tally: ReturnType<typeof newTally>;
+  to: PortTarget;
+  /** What leads to that channel leads to 'script'. */
+  forget(cid: number): void;
+  /** A datagram has come from that peer. Where it goes. */
+  onArrival(bytes: Buffer, from: PacketPeer): PortTarget | PeerTarget;
+  /** See {@link Relay.bindPeer}, {@link Relay.approve}, {@link Relay.clearApprovals}. */
+  bindPeer(from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void;
+  approve(peer: PacketPeer): void;
+  clearApprovals(): void;
+  /** Whether what comes on routes may leave for that peer; counts as use. */
+  mayLeaveFor(peer: PacketPeer): boolean;
+  send(peer: PacketPeer, bytes: Uint8Array): void;
+  close(): void;
+}
+
+const familyOf = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
+
+/** Node's own sets of networks; this one lists who is let in. */
+function listOf(networks: readonly PeerNetwork[]): BlockList {
+  const list = new BlockList();
+  for (const { address, prefixLength } of networks) list.addSubnet(address, prefixLength, familyOf(address));
+  return list;
+}
 
 /** See the head of this file. */
-export class ScriptPort {
+export class ScriptPort implements PlainPort {
   readonly tally = newTally();
   to: PortTarget = 'script';
   private readonly clock: Clock;
-  private readonly needsApproval: boolean;
+  private readonly options: PortOptions;
+  private readonly onlyFrom: BlockList | undefined;
   private socket: RelaySocket | undefined;
-  private readonly peers = new Map<string, PeerTarget>();
+  private readonly peers: IdleSweep<PeerTarget | 'script'>;
   /** When each was sent to last; the oldest stand first. */
   private readonly approved = new Map<string, number>();
 
-  constructor(clock: Clock, { approve }: PortOptions) {
+  constructor(clock: Clock, options: PortOptions, onIdle: (peer: PacketPeer) => void) {
     this.clock = clock;
-    this.needsApproval = approve;
+    this.options = options;
+    this.onlyFrom = options.onlyFrom && listOf(options.onlyFrom);
+    this.peers = new IdleSweep(clock, onIdle);
   }
 
   /** The socket is there. */
@@ -33,27 +63,30 @@ export class ScriptPort {
     this.socket = socket;
   }
 
-  /** A datagram has come from the LAN. Where it goes. */
   onArrival(bytes: Buffer, from: PacketPeer): PortTarget | PeerTarget {
     tallyIn(this.tally, bytes.length);
-    return this.peers.get(keyOf(from)) ?? this.to;
+    const { address } = from;
+    if (this.onlyFrom?.check(address, familyOf(address)) !== false) return this.peers.use(from) ?? this.to;
+    this.tally.foreign++;
+    return 'drop';
   }
 
-  /** See {@link Relay.bindPeer}. */
-  bindPeer(from: PacketPeer, to: PeerTarget | undefined): void {
-    if (to === undefined) this.peers.delete(keyOf(from));
-    else this.peers.set(keyOf(from), to);
+  bindPeer(from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void {
+    if (to === undefined) this.peers.delete(from);
+    else this.peers.set(from, to, idleMs);
   }
 
-  /** What leads to that channel leads to 'script'. */
   forget(cid: number): void {
     if (typeof this.to === 'object' && this.to.cid === cid) this.to = 'script';
-    for (const [peer, to] of this.peers) if (to.cid === cid) this.peers.delete(peer);
+    for (const entry of this.peers.entries()) {
+      if (entry.value === 'script' || entry.value.cid !== cid) continue;
+      if (entry.idleMs === undefined) this.peers.delete(entry.peer);
+      else entry.value = 'script';
+    }
   }
 
-  /** See {@link Relay.approve}. */
   approve(peer: PacketPeer): void {
-    this.touch(keyOf(peer));
+    this.touch(peerKey(peer));
     const [oldest] = this.approved.keys();
     if (this.approved.size > mostApproved && oldest !== undefined) this.approved.delete(oldest);
   }
@@ -63,23 +96,21 @@ export class ScriptPort {
     this.approved.set(key, this.clock.now());
   }
 
-  /** See {@link Relay.clearApprovals}. */
   clearApprovals(): void {
     this.approved.clear();
   }
 
-  /** Whether what comes on routes may leave for that peer; counts as use. */
   mayLeaveFor(peer: PacketPeer): boolean {
-    if (!this.needsApproval) return true;
-    const key = keyOf(peer);
+    if (!this.options.approve) return true;
+    const key = peerKey(peer);
     const usedMs = this.approved.get(key);
-    if (usedMs === undefined || this.clock.now() - usedMs >= idleMs) return false;
+    if (usedMs === undefined || this.clock.now() - usedMs >= approvalIdleMs) return false;
     this.touch(key);
     return true;
   }
 
-  /** Sends. */
   send(peer: PacketPeer, bytes: Uint8Array): void {
+    this.peers.use(peer);
     tallyOut(this.tally, bytes.length);
     this.socket?.send(bytes, peer, () => {
       this.tally.unsent++;
@@ -87,6 +118,7 @@ export class ScriptPort {
   }
 
   close(): void {
+    this.peers.close();
     this.socket?.close();
   }
 }

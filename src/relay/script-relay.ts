@@ -4,6 +4,7 @@ import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
 import type { PacketKey } from '../wire/packet-key.ts';
 import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
 import { dgramSockets, type FdOwner } from './dgram-sockets.ts';
+import { peerKey } from './idle-sweep.ts';
 import type {
   ChannelPath,
   ControlBody,
@@ -18,11 +19,13 @@ import type {
   RelayPort,
   RelayReport,
   RouteTarget,
+  ServiceOptions,
 } from './relay.ts';
-import type { RelaySocket, RelaySockets } from './relay-sockets.ts';
+import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
 import { type DatagramBody, ScriptChannel } from './script-channel.ts';
-import { ScriptPort } from './script-port.ts';
+import { type PlainPort, ScriptPort } from './script-port.ts';
 import { ScriptRoute } from './script-route.ts';
+import { ScriptService } from './script-service.ts';
 import { Upcalls } from './upcalls.ts';
 
 /** The relay in JavaScript: for members without the addon, and for tests, over whatever sockets they like. */
@@ -40,6 +43,9 @@ export interface ScriptRelayOptions {
   readonly sockets?: RelaySockets;
 }
 
+const tallies = <K>(all: ReadonlyMap<K, { readonly tally: Tally }>) =>
+  new Map([...all].map(([id, { tally }]) => [id, { ...tally }]));
+
 interface Door {
   readonly tally: Tally;
   readonly socket: RelaySocket;
@@ -53,7 +59,7 @@ export class ScriptRelay implements Relay {
   private readonly upcalls = new Upcalls();
   private readonly doors = new Map<DoorId, Door>();
   private readonly channels = new Map<number, ScriptChannel>();
-  private readonly ports = new Map<RelayPort, ScriptPort>();
+  private readonly ports = new Map<RelayPort, PlainPort>();
   private readonly toldElsewhereMs = new Map<number, number>();
   private nextId = 1;
   private closed = false;
@@ -65,9 +71,7 @@ export class ScriptRelay implements Relay {
   }
 
   async openServiceDoor(address: IpText, number: number): Promise<DoorId> {
-    const id = this.nextId++;
-    const tally = newTally();
-    const onArrival = (packet: Buffer, from: PacketPeer) => this.onPacket(id, tally, packet, from);
+    const { id, tally, onArrival } = this.newDoor();
     const socket = await this.sockets.serviceDoor(address, number, onArrival);
     if (this.closed) socket.close();
     else this.doors.set(id, { tally, socket });
@@ -75,11 +79,14 @@ export class ScriptRelay implements Relay {
   }
 
   openMemberDoor(server: PacketPeer): DoorId {
-    const id = this.nextId++;
-    const tally = newTally();
-    const onArrival = (packet: Buffer, from: PacketPeer) => this.onPacket(id, tally, packet, from);
+    const { id, tally, onArrival } = this.newDoor();
     this.doors.set(id, { tally, socket: this.sockets.memberDoor(server, onArrival) });
     return id;
+  }
+
+  private newDoor(): { readonly id: DoorId; readonly tally: Tally; readonly onArrival: OnArrival } {
+    const [id, tally] = [this.nextId++, newTally()];
+    return { id, tally, onArrival: (packet, from) => this.onPacket(id, tally, packet, from) };
   }
 
   closeDoor(door: DoorId): void {
@@ -121,13 +128,25 @@ export class ScriptRelay implements Relay {
 
   sendControl(cid: number, door: DoorId, to: PacketPeer, body: ControlBody): void {
     const channel = this.channels.get(cid);
-    if (channel !== undefined) this.within(() => this.sendPacket(channel, door, to, channel.seal(body)));
+    if (channel !== undefined)
+      this.upcalls.within(() => this.sendPacket(channel, door, to, channel.seal(body)));
   }
 
   addPort(fd: number, options: PortOptions): RelayPort {
     const id = this.nextId++;
-    const port = new ScriptPort(this.clock, options);
+    const onIdle = (peer: PacketPeer) => this.upcalls.tell(() => this.handlers.onIdle(id, peer));
+    const port = new ScriptPort(this.clock, options, onIdle);
     port.use(this.sockets.port(fd, options, (bytes, from) => this.onPortArrival(id, port, bytes, from)));
+    this.ports.set(id, port);
+    return id;
+  }
+
+  addService(options: ServiceOptions): RelayPort {
+    const id = this.nextId++;
+    const open = (onArrival: OnArrival) => this.sockets.memberDoor(options.service, onArrival);
+    const port: ScriptService = new ScriptService(this.clock, options, open, (bytes, peer) =>
+      this.onPortArrival(id, port, bytes, peer),
+    );
     this.ports.set(id, port);
     return id;
   }
@@ -154,8 +173,8 @@ export class ScriptRelay implements Relay {
     if (found !== undefined) found.to = to;
   }
 
-  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | undefined): void {
-    this.ports.get(port)?.bindPeer(from, to);
+  bindPeer(port: RelayPort, from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void {
+    this.ports.get(port)?.bindPeer(from, to, idleMs);
   }
 
   bindRoute(cid: number, route: number, to: RouteTarget, options?: { readonly held: boolean }): void {
@@ -165,25 +184,19 @@ export class ScriptRelay implements Relay {
     const made =
       known ?? new ScriptRoute(this.clock, to, (target, body) => this.deliver(channel, target, body));
     channel.routes.set(route, made);
-    this.within(() => made.bind(to, options?.held ?? false));
+    this.upcalls.within(() => made.bind(to, options?.held ?? false));
   }
 
   unbindRoute(cid: number, route: number): void {
-    const channel = this.channels.get(cid);
-    const found = channel?.routes.get(route);
-    if (channel === undefined || found === undefined) return;
-    channel.routes.delete(route);
-    channel.tally.unbound += found.end();
+    this.channels.get(cid)?.unbind(route);
   }
 
   sendDatagram(cid: number, route: number, peer: PacketPeer, bytes: Uint8Array): void {
     const body: DatagramBody = { kind: 'datagram', route, peer, bytes: Buffer.from(bytes) };
-    this.within(() => this.sendOn(cid, body));
+    this.upcalls.within(() => this.sendOn(cid, body));
   }
 
   report(): RelayReport {
-    const tallies = <K>(all: ReadonlyMap<K, { readonly tally: Tally }>) =>
-      new Map([...all].map(([id, { tally }]) => [id, { ...tally }]));
     const { doors, channels, ports } = this;
     return { doors: tallies(doors), channels: tallies(channels), ports: tallies(ports), upcallsDropped: 0 };
   }
@@ -200,10 +213,6 @@ export class ScriptRelay implements Relay {
     for (const cid of [...this.channels.keys()]) this.removeChannel(cid);
     this.doors.clear();
     this.ports.clear();
-  }
-
-  private within(act: () => void): void {
-    this.upcalls.within(act);
   }
 
   private sendPacket(channel: ScriptChannel, door: DoorId, to: PacketPeer, packet: Buffer | undefined): void {
@@ -247,9 +256,9 @@ export class ScriptRelay implements Relay {
     const { route, peer, bytes } = body;
     if (to === 'script')
       return this.upcalls.tell(() => this.handlers.onDatagram(channel.cid, route, peer, bytes));
-    // P7.6 comes with published ports.
-    if (to === 'drop' || 'service' in to) channel.tally.unbound++;
+    if (to === 'drop') channel.tally.unbound++;
     else if ('cid' in to) this.sendOn(to.cid, { ...body, route: to.route });
+    else if (to.only !== undefined && peerKey(to.only) !== peerKey(peer)) channel.tally.unbound++;
     else this.sendFromPort(channel, to.port, to.peer ?? peer, bytes);
   }
 
@@ -260,7 +269,7 @@ export class ScriptRelay implements Relay {
     else this.upcalls.tell(() => this.handlers.onUnapproved(id, peer, bytes));
   }
 
-  private onPortArrival(id: RelayPort, port: ScriptPort, bytes: Buffer, from: PacketPeer): void {
+  private onPortArrival(id: RelayPort, port: PlainPort, bytes: Buffer, from: PacketPeer): void {
     const to = port.onArrival(bytes, from);
     if (to === 'script')
       return this.upcalls.tell(() => this.handlers.onPortDatagram(id, from, bytes, undefined));

@@ -26,6 +26,8 @@ test('two lines are enough; everything else has a default', t => {
     successor: undefined,
     creditBytes: 256 * 1024 * 1024,
     queuedBytes: 256 * 1024 * 1024,
+    publish: [],
+    services: [],
   });
 });
 
@@ -54,6 +56,37 @@ queuedMiB = 1048576
   });
 });
 
+test('plain UDP: what is published, and what devices are served, with bounds that have defaults (P7.6)', t => {
+  const text = `${good}[[publish]]
+mediator = "home-1"
+on = "203.0.113.5:5353"
+to = "192.168.1.10:53"
+from = ["198.51.100.0/24", "2001:db8::1"]
+[[service]]
+mediator = "home-1"
+at = "lan:5060"
+to = "198.51.100.9:5060"
+peers = 9
+newPeersPerSecond = 3
+idleS = 600
+`;
+  const { publish, services } = readServerConfig(stateDir(t, text));
+  t.like(publish[0], {
+    on: { address: '203.0.113.5', number: 5353 },
+    to: { address: '192.168.1.10', number: 53 },
+    peers: 256,
+    newPeersPerSecond: 32,
+    idleS: 120,
+  });
+  t.deepEqual(
+    publish[0]?.from.map(({ base, prefixLength }) => `${base.text}/${prefixLength}`),
+    ['198.51.100.0/24', '2001:db8::1/128'],
+  );
+  t.like(services[0], { at: { address: 'lan', number: 5060 }, peers: 9, newPeersPerSecond: 3, idleS: 600 });
+});
+
+const published = `${good}[[publish]]\nmediator = "home-1"\non = "203.0.113.5:53"\nto = "192.168.1.10:53"\n`;
+
 const wrong: readonly (readonly [string, RegExp])[] = [
   ['', /server\.toml: authorityKey is missing/],
   [`authorityKey = "${key}"`, /listen is missing/],
@@ -71,6 +104,12 @@ const wrong: readonly (readonly [string, RegExp])[] = [
   [`${good}[limits]\nqueuedMiB = 16.5`, /limits\.queuedMiB must be a whole number/],
   [`${good}[limits]\nqueuedMiB = "64"`, /limits\.queuedMiB must be a whole number/],
   [`${good}[limits]\nother = 1`, /limits\.other is not known here/],
+  [published, /publish\[0\]\.from is missing/],
+  [`${published}from = []`, /publish\[0\]\.from must be a list of 1 to 64/],
+  [`${published}from = ["10.0.0.1/8"]`, /publish\[0\]\.from\[0\] is wrong: .*bits set behind its prefix/],
+  [`${published}from = ["10.0.0.0/8"]\nidleS = 119`, /idleS must be a whole number from 120 to 86400/],
+  [`${published}from = ["10.0.0.0/8"]\npeers = 0`, /peers must be a whole number from 1 to 65535/],
+  [`${published.replace('192.168.1.10', 'nas.lan')}from = ["10.0.0.0/8"]`, /to is wrong: .*no address/],
   [`${good}listen = "[::]:1"`, /not TOML: line 3, column \d+: .*redefine/],
   ['authorityKey = ', /not TOML: line 1/],
   ['\u0000\u0001\u0002', /not TOML: line 1/],

@@ -3,8 +3,9 @@ import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { readStateFile } from '../base/state-file.ts';
 import { parseToml } from '../base/toml.ts';
-import { closedObject, firstIssue, key32, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
+import { closedObject, firstIssue, key32, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../policy/server-address.ts';
+import { type PublishRule, publishSchema, type ServiceRule, serviceSchema } from './feature-config.ts';
 
 /**
  * server.toml. `entremise server init` writes one into the state directory:
@@ -14,6 +15,7 @@ import { parseServerAddress, type ServerAddress, serverAddressText } from '../po
  *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory; from this file's directory on
  *   logLevel = "info"
  *   successor = "other.example:8443"     where members go when this server is stopped; default: they wait for it
+ *   [[publish]], [[service]]           features over plain UDP: feature-config.ts
  *   [limits]
  *   creditMiB = 256                    what all labels together may have in flight towards the server
  *   queuedMiB = 256
@@ -27,6 +29,8 @@ export interface ServerConfig {
   readonly successor: string | undefined;
   readonly creditBytes: number;
   readonly queuedBytes: number;
+  readonly publish: readonly PublishRule[];
+  readonly services: readonly ServiceRule[];
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -49,6 +53,8 @@ const schema = closedObject({
   logLevel: v.optional(oneOf(logLevels), 'info'),
   successor: v.optional(parsedText(parseServerAddress)),
   limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
+  publish: v.optional(listOf(publishSchema, 0, 1024), []),
+  service: v.optional(listOf(serviceSchema, 0, 1024), []),
 });
 
 const defaultBudgetBytes = 256 * 1024 * 1024;
@@ -67,7 +73,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
   const parsed = v.safeParse(schema, table, { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
-  const { authorityKey, listen, auditFile, logLevel, successor, limits } = parsed.output;
+  const { authorityKey, listen, auditFile, logLevel, successor, limits, publish, service } = parsed.output;
   return {
     stateDir,
     authorityKey,
@@ -77,5 +83,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
     successor: successor && serverAddressText(successor),
     creditBytes: limits?.creditMiB ?? defaultBudgetBytes,
     queuedBytes: limits?.queuedMiB ?? defaultBudgetBytes,
+    publish,
+    services: service,
   };
 }

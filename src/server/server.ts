@@ -11,11 +11,13 @@ import { bestRelay } from '../relay/best-relay.ts';
 import type { OpenRelay } from '../relay/relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
+import { pinOf } from '../transport/pin.ts';
 import { listenTls, type SocketTuner } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ServerConfig } from './config.ts';
 import { type DocumentChange, Documents } from './documents.ts';
+import { startUdpFeatures, type UdpFeatures } from './features/udp-features.ts';
 import { watchInbox } from './inbox.ts';
 import { pinText, readKeyAndCertificate } from './init.ts';
 import { decideAttach } from './permit.ts';
@@ -36,6 +38,7 @@ export interface Server {
   readonly pin: string;
   readonly switch: Switch;
   readonly documents: Documents;
+  readonly features: UdpFeatures;
   /** Closes the audit file; the next line opens it anew (after it was rotated). */
   reopenAudit(): void;
   /** Ends every link with GOAWAY and stops. */
@@ -197,7 +200,17 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => listener.close());
   const number = listener.address.port;
   undo.push(await openUdp(running, { relay: bestRelay(clock, native), log, host: listen.host, number }));
+  const features = await startUdpFeatures({
+    ...config,
+    hub: running,
+    serverPin: pinOf(pair.cert),
+    native,
+    audit,
+    clock,
+    log,
+  });
+  undo.push(() => features.close());
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reopenAudit = () => auditFile.reopen();
-  return { number, pin: pinText(pair), switch: running, documents, reopenAudit };
+  return { number, pin: pinText(pair), switch: running, documents, features, reopenAudit };
 }

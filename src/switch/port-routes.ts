@@ -1,5 +1,5 @@
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
-import type { Relay } from '../relay/relay.ts';
+import type { ChannelRoute } from '../relay/relay.ts';
 import { type Portroute, portroute } from '../wire/messages/attach.ts';
 import { frameType } from '../wire/spec.ts';
 import type { Route, RouteEnd } from './route.ts';
@@ -16,9 +16,16 @@ import type { Route, RouteEnd } from './route.ts';
 /** Redirected ports of an attachment. */
 const maxPorts = 1024;
 
+/** What the desk needs of a relay. */
+export interface RouteRelay {
+  bindRoute(cid: number, route: number, to: ChannelRoute): void;
+  unbindRoute(cid: number, route: number): void;
+}
+
 /** What the desk asks of those who know the channels. */
 export interface PortRouteHost {
-  readonly relay: Relay;
+  /** Of two channels, or of a channel and a terminal in this process. */
+  readonly relay: RouteRelay;
   /** True when the channel is up and belongs to the member at the other end of `link`. */
   isUpOf(cid: number, link: object): boolean;
 }

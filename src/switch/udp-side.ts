@@ -5,6 +5,7 @@ import { type Channel, type Portroute, portroute } from '../wire/messages/attach
 import { frameType } from '../wire/spec.ts';
 import { type ChannelCounters, ChannelDesk, type ChannelLink } from './channel-desk.ts';
 import type { LabelEnd } from './label-table.ts';
+import { type PlainSide, PlainSides } from './plain-side.ts';
 import { PortRouteDesk } from './port-routes.ts';
 import { type Route, RouteEnd } from './route.ts';
 
@@ -19,18 +20,21 @@ export class UdpSide {
   readonly relayHandlers: RelayHandlers = {
     onControl: (cid, _door, from, body) => this.channels?.onControl(cid, from, body),
     onElsewhere: (cid, _door, from) => this.channels?.onElsewhere(cid, from),
-    // Nothing leads to JavaScript here, and ports come with P7.6.
-    onDatagram: () => {},
-    onPortDatagram: () => {},
+    // Between channels nothing leads to JavaScript; what does is of terminals in this process (P7.6).
+    onDatagram: (cid, route, peer, bytes) => this.tellPlain(side => side.onDatagram(cid, route, peer, bytes)),
+    onPortDatagram: (port, peer, bytes, local) =>
+      this.tellPlain(side => side.onPortDatagram(port, peer, bytes, local)),
     onUnapproved: () => {},
-    onOversize: () => {},
-    onUnreachable: () => {},
+    onOversize: (cid, route, peer, bytes) => this.tellPlain(side => side.onOversize(cid, route, peer, bytes)),
+    onUnreachable: (port, peer, code) => this.tellPlain(side => side.onUnreachable(port, peer, code)),
+    onIdle: (port, peer) => this.tellPlain(side => side.onIdle(port, peer)),
     // The channel falls silent, and its member offers anew (P7.3).
     onSpent: () => {},
   };
   private readonly clock: Clock;
   private channels: ChannelDesk | undefined;
   private portRoutes: PortRouteDesk | undefined;
+  private plainSides: PlainSides | undefined;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -41,7 +45,24 @@ export class UdpSide {
     const onEnded = (cid: number) => this.portRoutes?.onChannelEnded(cid);
     const channels = new ChannelDesk({ clock: this.clock, relay, door, onEnded });
     this.channels = channels;
-    this.portRoutes = new PortRouteDesk({ relay, isUpOf: (cid, link) => channels.isUpOf(cid, link) });
+    const plainSides = new PlainSides(relay);
+    this.plainSides = plainSides;
+    this.portRoutes = new PortRouteDesk({
+      relay: plainSides,
+      isUpOf: (cid, link) => channels.isUpOf(cid, link) || plainSides.isOf(cid, link),
+    });
+  }
+
+  /**
+   * The UDP side of a terminal in this process, whose links come from `remote` (P7.6), which must be no address; undefined
+   * where there is no UDP.
+   */
+  plainSide(remote: string): PlainSide | undefined {
+    return this.plainSides?.of(remote);
+  }
+
+  private tellPlain(tell: (side: PlainSide) => void): void {
+    for (const side of this.plainSides?.all ?? []) tell(side);
   }
 
   /** CHANNEL has come. Without UDP whoever asks goes on over TCP (P7.1). */
@@ -66,8 +87,9 @@ export class UdpSide {
   }
 
   /** A member's link has come. */
-  onLink(link: ChannelLink): void {
+  onLink(link: ChannelLink & { readonly remote: string }): void {
     this.channels?.onLink(link);
+    this.plainSides?.onLink(link);
   }
 
   /** A member's link is over. */

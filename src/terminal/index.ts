@@ -23,6 +23,7 @@ export {
   type AttachmentKeeperEvents,
   type KeeperStatus,
 } from './attachment-keeper.ts';
+export { udpSocketBestWay } from './best-way.ts';
 export {
   type BulkOptions,
   type BulkResult,
@@ -44,6 +45,7 @@ export {
 export { forwardUdp, UdpForward, type UdpForwardEvents } from './forward-udp.ts';
 export type { GrantSources } from './grant-finder.ts';
 export { joinStdio, type StdioStreams } from './join-stdio.ts';
+export { lanAddress, sourceAddressFor } from './lan-address.ts';
 export type {
   AttachmentEnd,
   AttachmentPeer,
@@ -53,7 +55,7 @@ export type {
   OpenAndListenOptions,
 } from './mediator-attachment.ts';
 export type { Mediator, MediatorChange } from './mediator-list.ts';
-export type { TerminalUdpPath } from './port-routes.ts';
+export type { PortBypass, RouteHub, TerminalUdpPath } from './port-routes.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
 export type { ConnectionEnds } from './socket-manners.ts';

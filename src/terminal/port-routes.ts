@@ -3,7 +3,8 @@ import { deferred } from '../base/deferred.ts';
 import { errorNumber } from '../base/errors.ts';
 import type { ChannelSource } from '../member/channel-source.ts';
 import type { UdpPath } from '../member/udp-path.ts';
-import type { RelayHub } from '../relay/relay-hub.ts';
+import type { ChannelRoute, PlainTarget, Relay } from '../relay/relay.ts';
+import type { RouteListener } from '../relay/relay-hub.ts';
 import type { Portroute } from '../wire/messages/attach.ts';
 import type { Datagram, DatagramMark } from '../wire/messages/binary.ts';
 import type { Carrier } from '../wire/messages/shared.ts';
@@ -14,15 +15,29 @@ import type { PacketPeer } from '../wire/packet.ts';
  * channel, and which way each datagram goes. Each direction moves by itself, as the mediator's Redirection says.
  */
 
+/** What this end needs of a relay, and of who tells what it tells. */
+export interface RouteHub {
+  readonly relay: Pick<Relay, 'bindRoute' | 'unbindRoute' | 'sendDatagram'>;
+  listenToRoute(cid: number, route: number, listener: RouteListener | undefined): void;
+}
+
 /** The UDP side of a terminal. */
 export interface TerminalUdp {
-  readonly hub: RelayHub;
+  readonly hub: RouteHub;
   readonly channels: ChannelSource;
 }
 
 /** A member's UDP path, as a terminal uses it. */
 export type TerminalUdpPath = ChannelSource &
-  Pick<UdpPath, 'hub' | 'onOnline' | 'onOffline' | 'onMessage' | 'stop'>;
+  Pick<UdpPath, 'onOnline' | 'onOffline' | 'onMessage' | 'stop'> & { readonly hub: RouteHub };
+
+/** A way past this program for what comes and goes by UDP on one redirected port. */
+export interface PortBypass {
+  /** What comes by UDP leaves there. */
+  readonly to: PlainTarget;
+  /** From now on the port's datagrams leave by UDP on that route; undefined: by whatever the port's socket says. */
+  onRoute(route: ChannelRoute | undefined): void;
+}
 
 /** What an attachment's routes need. */
 export interface PortRoutesOptions {
@@ -42,6 +57,9 @@ const readyMs = { tcp: 500, none: 3_000 };
 
 /** How long what comes by the TCP channel is held when a port moves there: late packets come first (P7.7). */
 const holdMs = 100;
+
+/** A relay hands up what came before it was bound anew a turn or two of the event loop later: the mark is behind that. */
+const handUpMs = 10;
 
 interface PortRoute {
   readonly cid: number;
@@ -63,6 +81,7 @@ export class PortRoutes {
   private readonly held = new Map<number, Datagram[]>();
   /** What EVENT `channel` said last of ports, since they were redirected. */
   private readonly told = new Map<number, Carrier>();
+  private readonly bypasses = new Map<number, PortBypass>();
   private unwatch: (() => void) | undefined;
   /** Datagrams that were not sent, since UDP does not pass and there is no fallback. */
   dropped = 0;
@@ -103,6 +122,22 @@ export class PortRoutes {
     this.wanted.set(port, { mayUseTcp });
   }
 
+  /** The port's datagrams that go by UDP do not come here any more (P7.6). */
+  bypass(port: number, bypass: PortBypass): void {
+    this.bypasses.set(port, bypass);
+    const found = this.routes.get(port);
+    if (found === undefined) return;
+    this.bind(port, found);
+    if (found.isMade) bypass.onRoute(found);
+  }
+
+  private bind(port: number, { cid, route, inbound }: PortRoute): void {
+    const to = this.bypasses.get(port)?.to ?? 'script';
+    const { udp } = this.options;
+    if (inbound === 'held') udp?.hub.relay.bindRoute(cid, route, to, { held: true });
+    else udp?.hub.relay.bindRoute(cid, route, to);
+  }
+
   /** The port is an opened one again, or no more. What comes late by UDP still does. */
   forget(port: number): void {
     this.wanted.delete(port);
@@ -110,6 +145,8 @@ export class PortRoutes {
     const found = this.routes.get(port);
     if (found?.leavesByUdp === true) this.options.sendByTcp({ port, mark: true });
     if (found !== undefined) found.leavesByUdp = false;
+    this.bypasses.get(port)?.onRoute(undefined);
+    this.bypasses.delete(port);
     this.rest();
   }
 
@@ -150,25 +187,36 @@ export class PortRoutes {
     const cid = udp?.channels.cid;
     if (udp === undefined || cid === undefined)
       return sendPortroute({ port, step: 'refuse', reason: errorNumber('unreachable') });
-    this.routes.set(port, { cid, route, isMade: false, leavesByUdp: false, inbound: 'held' });
+    const made: PortRoute = { cid, route, isMade: false, leavesByUdp: false, inbound: 'held' };
+    this.routes.set(port, made);
     const arrive = ({ address, number }: PacketPeer, bytes: Buffer) =>
       this.options.deliver({ port, peerAddress: address, peerNumber: number, bytes });
     const oversize = ({ address, number }: PacketPeer, bytes: Buffer) =>
       this.options.sendByTcp({ port, peerAddress: address, peerNumber: number, bytes });
     udp.hub.listenToRoute(cid, route, { onDatagram: arrive, onOversize: oversize });
-    udp.hub.relay.bindRoute(cid, route, 'script', { held: true });
+    this.bind(port, made);
     sendPortroute({ port, step: 'made', cid });
   }
 
   private onMade(port: number, found: PortRoute): void {
     if (found.isMade) return;
     found.isMade = true;
+    const bypass = this.bypasses.get(port);
+    if (bypass === undefined) return this.leaveByUdp(port, found);
+    bypass.onRoute(found);
+    this.options.clock.after(handUpMs, () => {
+      if (this.routes.get(port) === found) this.leaveByUdp(port, found);
+    });
+  }
+
+  private leaveByUdp(port: number, found: PortRoute): void {
     this.options.sendByTcp({ port, mark: true });
     found.leavesByUdp = true;
   }
 
   private drop(port: number, { cid, route }: PortRoute): void {
     this.routes.delete(port);
+    this.bypasses.get(port)?.onRoute(undefined);
     const { udp } = this.options;
     udp?.hub.relay.unbindRoute(cid, route);
     udp?.hub.listenToRoute(cid, route, undefined);
@@ -178,11 +226,11 @@ export class PortRoutes {
   /** Among the mediator's datagrams a mark has come. */
   onMark(port: number): void {
     const found = this.routes.get(port);
-    const { udp, clock } = this.options;
+    const { clock } = this.options;
     if (found === undefined) return;
     if (found.inbound === 'held') {
       found.inbound = 'udp';
-      udp?.hub.relay.bindRoute(found.cid, found.route, 'script');
+      this.bind(port, found);
     } else if (found.inbound === 'udp') {
       found.inbound = 'tcp';
       this.held.set(port, []);
@@ -225,6 +273,7 @@ export class PortRoutes {
     this.wanted.clear();
     this.told.clear();
     this.onLabelGone();
+    this.bypasses.clear();
     this.rest();
   }
 

@@ -8,6 +8,7 @@ import { maxDatagramBytes } from '../wire/spec.ts';
 import { callOut } from './call-out.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import type { PortHost } from './port-host.ts';
+import type { PortBypass } from './port-routes.ts';
 import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
 import type { ListenAddress } from './tunnel-server.ts';
 
@@ -162,6 +163,14 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
     this.names.set(name, { address, untilMs: nowMs + nameLifeMs });
     address.catch(() => this.names.delete(name));
     return address;
+  }
+
+  /**
+   * What comes and goes by UDP on a redirected port passes this program from now on, in the relay that its routes lead to
+   * (P7.6); what the TCP channel carries meanwhile is still this socket's. For the server's features.
+   */
+  bypass(bypass: PortBypass): void {
+    this.host.routes.bypass(this.id, bypass);
   }
 
   /** Closes the port. */

@@ -31,6 +31,8 @@ export interface MemoryPairOptions {
   readonly serverPin?: Buffer;
   /** ALPN name that both ends report. */
   readonly alpn?: string;
+  /** What the server's end tells as its peer: `memory:client` by default. No network address. */
+  readonly clientName?: string;
 }
 
 interface Shared {
@@ -218,7 +220,7 @@ export function memoryPair(options: MemoryPairOptions = {}): MemoryPair {
     exporterSecret: randomBytes(32),
   };
   const client = new MemoryTransport('memory:server', shared);
-  const server = new MemoryTransport('memory:client', shared);
+  const server = new MemoryTransport(options.clientName ?? 'memory:client', shared);
   client.join(server);
   return { client, server };
 }

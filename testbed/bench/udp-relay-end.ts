@@ -30,6 +30,7 @@ const handlers: RelayHandlers = {
   onOversize() {},
   onUnreachable() {},
   onSpent() {},
+  onIdle() {},
 };
 
 function keyOf(suite: PacketSuite, filler: number): PacketKey {
@@ -78,12 +79,13 @@ async function runServer(suite: PacketSuite, own: PacketPeer, peer: PacketPeer |
       openKey: keyOf(suite, cid * 2),
     });
   await relay.openServiceDoor(own.address, own.number);
-  const service = { maxPeers: 1000, idleMs: 120_000, peersPerSecond: 100 };
-  relay.bindRoute(
-    mediatorCid,
-    route,
-    peer === undefined ? { cid: terminalCid, route } : { service: peer, ...service },
-  );
+  if (peer === undefined) relay.bindRoute(mediatorCid, route, { cid: terminalCid, route });
+  else {
+    const limits = { maxPeers: 1000, idleMs: 120_000, peersPerSecond: 100 };
+    const port = relay.addService({ service: peer, ...limits });
+    relay.bindPort(port, { cid: mediatorCid, route });
+    relay.bindRoute(mediatorCid, route, { port });
+  }
   say('ready');
   // The sockets alone keep nobody alive.
   setInterval(() => {}, 60_000);

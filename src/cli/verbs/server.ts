@@ -5,14 +5,17 @@ import { systemClock } from '../../base/clock.ts';
 import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
 import { readStateFile, readStateFileIfPresent } from '../../base/state-file.ts';
+import { MemberDirectory } from '../../member/directory.ts';
 import { type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { readServerConfig } from '../../server/config.ts';
+import { featureDirectory, featureNames, isFeatureName } from '../../server/features/feature-terminal.ts';
 import { initServer } from '../../server/init.ts';
 import { storedMembers } from '../../server/members.ts';
 import { startServer } from '../../server/server.ts';
 import { serverAddressOf } from '../as-usage.ts';
 import { type Context, collect, contextOf, logLevelOf } from '../context.ts';
 import { deliverToInbox, requireServer } from '../delivery.ts';
+import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
 
@@ -36,7 +39,7 @@ interface InitOptions {
   readonly operator?: string;
 }
 
-/** Adds `entremise server init|run|import|members`. */
+/** Adds `entremise server init|run|import|enroll-feature|members`. */
 export function addServerVerb(program: Command): void {
   const server = program.command('server').description('the public switch between terminals and mediators');
   addInit(server);
@@ -55,6 +58,18 @@ export function addServerVerb(program: Command): void {
     .addHelpText('after', examples('server import trust.jwt grant.jwt'))
     .action((files: string[], options: { state: string }, command) =>
       importFiles(contextOf(command), options.state, files),
+    );
+  server
+    .command('enroll-feature')
+    .description(
+      'enrol what server.toml declares, with a code of the operator for a terminal; then start the server anew',
+    )
+    .argument('<feature>', 'publish or service')
+    .requiredOption('--server <host:port>', 'where the server is')
+    .option('--state <directory>', 'its state', defaultState)
+    .addHelpText('after', examples('server enroll-feature publish --server server.example:8443'))
+    .action((feature: string, options: { state: string; server: string }, command) =>
+      enrolFeature(contextOf(command), feature, options),
     );
   server
     .command('members')
@@ -137,6 +152,18 @@ async function run(options: { state: string; config?: string }, logLevel: string
   process.off('SIGHUP', rotated);
   // Links linger for peers that do not close; whoever stops a service does not wait for them.
   systemClock.after(farewellMs, () => process.exit());
+}
+
+async function enrolFeature(
+  { output, log }: Context,
+  feature: string,
+  { state, server }: { state: string; server: string },
+): Promise<void> {
+  requireServer(state);
+  if (!isFeatureName(feature))
+    throw badUsage(`There is no feature ${feature}; there are ${featureNames.join(', ')}.`);
+  const directory = new MemberDirectory(featureDirectory(state, feature));
+  await enrol({ output, log, directory, role: 'terminal', server });
 }
 
 async function importFiles(context: Context, stateDir: string, files: readonly string[]): Promise<void> {

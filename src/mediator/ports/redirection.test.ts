@@ -63,6 +63,7 @@ class World {
         onOversize: nothing,
         onUnreachable: nothing,
         onSpent: nothing,
+        onIdle: nothing,
       },
     });
     const lan = new ScriptRelay({
@@ -77,6 +78,7 @@ class World {
         onOversize: nothing,
         onUnreachable: nothing,
         onSpent: nothing,
+        onIdle: nothing,
       },
     });
     this.devicePort = lan.addPort(device.number, { family: 4, approve: false });

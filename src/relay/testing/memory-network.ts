@@ -121,4 +121,5 @@ export const deafRelayHandlers = {
   onOversize: () => {},
   onUnreachable: () => {},
   onSpent: () => {},
+  onIdle: () => {},
 };

@@ -11,18 +11,24 @@ import type { ControlBody, DoorId, Relay, RelayHandlers, RelayPort } from '../re
 /** Relays, raw UDP sockets and keys on loopback, for the suite of compliance.ts. */
 
 /** How long relays wait, in milliseconds: what is not about that must not feel it, however busy the machine is. */
-const longTimes = { oldEpochMs: 60_000, holdMs: 60_000, partMs: 60_000, approvalIdleMs: 60_000 };
+const longTimes = {
+  oldEpochMs: 60_000,
+  holdMs: 60_000,
+  partMs: 60_000,
+  approvalIdleMs: 60_000,
+  sweepMs: 20,
+};
 
 /** After {@link RelayLab.hasten}. */
-export const shortTimes = { oldEpochMs: 200, holdMs: 200, partMs: 200, approvalIdleMs: 200 };
+export const shortTimes = { oldEpochMs: 200, holdMs: 200, partMs: 200, approvalIdleMs: 200, sweepMs: 20 };
 
 /** What a kind of relay is and can. */
 export interface RelaySubject {
   open(handlers: RelayHandlers, times: typeof shortTimes): Relay;
   /** At which address of a wildcard something came, and sending from it. */
   readonly knowsLocal: boolean;
-  /** Services with a socket for each peer (P7.6). */
-  readonly serves: boolean;
+  /** A time that is over soon once it was hastened. In milliseconds. */
+  readonly idleMs: number;
   /** ICMP errors. */
   readonly hearsUnreachable: boolean;
 }
@@ -38,6 +44,7 @@ export class Heard implements RelayHandlers {
   readonly oversize: { cid: number; route: number; peer: PacketPeer; length: number }[] = [];
   readonly unreachable: { port: RelayPort; peer: PacketPeer; code: number }[] = [];
   readonly spent: number[] = [];
+  readonly idle: { port: RelayPort; peer: PacketPeer }[] = [];
 
   onControl(cid: number, door: DoorId, from: PacketPeer, body: ControlBody): void {
     this.controls.push({ cid, door, from, body });
@@ -62,6 +69,9 @@ export class Heard implements RelayHandlers {
   }
   onSpent(cid: number): void {
     this.spent.push(cid);
+  }
+  onIdle(port: RelayPort, peer: PacketPeer): void {
+    this.idle.push({ port, peer });
   }
 }
 

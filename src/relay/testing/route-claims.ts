@@ -1,9 +1,8 @@
 import { until } from '../../native/test-sockets.ts';
-import { boundFd, type RelaySubject, rawPeer } from './relay-lab.ts';
 import { type Claim, elsewhere, oneChannel, routeDown, routeUp, textsOf, wholePath } from './scenes.ts';
 
-/** Claims of compliance.ts about routes: where datagrams go, holding, services (P7.4, P7.6). */
-export function claimRoutes(claim: Claim, subject: RelaySubject): void {
+/** Claims of compliance.ts about routes: where datagrams go, and holding (P7.4). */
+export function claimRoutes(claim: Claim): void {
   claim('what a route holds goes to its target in order when it is bound anew', async (t, lab) => {
     const { member, server } = await oneChannel(lab);
     const { relay, heard } = server;
@@ -35,51 +34,6 @@ export function claimRoutes(claim: Claim, subject: RelaySubject): void {
     await until('all have come', () => server.heard.datagrams.length === 256);
     t.deepEqual(textsOf(server.heard.datagrams), texts);
   });
-
-  claim('a peer of a port may have a route of its own, and a route one peer (P7.6)', async (t, lab) => {
-    const pair = await oneChannel(lab);
-    const { relay, heard } = pair.member;
-    const [own, other] = [await rawPeer(t), await rawPeer(t)];
-    const { fd, peer } = boundFd();
-    const port = relay.addPort(fd, { approve: false, family: 4 });
-    relay.bindPeer(port, own.peer, { cid: 1, route: routeUp, peer: elsewhere });
-    relay.bindRoute(1, routeUp, { port, peer: own.peer });
-    pair.server.relay.bindRoute(1, routeUp, 'script');
-    other.send('other', peer);
-    await until('the other is the script’s', () => heard.portDatagrams.length === 1);
-    own.send('own', peer);
-    await until('its own route', () => pair.server.heard.datagrams.length === 1);
-    t.deepEqual(pair.server.heard.datagrams[0], { cid: 1, route: routeUp, peer: elsewhere, text: 'own' });
-    pair.server.relay.sendDatagram(1, routeUp, elsewhere, Buffer.from('back'));
-    await until('the way back', () => own.texts.length === 1);
-    t.deepEqual(own.got[0]?.from, peer);
-    relay.bindPeer(port, own.peer, undefined);
-    own.send('again', peer);
-    await until('it is the script’s again', () => heard.portDatagrams.length === 2);
-  });
-
-  if (subject.serves)
-    claim('a service sees a socket for each peer, and its answers go back to it (P7.6)', async (t, lab) => {
-      const pair = await oneChannel(lab);
-      const service = await rawPeer(t);
-      const target = { service: service.peer, maxPeers: 2, idleMs: 120_000, peersPerSecond: 100 };
-      pair.member.relay.bindRoute(1, routeUp, target);
-      pair.server.relay.bindRoute(1, routeUp, 'script');
-      const peers = [1, 2, 3].map(number => ({ address: '192.0.2.9', number }));
-      for (const peer of peers)
-        pair.server.relay.sendDatagram(1, routeUp, peer, Buffer.from(`${peer.number}`));
-      await until('two are served', () => service.got.length === 2);
-      t.deepEqual(service.texts, ['1', '2']);
-      t.is(new Set(service.got.map(({ from }) => from.number)).size, 2);
-      await until('the third is counted', () => pair.member.relay.channelCounters(1)?.full === 1);
-      for (const { bytes, from } of service.got) service.send(`to ${bytes}`, from);
-      await until('both are answered', () => pair.server.heard.datagrams.length === 2);
-      const answers = pair.server.heard.datagrams.map(({ peer, text }) => `${peer.number} ${text}`);
-      t.deepEqual(answers.sort(), ['1 to 1', '2 to 2']);
-      pair.server.relay.sendDatagram(1, routeUp, { address: '192.0.2.9', number: 1 }, Buffer.from('more'));
-      await until('the same socket', () => service.got.length === 3);
-      t.deepEqual(service.got[2]?.from, service.got[0]?.from);
-    });
 
   claim('datagrams from elsewhere than the path are told, and delivered (P7.4)', async (t, lab) => {
     const { member, server, serverPeer } = await oneChannel(lab);

@@ -22,6 +22,7 @@ const handlers: RelayHandlers = {
   onOversize: nothing,
   onUnreachable: nothing,
   onSpent: nothing,
+  onIdle: nothing,
 };
 
 const times = { ...shortTimes, holdMs: 60_000, partMs: 60_000 };
