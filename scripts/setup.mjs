@@ -19,6 +19,7 @@ const packages = {
   peers: {
     'nginx-light': '/usr/sbin/nginx',
     curl: '/usr/bin/curl',
+    jq: '/usr/bin/jq',
     'openssh-client': '/usr/bin/ssh',
     'openssh-server': '/usr/sbin/sshd',
     rsync: '/usr/bin/rsync',

@@ -16,6 +16,8 @@ import { type PublishRule, publishSchema, type ServiceRule, serviceSchema } from
  *   logLevel = "info"
  *   successor = "other.example:8443"     where members go when this server is stopped; default: they wait for it
  *   [[publish]], [[service]]           features over plain UDP: feature-config.ts
+ *   [api]
+ *   enabled = true                     HTTP on the service port (docs/operations.md)
  *   [limits]
  *   creditMiB = 256                    what all labels together may have in flight towards the server
  *   queuedMiB = 256
@@ -27,6 +29,8 @@ export interface ServerConfig {
   readonly auditFile: string;
   readonly logLevel: string;
   readonly successor: string | undefined;
+  /** HTTP on the service port. */
+  readonly api: boolean;
   readonly creditBytes: number;
   readonly queuedBytes: number;
   readonly publish: readonly PublishRule[];
@@ -52,6 +56,7 @@ const schema = closedObject({
   auditFile: v.optional(v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'))),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   successor: v.optional(parsedText(parseServerAddress)),
+  api: v.optional(closedObject({ enabled: v.optional(v.boolean('must be true or false'), true) })),
   limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
   publish: v.optional(listOf(publishSchema, 0, 1024), []),
   service: v.optional(listOf(serviceSchema, 0, 1024), []),
@@ -73,7 +78,8 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
   const parsed = v.safeParse(schema, table, { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
-  const { authorityKey, listen, auditFile, logLevel, successor, limits, publish, service } = parsed.output;
+  const { authorityKey, listen, auditFile, logLevel, successor, api, limits, publish, service } =
+    parsed.output;
   return {
     stateDir,
     authorityKey,
@@ -81,6 +87,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
     auditFile: auditFile === undefined ? join(stateDir, 'audit.jsonl') : resolve(dirname(path), auditFile),
     logLevel,
     successor: successor && serverAddressText(successor),
+    api: api?.enabled ?? false,
     creditBytes: limits?.creditMiB ?? defaultBudgetBytes,
     queuedBytes: limits?.queuedMiB ?? defaultBudgetBytes,
     publish,

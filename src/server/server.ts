@@ -12,9 +12,10 @@ import type { OpenRelay } from '../relay/relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { pinOf } from '../transport/pin.ts';
-import { listenTls, type SocketTuner } from '../transport/tls.ts';
+import { listenTls, type SocketTuner, type TlsListener, type TlsListenerCounters } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
+import type { ApiFeature } from './api/api-feature.ts';
 import type { ServerConfig } from './config.ts';
 import { type DocumentChange, Documents } from './documents.ts';
 import { startUdpFeatures, type UdpFeatures } from './features/udp-features.ts';
@@ -140,6 +141,24 @@ async function openUdp(
   return () => relay.close();
 }
 
+/** The HTTP API, where it is wanted and can begin; without it the switch goes on. */
+async function apiOf(
+  { config, clock, log }: ServerOptions,
+  hub: Switch,
+  serverPin: Buffer,
+  listener: () => TlsListenerCounters | undefined,
+): Promise<ApiFeature | undefined> {
+  if (!config.api) return undefined;
+  try {
+    const { startApi } = await import('./api/api-feature.ts');
+    return await startApi({ stateDir: config.stateDir, hub, serverPin, listener, clock, log });
+  } catch (thrown) {
+    const { code, message } = asEntremiseError(thrown);
+    log.error({ code, reason: message }, 'the HTTP API does not run');
+    return undefined;
+  }
+}
+
 /**
  * Starts a server from its state directory.
  * @throws EntremiseError `state-unreadable`, `environment-unfit`, `bad-config`; what listening fails with
@@ -186,6 +205,14 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
   const native = loadAddon();
   const tune = tuner(log, native);
+  let listening: TlsListener | undefined;
+  const api = await apiOf(
+    options,
+    running,
+    Buffer.from(pinText(pair), 'base64url'),
+    () => listening?.counters,
+  );
+  if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
     host: listen.host,
@@ -194,9 +221,11 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
     alpn: alpnProtocol,
     onTransport: (transport, authenticated) => running.accept(transport, authenticated),
     onRefused: (remote, reason) => refused.info({ remote, reason }, 'connection refused'),
+    ...(api === undefined ? {} : { onHttp: api.serve }),
     ...(tune === undefined ? {} : { tune }),
     clock,
   });
+  listening = listener;
   undo.push(() => listener.close());
   const number = listener.address.port;
   undo.push(await openUdp(running, { relay: bestRelay(clock, native), log, host: listen.host, number }));

@@ -6,6 +6,8 @@ import { EntremiseError } from '../base/errors.ts';
 import type { RunningMember, RunningMemberHandlers } from '../member/running-member.ts';
 import type { TrustKeeper } from '../member/trust-keeper.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
+import { grantNamesMediator } from '../policy/grant-verify.ts';
+import type { TrustStatement } from '../policy/trust-statement.ts';
 import type { AttachmentResources } from '../session/attachment.ts';
 import { Budget } from '../session/budget.ts';
 import type { MemberLink } from '../session/member-link.ts';
@@ -156,9 +158,16 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     return this.connection.state;
   }
 
-  /** The mediators that this terminal's grants name, by name; empty while the first list has not come. */
-  mediators(): readonly Mediator[] {
-    return this.list.all;
+  /**
+   * The mediators that this terminal's grants name, by name; empty while the first list has not come. With the id of a
+   * grant only those that it names.
+   */
+  mediators(grantId?: string): readonly Mediator[] {
+    const { all } = this.list;
+    if (grantId === undefined) return all;
+    const { current, grants } = this.parts.member.trust;
+    const grant = grants.find(({ id }) => id === grantId);
+    return grant === undefined ? [] : all.filter(each => isNamedBy(grant, current, each));
   }
 
   /** This terminal's grants, verified. */
@@ -264,6 +273,10 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     await ended.promise;
     cancel();
   }
+}
+
+function isNamedBy(grant: AcceptedGrant, trust: TrustStatement, { verified, name, key, labels }: Mediator) {
+  return verified && name !== undefined && grantNamesMediator(grant, trust, { name, key, labels });
 }
 
 function offline({ name, since }: Mediator): EntremiseError {

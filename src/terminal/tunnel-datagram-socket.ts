@@ -170,7 +170,7 @@ export class TunnelDatagramSocket extends EventEmitter<TunnelDatagramSocketEvent
    * (P7.6); what the TCP channel carries meanwhile is still this socket's. For the server's features.
    */
   bypass(bypass: PortBypass): void {
-    this.host.routes.bypass(this.id, bypass);
+    this.host.routes.bypass(this.port.id, bypass);
   }
 
   /** Closes the port. */

@@ -18,6 +18,7 @@ import { deliverToInbox, requireServer } from '../delivery.ts';
 import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
+import { addTokenVerbs } from './server-token.ts';
 
 /** Where a server's state is unless another directory is named. */
 const defaultState = '/var/lib/entremise';
@@ -39,7 +40,7 @@ interface InitOptions {
   readonly operator?: string;
 }
 
-/** Adds `entremise server init|run|import|enroll-feature|members`. */
+/** Adds `entremise server init|run|import|enroll-feature|token|members`. */
 export function addServerVerb(program: Command): void {
   const server = program.command('server').description('the public switch between terminals and mediators');
   addInit(server);
@@ -64,13 +65,14 @@ export function addServerVerb(program: Command): void {
     .description(
       'enrol what server.toml declares, with a code of the operator for a terminal; then start the server anew',
     )
-    .argument('<feature>', 'publish or service')
+    .argument('<feature>', featureNames.join(', '))
     .requiredOption('--server <host:port>', 'where the server is')
     .option('--state <directory>', 'its state', defaultState)
-    .addHelpText('after', examples('server enroll-feature publish --server server.example:8443'))
+    .addHelpText('after', examples('server enroll-feature api --server server.example:8443'))
     .action((feature: string, options: { state: string; server: string }, command) =>
       enrolFeature(contextOf(command), feature, options),
     );
+  addTokenVerbs(server, defaultState);
   server
     .command('members')
     .description('who is enrolled')

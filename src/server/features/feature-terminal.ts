@@ -18,7 +18,7 @@ import { ProcessUdp } from './process-udp.ts';
  */
 
 /** The features there are. */
-export const featureNames = ['publish', 'service'] as const;
+export const featureNames = ['publish', 'service', 'api'] as const;
 
 /** One of {@link featureNames}. */
 export type FeatureName = (typeof featureNames)[number];
@@ -43,6 +43,8 @@ export interface FeatureOptions {
   readonly serverPin: Buffer;
   readonly clock: Clock;
   readonly log: Log;
+  /** Its redirected ports end in plain sockets of the server's relay (P7.6), not in JavaScript. */
+  readonly plainUdp: boolean;
 }
 
 /** A started feature. */
@@ -60,7 +62,7 @@ export async function startFeature(options: FeatureOptions): Promise<Feature> {
   const { name, hub, serverPin, clock, log } = options;
   const directory = new MemberDirectory(options.directory);
   const clientName = `process:${name}`;
-  const side = hub.udp.plainSide(clientName);
+  const side = options.plainUdp ? hub.udp.plainSide(clientName) : undefined;
   const connect = async () => {
     // Bulk through microtasks would starve the sockets of this process.
     const { client, server } = memoryPair({ serverPin, alpn: alpnProtocol, clientName, defer: setImmediate });

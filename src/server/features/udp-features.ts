@@ -50,7 +50,15 @@ interface Running {
 async function begin(name: FeatureName, options: UdpFeatureOptions): Promise<Running> {
   const { stateDir, hub, serverPin, clock, log } = options;
   const directory = featureDirectory(stateDir, name);
-  const { terminal, side } = await startFeature({ name, directory, hub, serverPin, clock, log });
+  const { terminal, side } = await startFeature({
+    name,
+    directory,
+    hub,
+    serverPin,
+    clock,
+    log,
+    plainUdp: true,
+  });
   if (side === undefined)
     throw new EntremiseError('environment-unfit', { message: 'There is no UDP at the service port.' });
   const keepers = new Map<string, AttachmentKeeper>();

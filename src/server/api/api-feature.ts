@@ -1,0 +1,93 @@
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
+import { asEntremiseError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Switch } from '../../switch/switch.ts';
+import type { TlsListenerCounters } from '../../transport/tls.ts';
+import { featureDirectory, startFeature } from '../features/feature-terminal.ts';
+import { ApiAttachments } from './api-attachments.ts';
+import { openHttpDoor } from './http-door.ts';
+import { createMetrics } from './metrics.ts';
+import { addRoutes } from './routes.ts';
+import { TokenStore } from './token-store.ts';
+
+/** The HTTP API put together: a feature of the server, that is a terminal in its process, behind tokens. */
+
+/** What it needs of the server. */
+export interface ApiFeatureOptions {
+  readonly stateDir: string;
+  readonly hub: Switch;
+  /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
+  readonly serverPin: Buffer;
+  /** Undefined until the server listens. */
+  readonly listener: () => TlsListenerCounters | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The API that runs. */
+export interface ApiFeature {
+  serve(socket: TLSSocket, authenticated: () => void): void;
+  close(): Promise<void>;
+}
+
+/** How soon attachments end whose token was revoked or has expired. */
+const tokenCheckMs = 5_000;
+
+/**
+ * Starts the API.
+ * @throws EntremiseError `not-enrolled`, `environment-unfit`, `state-unreadable`, and what a terminal does not start for
+ */
+export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> {
+  const { stateDir, hub, serverPin, clock, log } = options;
+  const directory = featureDirectory(stateDir, 'api');
+  const { terminal } = await startFeature({
+    name: 'api',
+    directory,
+    hub,
+    serverPin,
+    clock,
+    log,
+    plainUdp: false,
+  });
+  const tokens = await TokenStore.open(stateDir);
+  const attachments = new ApiAttachments(terminal);
+  const metrics = await createMetrics({
+    status: () => hub.status(),
+    listener: options.listener,
+    apiAttachments: () => attachments.size,
+  });
+  let ready = true;
+  const parts = { terminal, attachments, ready: () => ready, metrics: () => metrics.metrics() };
+  const door = await openHttpDoor({ tokens, clock, log, routes: api => addRoutes(api, parts) });
+  const stopChecking = checkTokens(tokens, attachments, options);
+  return {
+    serve: door.serve,
+    async close() {
+      ready = false;
+      stopChecking();
+      await door.close();
+      await terminal.close();
+      tokens.close();
+    },
+  };
+}
+
+/** Ends what a token has attached once it is good no more. Returns how to stop. */
+function checkTokens(tokens: TokenStore, attachments: ApiAttachments, { clock, log }: ApiFeatureOptions) {
+  let cancel = () => {};
+  const check = () => {
+    cancel = clock.after(tokenCheckMs, check);
+    if (attachments.size === 0) return;
+    try {
+      const nowMs = clock.wallTimeMs();
+      const live = tokens.list().filter(each => each.revokedAtMs === undefined && nowMs < each.expiresAtMs);
+      const good = new Set(live.map(({ id }) => id));
+      attachments.endOthers(id => good.has(id));
+    } catch (thrown) {
+      log.error({ err: asEntremiseError(thrown) }, 'the tokens cannot be read');
+    }
+  };
+  check();
+  return () => cancel();
+}

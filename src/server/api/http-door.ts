@@ -1,0 +1,131 @@
+import http from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { Clock } from '../../base/clock.ts';
+import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { version } from '../../base/version.ts';
+import type { Api } from './api-request.ts';
+import { addIdempotency } from './idempotency.ts';
+import { ApiFailure, problemOf } from './problem.ts';
+import { attachmentSchema, connectionSchema, mediatorSchema, portSchema, problemSchema } from './schemas.ts';
+import type { TokenStore } from './token-store.ts';
+
+/**
+ * HTTP on the service port (P1.7, ALPN `http/1.1`): Fastify on a server that never listens and is handed connections
+ * whose TLS handshake is done. Everything but health wants a bearer token; every failure is a problem (RFC 9457).
+ */
+
+/** What the door needs. */
+export interface HttpDoorParts {
+  readonly tokens: TokenStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Adds routes. */
+  readonly routes: (api: Api) => void;
+}
+
+/** HTTP on the service port. */
+export interface HttpDoor {
+  /** A connection whose TLS handshake is done; `authenticated` is called when a good token comes on it. */
+  serve(socket: TLSSocket, authenticated: () => void): void;
+  close(): Promise<void>;
+}
+
+/** Technicians' CLI is one file without these packages; only a server that is told to serve HTTP wants them. */
+async function loadPackages() {
+  try {
+    const [{ default: Fastify }, { default: swagger }] = await Promise.all([
+      import('fastify'),
+      import('@fastify/swagger'),
+    ]);
+    return { Fastify, swagger };
+  } catch (cause) {
+    const message =
+      'The HTTP API needs packages that are not installed: npm install fastify @fastify/swagger.';
+    throw new EntremiseError('environment-unfit', { message, cause });
+  }
+}
+
+/**
+ * Makes the door.
+ * @throws EntremiseError `environment-unfit` when its packages are not installed
+ */
+export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
+  const { Fastify, swagger } = await loadPackages();
+  const waiting = new WeakMap<object, () => void>();
+  const api = Fastify({
+    serverFactory: handler => http.createServer({ requireHostHeader: false }, handler),
+    logger: false,
+    bodyLimit: 128 * 1024,
+    requestTimeout: 0,
+    ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false } },
+    forceCloseConnections: true,
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as Api;
+  guard(api, parts, waiting);
+  failures(api, parts.log);
+  await document(api, swagger);
+  addIdempotency(api, parts.clock);
+  parts.routes(api);
+  await api.ready();
+  // A server that never listens checks none of its time-outs.
+  api.server.emit('listening');
+  return {
+    serve(socket, authenticated) {
+      waiting.set(socket, authenticated);
+      socket.on('error', () => {});
+      api.server.emit('connection', socket);
+    },
+    async close() {
+      api.server.closeAllConnections();
+      await api.close();
+    },
+  };
+}
+
+function guard(api: Api, { tokens, clock }: HttpDoorParts, waiting: WeakMap<object, () => void>): void {
+  api.decorateRequest('token', undefined);
+  api.addHook('onRequest', async (request, reply) => {
+    if (request.routeOptions.config.open === true) return;
+    const [, text] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
+    request.token = text === undefined ? undefined : tokens.find(text, clock.wallTimeMs());
+    if (request.token === undefined) {
+      reply.header('WWW-Authenticate', 'Bearer realm="entremise"');
+      throw new ApiFailure(401, 'A bearer token is needed: entremise server token create.');
+    }
+    waiting.get(request.raw.socket)?.();
+    waiting.delete(request.raw.socket);
+  });
+}
+
+function failures(api: Api, log: Log): void {
+  api.setErrorHandler((thrown, request, reply) => {
+    const problem = problemOf(thrown);
+    if (problem.status >= 500 && problem.type === 'about:blank')
+      log.error({ err: asEntremiseError(thrown), route: request.routeOptions.url }, 'a request has failed');
+    return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  });
+  api.setNotFoundHandler((request, reply) => {
+    const problem = problemOf(
+      new ApiFailure(404, `There is no ${request.method} ${request.url.slice(0, 200)}.`),
+    );
+    return reply.code(404).type('application/problem+json').send(JSON.stringify(problem));
+  });
+}
+
+async function document(
+  api: Api,
+  swagger: Awaited<ReturnType<typeof loadPackages>>['swagger'],
+): Promise<void> {
+  for (const schema of [problemSchema, mediatorSchema, attachmentSchema, portSchema, connectionSchema])
+    api.addSchema(schema);
+  await api.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Entremise', version, description: 'Mediators at your disposal: docs/operations.md.' },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{ token: [] }],
+    },
+    refResolver: { buildLocalReference: json => String(json.$id) },
+  });
+}

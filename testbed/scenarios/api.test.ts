@@ -1,0 +1,176 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { until } from 'netns-test-helpers';
+import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
+import { cliCommand, mediatorName, serverAddress } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { type Stage, setStage } from './support/stage.ts';
+import { type Json, startVerb } from './support/verbs.ts';
+
+/** The HTTP API on the service port, by the real curl, as docs/operations.md says; and what it refuses. */
+
+const { device } = homeAddresses;
+const operations = fileURLToPath(new URL('../../../docs/operations.md', import.meta.url));
+
+interface ApiStage {
+  /** What the page's commands are run with. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs a verb of the server, and gives its --json result. */
+  server(...words: string[]): Promise<Json>;
+}
+
+const claim = setStage<ApiStage>({
+  name: 'scapi',
+  peers: async (home, folder) => {
+    await startWebServer(home.device, join(folder, 'nginx'));
+    await startEcho(home.device);
+  },
+  share: async stage => setUpApi(stage),
+});
+
+/** Enrols the API, lets the server begin anew with it, and makes a token. */
+async function setUpApi({ site, home }: Stage): Promise<ApiStage> {
+  const state = join(site.directory, 'server');
+  const server = async (...words: string[]): Promise<Json> => {
+    const printed = await home.server.run(cliCommand('server', ...words, '--state', state, '--json'));
+    return JSON.parse(printed.trim().split('\n').at(-1) ?? '') as Json;
+  };
+  const { code } = await site.authority('invite', 'terminal', 'api');
+  const enrolment = cliCommand(
+    'server',
+    'enroll-feature',
+    'api',
+    '--server',
+    serverAddress,
+    '--state',
+    state,
+    '--json',
+  );
+  const enrolled = await home.server.run(enrolment, { env: { ENTREMISE_CODE: String(code) } });
+  const { key } = JSON.parse(enrolled.trim().split('\n').at(-1) ?? '') as Json;
+  const wide = ['--target', 'lan', '--tcp', '1-65535', '--udp', '1-65535'];
+  const granted = await site.operator(
+    'grant',
+    'create',
+    '--terminal',
+    String(key),
+    '--mediator',
+    mediatorName,
+    '--purpose',
+    'service',
+    ...wide,
+  );
+  const { token } = await server('token', 'create', 'test', '--grant', String(granted.id));
+  appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
+  await site.server.stop('SIGTERM', 5_000);
+  const again = site.startServer();
+  const line = await until(() => /"pin":"([^"]+)"/.exec(again.stdout + again.stderr), {
+    what: 'the server',
+    deadlineMs: 15_000,
+  });
+  const env = { SERVER: `https://${serverAddress}`, PIN: line[1] ?? '', TOKEN: String(token) };
+  return { env, server };
+}
+
+/** The commands of a page: blocks marked `sh` that define functions, and those marked `sh run`. */
+function blocksOf(path: string): { readonly functions: string; readonly runs: readonly string[] } {
+  const text = readFileSync(path, 'utf8');
+  const blocks = [...text.matchAll(/^```sh( run)?\n([\s\S]*?)^```$/gm)];
+  const functions = blocks.filter(([, run, body]) => run === undefined && body?.includes('() {'));
+  const runs = blocks.flatMap(([, run, body = '']) => (run === undefined ? [] : [body]));
+  return { functions: functions.map(([, , body]) => body).join(''), runs };
+}
+
+async function bash(stage: Stage & ApiStage, script: string, env: Readonly<Record<string, string>> = {}) {
+  const argv = ['bash', '-euo', 'pipefail', '-c', script];
+  return stage.home.terminal.exec(argv, { env: { ...stage.env, ...env }, deadlineMs: 60_000 });
+}
+
+async function untilOnline(t: ExecutionContext, stage: Stage & ApiStage): Promise<void> {
+  const { functions } = blocksOf(operations);
+  const ask = `${functions} api "$SERVER/v1/mediators/home-1"`;
+  await until(async () => /"online":true/.test((await bash(stage, ask)).stdout), {
+    what: 'the API to see the mediator',
+    deadlineMs: 20_000,
+  });
+  t.pass();
+}
+
+claim('every command of docs/operations.md does what it says, with curl alone', async (t, stage) => {
+  await untilOnline(t, stage);
+  const { functions, runs } = blocksOf(operations);
+  t.true(runs.length >= 6);
+  const marked = runs.map((body, index) => `echo "@@${index}"; ${body}`).join('\n');
+  const { code, stdout, stderr } = await bash(stage, `${functions}\n${marked}`);
+  t.is(code, 0, `${stdout}\n${stderr}`);
+  const answers = stdout.split(/@@\d+\n/).slice(1);
+  t.regex(answers[0] ?? '', /"name":"home-1"/);
+  t.true(answers[1]?.includes(devicePage), answers[1] ?? '');
+  t.regex(answers[2] ?? '', /"state":"server"|"number":8123/);
+  t.regex(answers[3] ?? '', /event: datagram\ndata: .*"content":"aGVsbG8="/);
+  t.notRegex(stdout, /urn:entremise/);
+  t.regex(answers.at(-1) ?? '', /3\.1\.0\n\d+/);
+});
+
+const ask = (path: string, more = '') =>
+  `curl -sS -k -w '\\n%{http_code}' -H "Authorization: Bearer $TOKEN" ${more} "$SERVER${path}"`;
+
+claim('failures are problem details that say what to do', async (t, stage) => {
+  const said = async (script: string, env = {}) => (await bash(stage, script, env)).stdout.split('\n');
+  const [problem = '', status] = await said(ask('/v1/mediators'), { TOKEN: 'entremise_000000000000_x' });
+  t.is(status, '401');
+  t.like(JSON.parse(problem), { status: 401, title: 'Unauthorized' });
+  t.is((await said(ask('/v1/nothing')))[1], '404');
+  t.is((await said(ask('/v1/mediators/home-2')))[1], '404');
+  const json = `-H 'Content-Type: application/json' -d`;
+  t.is((await said(ask('/v1/attachments', `${json} '{"mediator": 5, "x": 1}'`)))[1], '400');
+  t.is((await said(ask('/v1/attachments', `${json} '{'`)))[1], '400');
+  const [, offline] = await said(ask('/v1/attachments', `${json} '{"mediator": "nobody"}'`));
+  t.true(['403', '404'].includes(offline ?? ''), offline);
+  const attached = JSON.parse(
+    (await said(ask('/v1/attachments', `${json} '{"mediator": "${mediatorName}"}'`)))[0] ?? '',
+  );
+  const connections = `/v1/attachments/${attached.id}/connections`;
+  const [refused = '', code] = await said(ask(connections, `${json} '{"host": "${device}", "port": 81}'`));
+  t.is(code, '502');
+  t.like(JSON.parse(refused), { type: 'urn:entremise:refused' });
+  const [denied = ''] = await said(ask(connections, `${json} '{"host": "203.0.113.20", "port": 80}'`));
+  t.like(JSON.parse(denied), { type: 'urn:entremise:not-permitted', status: 403 });
+});
+
+claim('a POST that is sent again with its Idempotency-Key is done once', async (t, stage) => {
+  const open = (number: number) =>
+    `curl -sS -k -i -H "Authorization: Bearer $TOKEN" -H 'Idempotency-Key: a-1' -H 'Content-Type: application/json' \
+      -d '{"protocol": "tcp", "address": "192.168.1.1", "number": ${number}}' "$SERVER/v1/attachments/$ID/ports"`;
+  const made = `curl -sS -k -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{"mediator": "${mediatorName}"}' "$SERVER/v1/attachments"`;
+  const { id } = JSON.parse((await bash(stage, made)).stdout) as Json;
+  const env = { ID: String(id) };
+  const [first, again] = [await bash(stage, open(8200), env), await bash(stage, open(8200), env)];
+  t.regex(first.stdout, /^HTTP\/1\.1 201/);
+  t.regex(again.stdout, /^HTTP\/1\.1 201[\s\S]*idempotency-replayed: true/i);
+  t.is(again.stdout.split('\n').at(-1), first.stdout.split('\n').at(-1));
+  t.regex((await bash(stage, open(8201), env)).stdout, /^HTTP\/1\.1 422/);
+  const ports = await bash(stage, ask(`/v1/attachments/${String(id)}/ports`));
+  t.is((JSON.parse(ports.stdout.split('\n')[0] ?? '') as { ports: unknown[] }).ports.length, 1);
+});
+
+claim('a token sees what it has made and nobody else, and nothing once it is revoked', async (t, stage) => {
+  const other = await stage.server('token', 'create', 'other', '--grant', '00000000');
+  const list = async (env = {}) => (await bash(stage, ask('/v1/attachments'), env)).stdout.split('\n');
+  const [mine = '', status] = await list();
+  t.is(status, '200');
+  t.is(JSON.parse(mine).attachments.length, 2);
+  const [theirs = ''] = await list({ TOKEN: String(other.token) });
+  t.deepEqual(JSON.parse(theirs).attachments, []);
+  await stage.server('token', 'revoke', String(other.id));
+  t.is((await list({ TOKEN: String(other.token) }))[1], '401');
+});
+
+claim('links and HTTP share the port: a technician works while the API is there', async (t, stage) => {
+  startVerb(t, stage, ['mediators']);
+  const { code } = await stage.site.terminal('mediators', '--json');
+  t.is(code, 0);
+});
