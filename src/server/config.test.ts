@@ -24,6 +24,7 @@ test('two lines are enough; everything else has a default', t => {
     auditFile: join(folder, 'audit.jsonl'),
     logLevel: 'info',
     successor: undefined,
+    api: false,
     creditBytes: 256 * 1024 * 1024,
     queuedBytes: 256 * 1024 * 1024,
     publish: [],

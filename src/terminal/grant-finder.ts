@@ -3,10 +3,12 @@ import { asEntremiseError, type EntremiseError } from '../base/errors.ts';
 import { keyThumbprint, type SigningKey } from '../base/keys.ts';
 import type { TrustKeeper } from '../member/trust-keeper.ts';
 import { type AcceptedGrant, grantClaimsSchema, grantRules } from '../policy/grant.ts';
+import { grantNamesMediator } from '../policy/grant-verify.ts';
 import { peekPayload } from '../policy/jws.ts';
 import { selectorsFit } from '../policy/permissions.ts';
 import type { Purpose } from '../wire/messages/attach.ts';
 import { chooseGrant, type NamedMediator } from './grant-choice.ts';
+import type { Mediator } from './mediator-list.ts';
 
 /** Where grants are found. */
 export interface GrantSources {
@@ -72,4 +74,18 @@ async function refusedGrantFor(
     }
   }
   return undefined;
+}
+
+/** Of `mediators` those that the grant with that id names; none when there is no such grant. */
+export function namedMediators(
+  mediators: readonly Mediator[],
+  { current, grants }: GrantSources['trust'],
+  grantId: string,
+): readonly Mediator[] {
+  const grant = grants.find(({ id }) => id === grantId);
+  if (grant === undefined) return [];
+  return mediators.filter(
+    ({ verified, name, key, labels }) =>
+      verified && name !== undefined && grantNamesMediator(grant, current, { name, key, labels }),
+  );
 }

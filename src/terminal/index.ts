@@ -58,6 +58,7 @@ export type { Mediator, MediatorChange } from './mediator-list.ts';
 export type { PortBypass, RouteHub, TerminalUdpPath } from './port-routes.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
+export type { ServiceWish } from './service-directory.ts';
 export type { ConnectionEnds } from './socket-manners.ts';
 export { type DoorPassword, newDoorPassword } from './socks/door-password.ts';
 export { openSocks, SocksDoor, type SocksDoorEvents, type SocksOptions } from './socks/socks-door.ts';

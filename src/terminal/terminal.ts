@@ -6,8 +6,6 @@ import { EntremiseError } from '../base/errors.ts';
 import type { RunningMember, RunningMemberHandlers } from '../member/running-member.ts';
 import type { TrustKeeper } from '../member/trust-keeper.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
-import { grantNamesMediator } from '../policy/grant-verify.ts';
-import type { TrustStatement } from '../policy/trust-statement.ts';
 import type { AttachmentResources } from '../session/attachment.ts';
 import { Budget } from '../session/budget.ts';
 import type { MemberLink } from '../session/member-link.ts';
@@ -18,12 +16,13 @@ import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
 import { type AttachOptions, readAttachmentId } from './attach-options.ts';
 import { callOut } from './call-out.ts';
-import { findGrant, type GrantSources } from './grant-finder.ts';
+import { findGrant, type GrantSources, namedMediators } from './grant-finder.ts';
 import { MediatorAttachment } from './mediator-attachment.ts';
 import { type Mediator, type MediatorChange, MediatorList } from './mediator-list.ts';
 import { wayTo } from './mediator-way.ts';
 import type { TerminalUdpPath } from './port-routes.ts';
 import { type ConnectionState, ServerConnection, type WaitOptions } from './server-connection.ts';
+import { type ServiceWish, wishesFor } from './service-directory.ts';
 import { failure, TunnelError, tunnelError } from './tunnel-error.ts';
 
 /** The events of a {@link Terminal}. */
@@ -143,8 +142,8 @@ export class Terminal extends EventEmitter<TerminalEvents> {
 
   private onOffline(error: EntremiseError, retryInMs: number): void {
     this.udp?.onOffline();
-    this.list.onOffline();
     this.connection.onOffline(error);
+    this.list.onOffline();
     callOut(() => this.emit('disconnected', { error: new TunnelError(error), retryInMs }));
   }
 
@@ -165,9 +164,7 @@ export class Terminal extends EventEmitter<TerminalEvents> {
   mediators(grantId?: string): readonly Mediator[] {
     const { all } = this.list;
     if (grantId === undefined) return all;
-    const { current, grants } = this.parts.member.trust;
-    const grant = grants.find(({ id }) => id === grantId);
-    return grant === undefined ? [] : all.filter(each => isNamedBy(grant, current, each));
+    return namedMediators(all, this.parts.member.trust, grantId);
   }
 
   /** This terminal's grants, verified. */
@@ -181,6 +178,14 @@ export class Terminal extends EventEmitter<TerminalEvents> {
    */
   ready(options: WaitOptions = {}): Promise<void> {
     return this.connection.ready(options);
+  }
+
+  /**
+   * The mediators that want a service (S5), those of now and each that comes; goes on through lost links until `signal`.
+   * @throws AbortError
+   */
+  provide(service: string, { signal }: WaitOptions = {}): AsyncGenerator<ServiceWish, void> {
+    return wishesFor(this, service, signal);
   }
 
   /**
@@ -273,10 +278,6 @@ export class Terminal extends EventEmitter<TerminalEvents> {
     await ended.promise;
     cancel();
   }
-}
-
-function isNamedBy(grant: AcceptedGrant, trust: TrustStatement, { verified, name, key, labels }: Mediator) {
-  return verified && name !== undefined && grantNamesMediator(grant, trust, { name, key, labels });
 }
 
 function offline({ name, since }: Mediator): EntremiseError {
