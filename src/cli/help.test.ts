@@ -20,6 +20,8 @@ const verbs = verbsOf(createProgram()).filter(({ words }) => words !== 'mediator
 
 test('all verbs are there', t => {
   t.deepEqual(verbs.map(({ words }) => words).sort(), [
+    'audit search',
+    'audit verify',
     'authority init',
     'authority invite',
     'authority label',

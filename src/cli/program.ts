@@ -4,6 +4,7 @@ import { addSharedOptions } from './context.ts';
 import { exitCode } from './exit-codes.ts';
 import { mediatorProgram } from './mediator-program.ts';
 import { badUsage, print, reportFailure } from './output.ts';
+import { addAuditVerb } from './verbs/audit.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
 import { addBulkVerb } from './verbs/bulk.ts';
 import { addConnectVerb } from './verbs/connect.ts';
@@ -51,6 +52,7 @@ export function createProgram(): Command {
     addGrantVerb,
     addAuthorityVerb,
     addServerVerb,
+    addAuditVerb,
   ]) {
     add(program);
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { AppendFile } from '../base/append-file.ts';
+import { ChainedFile } from '../base/chained-file.ts';
 import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyFromText } from '../base/keys.ts';
@@ -141,6 +141,28 @@ async function openUdp(
   return () => relay.close();
 }
 
+/** How often the head of the audit is published. */
+const headEveryMs = 3_600_000;
+
+/** Publishes the head of the audit: in a file beside it and in the log, which go elsewhere. Returns how to end it, with the last one. */
+function publishHeads(file: ChainedFile, { clock, log }: ServerOptions): () => void {
+  let cancel = () => {};
+  const publish = () => {
+    cancel = clock.after(headEveryMs, publish);
+    try {
+      const head = file.publish(new Date(clock.wallTimeMs()).toISOString());
+      if (head !== undefined) log.info({ auditHead: head.hash, auditSeq: head.seq }, 'audit head');
+    } catch (thrown) {
+      log.error({ err: asEntremiseError(thrown) }, 'the head of the audit cannot be published');
+    }
+  };
+  cancel = clock.after(headEveryMs, publish);
+  return () => {
+    publish();
+    cancel();
+  };
+}
+
 /** The HTTP API, where it is wanted and can begin; without it the switch goes on. */
 async function apiOf(
   { config, clock, log }: ServerOptions,
@@ -192,8 +214,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => store.close());
   let hub: Switch | undefined;
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });
-  const auditFile = new AppendFile(config.auditFile, 'server');
+  const auditFile = new ChainedFile(config.auditFile, 'server');
   undo.push(() => auditFile.reopen());
+  undo.push(publishHeads(auditFile, options));
   const audit: Audit = (action, fields) =>
     auditFile.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields });
   const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });

@@ -124,3 +124,26 @@ claim(
     await server.stop();
   },
 );
+
+claim(
+  'the audit of the server is a chain: verify says so, and finds a line that was changed or cut off',
+  async (t, stage) => {
+    const { site, folder } = stage;
+    const file = join(site.directory, 'server', 'audit.jsonl');
+    const verify = (...words: string[]) => site.terminal('audit', 'verify', ...words, '--json');
+    const whole = await verify(file);
+    t.is(whole.code, 0, whole.stderr);
+    const [verdict] = jsonLines(whole.stdout);
+    const { hash = '' } = (verdict?.head ?? {}) as { hash?: string };
+    const copy = join(folder, 'copy.jsonl');
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    writeFileSync(copy, `${lines.slice(0, -1).join('\n')}\n`);
+    t.is((await verify(copy)).code, 0);
+    t.is(failureOf((await verify(copy, '--head', hash)).stderr)?.code, 'document-invalid');
+    writeFileSync(copy, `${lines.join('\n').replace('"allowed":true', '"allowed":false')}\n`);
+    t.is(failureOf((await verify(copy)).stderr)?.code, 'document-invalid');
+    const found = await site.terminal('audit', 'search', file, '--action', 'connect', '--text', device);
+    t.true(jsonLines(found.stdout).length > 0);
+    t.true(jsonLines(found.stdout).every(line => JSON.stringify(line).includes(device)));
+  },
+);
