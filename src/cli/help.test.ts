@@ -42,6 +42,8 @@ test('all verbs are there', t => {
     'grant show',
     'mediators',
     'ports',
+    'server backup',
+    'server check-config',
     'server enroll-feature',
     'server import',
     'server init',
@@ -51,6 +53,7 @@ test('all verbs are there', t => {
     'server token grant',
     'server token list',
     'server token revoke',
+    'server unit',
     'socks',
     'up',
   ]);

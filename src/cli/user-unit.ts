@@ -1,3 +1,5 @@
+import { systemdWord as word } from './systemd.ts';
+
 /** What a systemd user unit for `entremise up` is made of. */
 export interface UserUnitOptions {
   /** The file of forwards, absolute. */
@@ -6,12 +8,6 @@ export interface UserUnitOptions {
   readonly program: readonly string[];
   /** Environment that the unit needs as well. */
   readonly environment: Readonly<Record<string, string>>;
-}
-
-/** A word of systemd's command lines and assignments (systemd.service(5), systemd.syntax(7)): `%` and `$` mean more there. */
-function word(text: string): string {
-  const plain = text.replace(/[%$]/g, '$&$&');
-  return /^[\w@+=:,./%$-]+$/.test(plain) ? plain : `"${plain.replace(/[\\"]/g, '\\$&')}"`;
 }
 
 /**

@@ -1,8 +1,12 @@
-import { statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import test from 'ava';
 import { generateSigningKey } from '../base/keys.ts';
+import { createKeyAndCertificate } from '../transport/certificate.ts';
 import type { Command } from '../wire/messages/command.ts';
 import { statement } from '../wire/messages/link.ts';
 import { presence, type Report, report } from '../wire/messages/report.ts';
@@ -271,4 +275,26 @@ test('a server that ends leaves its port and its links', async t => {
     socket.on('error', resolve);
   });
   t.like(refused, { code: 'ECONNREFUSED' });
+});
+
+test('reload takes a new certificate for later handshakes and touches no link; a wrong one leaves the old', async t => {
+  const made = await operator(t);
+  const { atTerminal } = await attached(made);
+  const pinNow = async () => {
+    const socket = connectTls({ port: made.server.number, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { raw } = socket.getPeerCertificate();
+    socket.destroy();
+    return createHash('sha256').update(raw).digest('hex');
+  };
+  const before = await pinNow();
+  const key = join(made.stateDir, 'server.key');
+  const fresh = await createKeyAndCertificate(['127.0.0.1']);
+  writeFileSync(key, fresh.key);
+  made.server.reload();
+  t.is(await pinNow(), before, 'a key without its certificate is not taken');
+  writeFileSync(join(made.stateDir, 'server.crt'), fresh.cert);
+  made.server.reload();
+  t.not(await pinNow(), before);
+  t.true(atTerminal.attachment?.open);
 });

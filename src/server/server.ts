@@ -40,8 +40,11 @@ export interface Server {
   readonly switch: Switch;
   readonly documents: Documents;
   readonly features: UdpFeatures;
-  /** Closes the audit file; the next line opens it anew (after it was rotated). */
-  reopenAudit(): void;
+  /**
+   * Closes the audit file, so that the next line opens it anew (after it was rotated), and takes the certificate that is
+   * there now for later handshakes; one that is wrong is told in the log and the old one stays. No link is touched.
+   */
+  reload(): void;
   /** Ends every link with GOAWAY and stops. */
   close(): Promise<void>;
 }
@@ -139,6 +142,17 @@ async function openUdp(
     );
   }
   return () => relay.close();
+}
+
+function reloadCertificate(listener: TlsListener, { config, log }: ServerOptions): void {
+  try {
+    const pair = readKeyAndCertificate(config.stateDir);
+    listener.setCertificate(pair);
+    log.info({ pin: pinText(pair) }, 'certificate read again');
+  } catch (thrown) {
+    const { code, message } = asEntremiseError(thrown);
+    log.error({ code, reason: message }, 'the certificate cannot be used: the old one stays');
+  }
 }
 
 /** How often the head of the audit is published. */
@@ -263,6 +277,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   });
   undo.push(() => features.close());
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
-  const reopenAudit = () => auditFile.reopen();
-  return { number, pin: pinText(pair), switch: running, documents, features, reopenAudit };
+  const reload = () => {
+    auditFile.reopen();
+    reloadCertificate(listener, options);
+  };
+  return { number, pin: pinText(pair), switch: running, documents, features, reload };
 }

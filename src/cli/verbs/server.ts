@@ -19,6 +19,7 @@ import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
 import { addTokenVerbs } from './server-token.ts';
+import { addUpkeepVerbs } from './server-upkeep.ts';
 
 /** Where a server's state is unless another directory is named. */
 const defaultState = '/var/lib/entremise';
@@ -40,13 +41,13 @@ interface InitOptions {
   readonly operator?: string;
 }
 
-/** Adds `entremise server init|run|import|enroll-feature|token|members`. */
+/** Adds `entremise server` and its verbs. */
 export function addServerVerb(program: Command): void {
   const server = program.command('server').description('the public switch between terminals and mediators');
   addInit(server);
   server
     .command('run')
-    .description('run it until SIGTERM; SIGHUP after the audit file was rotated')
+    .description('run it until SIGTERM; SIGHUP after the audit was rotated or the certificate renewed')
     .option('--state <directory>', 'its state', defaultState)
     .option('--config <file>', 'server.toml in the state directory by default')
     .addHelpText('after', examples('server run', 'server run --state /srv/entremise --log-level debug'))
@@ -73,6 +74,7 @@ export function addServerVerb(program: Command): void {
       enrolFeature(contextOf(command), feature, options),
     );
   addTokenVerbs(server, defaultState);
+  addUpkeepVerbs(server, defaultState);
   server
     .command('members')
     .description('who is enrolled')
@@ -146,7 +148,7 @@ async function run(options: { state: string; config?: string }, logLevel: string
   const server = await startServer({ config, clock: systemClock, log });
   const ended = deferred<void>();
   const end = () => ended.resolve();
-  const rotated = () => server.reopenAudit();
+  const rotated = () => server.reload();
   process.once('SIGTERM', end).once('SIGINT', end).on('SIGHUP', rotated);
   await ended.promise;
   log.info('server ends');

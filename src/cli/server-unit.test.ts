@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import test from 'ava';
+import { serverUnit } from './server-unit.ts';
+
+const options = {
+  program: ['/usr/bin/node', '/opt/entremise.mjs'],
+  stateDir: '/var/lib/entremise',
+  user: 'entremise',
+};
+
+test('a unit runs the server as its own user, who can write to its state and nowhere else', t => {
+  const unit = serverUnit({ ...options, number: 8443 });
+  t.true(
+    unit.includes('\nExecStart=/usr/bin/node /opt/entremise.mjs server run --state /var/lib/entremise\n'),
+  );
+  for (const line of [
+    'User=entremise',
+    'ReadWritePaths=/var/lib/entremise',
+    'ProtectSystem=strict',
+    'NoNewPrivileges=yes',
+  ])
+    t.true(unit.includes(`\n${line}\n`), line);
+  t.true(unit.includes('\nCapabilityBoundingSet=\n'));
+});
+
+test('a number below 1024 brings the one capability that it needs', t => {
+  t.true(serverUnit({ ...options, number: 443 }).includes('\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n'));
+});
+
+const analyze = '/usr/bin/systemd-analyze';
+
+(existsSync(analyze) ? test : test.skip)('systemd takes the unit', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'entremise-unit-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'entremise-server.service');
+  writeFileSync(path, serverUnit({ ...options, program: [process.execPath], user: 'root', number: 443 }));
+  const { status, stderr } = spawnSync(analyze, ['verify', '--man=no', path], { encoding: 'utf8' });
+  t.is(stderr.replace(/^.*Failed to .*bus.*\n/gm, ''), '');
+  t.is(status, 0);
+});
