@@ -13,6 +13,7 @@
         "native/disconnect_watch.cc",
         "native/gso_send.cc",
         "native/instance.cc",
+        "native/netlink.cc",
         "native/part_assembly.cc",
         "native/receive_slots.cc",
         "native/relay.cc",

@@ -3,11 +3,13 @@
 #include "sockets_wrap.h"
 
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 #include "errno_name.h"
 #include "heap.h"
 #include "instance.h"
+#include "netlink.h"
 #include "sockets.h"
 
 namespace entremise {
@@ -157,6 +159,30 @@ Value WatchDisconnect(const CallbackInfo& info) {
   return error != 0 ? ErrnoName(info.Env(), error) : Napi::Number::New(info.Env(), watch);
 }
 
+// A house has tens; more than this is somebody's attempt to fill memory.
+constexpr size_t kMostNeighbours = 4096;
+
+Value Neighbours(const CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::vector<Neighbour> found;
+  const int error = ListNeighbours(kMostNeighbours, &found);
+  if (error != 0) return ErrnoName(env, error);
+  Napi::Array result = Napi::Array::New(env, found.size());
+  for (uint32_t index = 0; index < found.size(); index++) {
+    const Neighbour& neighbour = found[index];
+    Napi::Object entry = Napi::Object::New(env);
+    Put(entry, "interface", neighbour.interface);
+    const auto bytes = [env](const std::vector<uint8_t>& from) {
+      return Napi::Buffer<uint8_t>::Copy(env, from.data(), from.size());
+    };
+    Put(entry, "address", bytes(neighbour.address));
+    Put(entry, "hardwareAddress", bytes(neighbour.hardware_address));
+    Put(entry, "state", static_cast<double>(neighbour.state));
+    static_cast<void>(result.Set(index, entry));
+  }
+  return result;
+}
+
 Value GiveMemoryBack(const CallbackInfo& info) {
   TrimHeap();
   return info.Env().Undefined();
@@ -186,6 +212,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("readNow", Read);
   put("tcpInfo", TcpInfoOf);
   put("watchDisconnect", WatchDisconnect);
+  put("neighbours", Neighbours);
   put("trimHeap", GiveMemoryBack);
   put("closeWatch", OnKnownFd<&Instance::CloseWatch>);
 }

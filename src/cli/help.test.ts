@@ -30,6 +30,7 @@ test('all verbs are there', t => {
     'authority trust',
     'bulk',
     'connect',
+    'devices',
     'doctor',
     'enroll',
     'events',

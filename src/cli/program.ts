@@ -8,6 +8,7 @@ import { addAuditVerb } from './verbs/audit.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
 import { addBulkVerb } from './verbs/bulk.ts';
 import { addConnectVerb } from './verbs/connect.ts';
+import { addDevicesVerb } from './verbs/devices.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
 import { addEnrollVerb } from './verbs/enroll.ts';
 import { addEventsVerb } from './verbs/events.ts';
@@ -46,6 +47,7 @@ export function createProgram(): Command {
     addConnectVerb,
     addBulkVerb,
     addMediatorsVerb,
+    addDevicesVerb,
     addEventsVerb,
     addDoctorVerb,
     addEnrollVerb,

@@ -22,6 +22,7 @@ import type { Audit } from './audit.ts';
 import type { WireView } from './capture/wire-view.ts';
 import type { AttachedStatus } from './control/status.ts';
 import { CorkRound } from './cork.ts';
+import type { Device } from './devices/device.ts';
 import { GrantUsage, UsageShare } from './grant-usage.ts';
 import { NumberRegistry } from './ports/number-registry.ts';
 import { TerminalLabel } from './terminal-label.ts';
@@ -60,6 +61,8 @@ export interface AgentOptions {
   /** Bytes that all streams together may have sent without acknowledgement (P3.3). */
   readonly replayBudgetBytes: number;
   lookup(name: string): Promise<readonly CanonicalAddress[]>;
+  /** The devices of the LAN, by their first address. */
+  devices(): readonly Device[];
   /** What is seen on the wire, where that may be looked at. */
   readonly wire?: Pick<WireView, 'tap'>;
 }
@@ -76,7 +79,7 @@ export class MediatorAgent {
   private nextPortId = 1;
 
   constructor(options: AgentOptions) {
-    const { clock, native, hub, channels, log, lookup, wire } = options;
+    const { clock, native, hub, channels, log, lookup, devices, wire } = options;
     this.options = options;
     this.resources = {
       pool: new SlabPool(),
@@ -91,6 +94,7 @@ export class MediatorAgent {
       clock,
       log,
       lookup,
+      devices,
       wire,
       pool: this.resources.pool,
       cork: new CorkRound(),

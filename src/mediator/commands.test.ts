@@ -4,6 +4,7 @@ import { ReservedTcp } from '../native/reserved-tcp.ts';
 import { canonicalAddress } from '../policy/target.ts';
 import type { PortVerb } from './ports/port-states.ts';
 import { dialIn } from './testing/devices.ts';
+import { ownerTable } from './testing/rig.ts';
 import { attached, playing } from './testing/set-up.ts';
 import { type Answer, TestTerminal } from './testing/test-terminal.ts';
 
@@ -254,6 +255,58 @@ test('P5.6: QUERY tells ports page by page, limits, and what a name means on the
   t.deepEqual(addresses, ['192.168.77.9', 'fd00::9']);
   t.is((await terminal.command({ verb: 'query', what: 'resolve', name: 'no.lan' })).code, 'no-such-name');
   t.is((await terminal.command({ verb: 'query', what: 'resolve' })).code, 'bad-request');
+});
+
+const lanDevices = Array.from({ length: 70 }, (_, index) => ({
+  addresses: [`192.168.77.${index + 10}`, `10.9.0.${index}`],
+  hardwareAddress: '02:00:00:00:00:01',
+  name: `device-${index}`,
+}));
+
+test('P5.6: QUERY devices tells page by page whom grant and owner let the terminal connect to', async t => {
+  const { rig, terminal } = await attached(t, { owner: { ...ownerTable, deny: ['192.168.77.12'] } });
+  rig.devices.push(...lanDevices);
+  const names: (string | undefined)[] = [];
+  let cursor: number | undefined;
+  let pages = 0;
+  do {
+    const page: Answer = await terminal.command({
+      verb: 'query',
+      what: 'devices',
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const { name, addresses } of page.devices ?? []) {
+      names.push(name);
+      t.true(
+        addresses.length === 1 && addresses[0]?.startsWith('192.168.77.'),
+        'not what lies outside the LAN',
+      );
+    }
+    cursor = page.cursor;
+    pages++;
+  } while (cursor !== undefined);
+  t.deepEqual([names.length, new Set(names).size, pages], [69, 69, 3]);
+  t.false(names.includes('device-2'), 'the owner denies its address');
+  t.is((await terminal.command({ verb: 'query', what: 'devices', cursor: 4_000_000_000 })).code, 'ok');
+});
+
+test('P5.6: a grant for one device tells of no other, whatever is in the LAN', async t => {
+  const targets = { networks: ['192.168.77.20'], tcp: ['80'], udp: [] };
+  const { rig, terminal } = await attached(t, { claims: { targets } });
+  rig.devices.push(...lanDevices);
+  const { devices } = await terminal.command({ verb: 'query', what: 'devices' });
+  t.deepEqual(
+    devices?.map(({ name, addresses }) => [name, addresses]),
+    [['device-10', ['192.168.77.20']]],
+  );
+});
+
+test('P5.6: devices that the owner hides are told to nobody', async t => {
+  const { rig, terminal } = await attached(t, { owner: { ...ownerTable, hide: ['devices'] } });
+  rig.devices.push(...lanDevices);
+  const { code, by, devices } = await terminal.command({ verb: 'query', what: 'devices' });
+  t.deepEqual([code, by, devices], ['not-permitted', 'owner', undefined]);
+  t.is((await terminal.command({ verb: 'query', what: 'ports' })).code, 'ok');
 });
 
 test('P5.6: QUERY events tells a key of its other attachments, and nobody else of them', async t => {

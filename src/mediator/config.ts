@@ -7,6 +7,7 @@ import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
 import { type HttpProxy, parseProxy } from '../transport/proxy.ts';
 import type { WantedService } from '../wire/messages/report.ts';
+import { commonLeaseFiles } from './devices/leases.ts';
 
 /**
  * mediator.toml. Everything has a default but the state directory, so a file may be as short as one line:
@@ -19,6 +20,7 @@ import type { WantedService } from '../wire/messages/report.ts';
  *   controlSocket = "/run/entremise.sock"      default: control.sock in stateDir
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
+ *   leaseFiles = ["/tmp/dhcp.leases"]          where DHCP servers keep leases, instead of the usual places
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
  *   ladderUnitMs = 1000                        what a second is to the learner of keepalives; shorter in tests only
  *   [memory]                                   bytes of all streams together
@@ -40,6 +42,8 @@ export interface MediatorConfig {
   readonly controlSocket: string;
   readonly logLevel: string;
   readonly proxy: HttpProxy | undefined;
+  /** Of dnsmasq and odhcpd. */
+  readonly leaseFiles: readonly string[];
   readonly keepaliveMs: number | undefined;
   /** The longest hold that a terminal may have (P4.6). */
   readonly maxHoldMs: number;
@@ -97,6 +101,7 @@ const configSchema = closedObject({
   controlSocket: v.optional(socketPath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   proxy: v.optional(parsedText(parseProxy)),
+  leaseFiles: v.optional(listOf(filePath, 0, 16), [...commonLeaseFiles]),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
   maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
   ladderUnitMs: v.optional(wholeNumber(10, 1000), 1000),
@@ -132,6 +137,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     controlSocket,
     logLevel,
     proxy,
+    leaseFiles,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,
@@ -147,6 +153,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     controlSocket: controlSocket ?? join(stateDir, 'control.sock'),
     logLevel,
     proxy,
+    leaseFiles,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,

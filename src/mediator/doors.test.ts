@@ -51,6 +51,7 @@ test('P5.8: each command is asked about and leaves its line before it is run', a
   const third = (await terminal.open()).port ?? 0;
   seen.listen = await during(() => terminal.listen(third));
   seen.query = await during(() => terminal.command({ verb: 'query', what: 'ports' }));
+  seen.devices = await during(() => terminal.command({ verb: 'query', what: 'devices' }));
   seen.resolve = await during(() => terminal.command({ verb: 'query', what: 'resolve', name: 'device.lan' }));
   for (const [verb, { asked, lines, value }] of Object.entries(seen)) {
     t.is(value.code, 'ok', verb);
@@ -84,6 +85,7 @@ const refusable: Readonly<Record<string, (terminal: TestTerminal, port: number) 
   listen: (terminal, port) => terminal.listen(port),
   close: (terminal, port) => terminal.close(port),
   query: terminal => terminal.command({ verb: 'query', what: 'ports' }),
+  devices: terminal => terminal.command({ verb: 'query', what: 'devices' }),
   resolve: terminal => terminal.command({ verb: 'query', what: 'resolve', name: 'device.lan' }),
 };
 

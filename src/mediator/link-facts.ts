@@ -1,5 +1,6 @@
-import { type ErrorCode, errorNumber } from '../base/errors.ts';
+import { type EntremiseError, type ErrorCode, errorNumber } from '../base/errors.ts';
 import type { PathReport } from '../wire/messages/report.ts';
+import { isoTime, type LinkStatus } from './control/status.ts';
 
 /** What a mediator knows of its links, for REPORT (P1.8). */
 export type LinkReport = Pick<PathReport, 'server' | 'linkSinceMs' | 'lostReason' | 'lostAtMs'>;
@@ -8,16 +9,29 @@ export type LinkReport = Pick<PathReport, 'server' | 'linkSinceMs' | 'lostReason
 export class LinkFacts {
   private current: { readonly server: string; readonly sinceMs: number } | undefined;
   private lost: { readonly code: ErrorCode; readonly atMs: number } | undefined;
+  private offlineSinceMs: number;
+  private reason: string | undefined;
+
+  /** `nowMs`: when the program began. */
+  constructor(nowMs: number) {
+    this.offlineSinceMs = nowMs;
+  }
 
   /** A link is up. */
   onOnline(server: string, nowMs: number): void {
     this.current = { server, sinceMs: nowMs };
   }
 
-  /** It is gone; a try that failed is no loss. */
-  onOffline(code: ErrorCode, nowMs: number): void {
-    if (this.current !== undefined) this.lost = { code, atMs: nowMs };
+  /** It is gone; a try that failed is no loss. True when this is news: a link was there, or it fails for another reason. */
+  onOffline({ code, message }: Pick<EntremiseError, 'code' | 'message'>, nowMs: number): boolean {
+    const isNews = this.current !== undefined || message !== this.reason;
+    if (this.current !== undefined) {
+      this.lost = { code, atMs: nowMs };
+      this.offlineSinceMs = nowMs;
+    }
     this.current = undefined;
+    this.reason = message;
+    return isNews;
   }
 
   /** For REPORT. */
@@ -27,5 +41,12 @@ export class LinkFacts {
       ...(current && { server: current.server, linkSinceMs: current.sinceMs }),
       ...(lost && { lostReason: errorNumber(lost.code), lostAtMs: lost.atMs }),
     };
+  }
+
+  /** For the gateway's owner. */
+  get status(): LinkStatus {
+    const { current, offlineSinceMs, reason } = this;
+    if (current !== undefined) return { online: true, since: isoTime(current.sinceMs) };
+    return { online: false, since: isoTime(offlineSinceMs), ...(reason === undefined ? {} : { reason }) };
   }
 }

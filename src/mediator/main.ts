@@ -19,13 +19,8 @@ import { AuditFile } from './audit.ts';
 import { WireView } from './capture/wire-view.ts';
 import type { MediatorConfig } from './config.ts';
 import { Consent } from './control/consent.ts';
-import {
-  consentStatus,
-  isoTime,
-  type LinkStatus,
-  type MediatorStatus,
-  missingCapabilities,
-} from './control/status.ts';
+import { consentStatus, type MediatorStatus, missingCapabilities } from './control/status.ts';
+import { DeviceSurvey } from './devices/survey.ts';
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
@@ -109,7 +104,6 @@ export async function startMediator(
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
   const { consent = new Consent(config.stateDir, clock) } = options;
   let offline: Deferred<void> = deferred();
-  let linkStatus: LinkStatus = { online: false, since: isoTime(clock.wallTimeMs()) };
   let link: MemberLink | undefined;
   let cancelReport = () => {};
   const wan = (address: string) => wanTowards(watcher.current, address);
@@ -132,8 +126,15 @@ export async function startMediator(
     facts: () => owner.facts,
     onChange: () => reportSoon(),
   });
-  const linkFacts = new LinkFacts();
-  let lastReason: string | undefined;
+  const survey = new DeviceSurvey({
+    native,
+    clock,
+    read: readIfThere,
+    leaseFiles: config.leaseFiles,
+    environment: () => watcher.current,
+    facts: () => owner.facts,
+  });
+  const linkFacts = new LinkFacts(clock.wallTimeMs());
 
   const member = await startMember({
     directory: new MemberDirectory(config.stateDir),
@@ -152,7 +153,6 @@ export async function startMediator(
       onOnline(up, { serverBootId }) {
         offline = deferred();
         link = up;
-        linkStatus = { online: true, since: isoTime(clock.wallTimeMs()) };
         linkFacts.onOnline(up.driver.remote, clock.wallTimeMs());
         log.info({}, 'online');
         watcher.look();
@@ -160,18 +160,14 @@ export async function startMediator(
         udp.onOnline(up, serverBootId);
       },
       onOffline(error, retryInMs) {
-        const wasOnline = link !== undefined;
         link = undefined;
-        linkFacts.onOffline(error.code, clock.wallTimeMs());
+        const isNews = linkFacts.onOffline(error, clock.wallTimeMs());
         offline.resolve();
         udp.onOffline();
-        const since = wasOnline ? isoTime(clock.wallTimeMs()) : linkStatus.since;
-        linkStatus = { online: false, since, reason: error.message };
         const fields = { code: error.code, reason: error.message, retryInMs };
         // A night without a line is one line of the log, not one a try.
-        if (wasOnline || error.message !== lastReason) log.info(fields, 'offline');
+        if (isNews) log.info(fields, 'offline');
         else log.debug(fields, 'still offline');
-        lastReason = error.message;
       },
       onAttach(message) {
         if (link !== undefined) agent.onAttach(link, message);
@@ -208,6 +204,7 @@ export async function startMediator(
     receiveBudgetBytes: config.receiveBudgetBytes,
     replayBudgetBytes: config.replayBudgetBytes,
     lookup: lookupName,
+    devices: () => survey.devices,
     wire,
   });
 
@@ -264,7 +261,7 @@ export async function startMediator(
     status: () => ({
       version: software,
       name: trust.own.name,
-      link: linkStatus,
+      link: linkFacts.status,
       missingCapabilities: missingCapabilities(readIfThere('/proc/self/status')),
       stopped: consent.stopped,
       consent: consentStatus(owner.policy, consent, clock),

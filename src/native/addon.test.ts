@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import net from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { EntremiseError } from '../base/errors.ts';
@@ -50,6 +51,7 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   tcpInfo: [0],
   watchDisconnect: [0, nothing],
   closeWatch: [0],
+  neighbours: [],
   trimHeap: [],
   startCapture: [nothing],
   captureInterface: [0, 'lo'],
@@ -228,6 +230,17 @@ test('a watch may be closed in its own callback', async t => {
   await until('the watch tells', () => told === 1);
   near.destroy();
   t.is(told, 1);
+});
+
+test('neighbours are those of the kernel, with interface and hardware address', t => {
+  const found = native.neighbours();
+  if (typeof found === 'string') return t.fail(found);
+  for (const { interface: name, address, hardwareAddress, state } of found) {
+    t.true(Object.hasOwn(networkInterfaces(), name) || name !== '', name);
+    t.true(address.length === 4 || address.length === 16);
+    t.true(hardwareAddress.length <= 32);
+    t.true(Number.isInteger(state));
+  }
 });
 
 const holdsEverything = `

@@ -53,6 +53,17 @@ export interface CaptureCounters {
   readonly lost: number;
 }
 
+/** An entry of the kernel's neighbour table (ARP, IPv6 ND). */
+export interface Neighbour {
+  readonly interface: string;
+  /** 4 or 16 bytes. */
+  readonly address: Buffer;
+  /** Empty while it is not known. */
+  readonly hardwareAddress: Buffer;
+  /** NUD_* of <linux/neighbour.h>. */
+  readonly state: number;
+}
+
 /** What the peer did: orderly end of its direction, or abort (also time-outs and other failures). */
 export type Disconnect = 'fin' | 'reset';
 
@@ -111,6 +122,8 @@ export interface NativeSockets extends NativeRelays {
   captureTargets(capture: number, targets: Uint8Array): ErrnoName | undefined;
   captureCounters(capture: number): CaptureCounters | ErrnoName;
   stopCapture(capture: number): ErrnoName | undefined;
+  /** The kernel's neighbours of both families. */
+  neighbours(): Neighbour[] | ErrnoName;
   /** Gives memory of the C heap that holds nothing back to the kernel (native/heap.h). Takes milliseconds. */
   trimHeap(): void;
 }

@@ -1,4 +1,4 @@
-import type { Command } from '../wire/messages/command.ts';
+import type { Command, CommandOf } from '../wire/messages/command.ts';
 import type { Command as AccessCommand } from './access-request.ts';
 import type { PortAddress } from './check-port.ts';
 import { canonicalAddress } from './target.ts';
@@ -12,6 +12,11 @@ function portAddress(command: { readonly address?: string; readonly zone?: strin
 
 function numberWish(choice: 'preferred' | 'mandatory' | 'any', number: number) {
   return choice === 'any' ? ({ choice } as const) : ({ choice, number } as const);
+}
+
+function queryCommand({ what, name = '' }: CommandOf<'query'>): AccessCommand {
+  if (what === 'resolve') return { verb: 'resolve', name };
+  return what === 'devices' ? { verb: 'query', device: 'any' } : { verb: 'query' };
 }
 
 /**
@@ -41,6 +46,6 @@ export function accessCommand(command: Command): AccessCommand {
     case 'close':
       return { verb: 'close' };
     case 'query':
-      return command.what === 'resolve' ? { verb: 'resolve', name: command.name ?? '' } : { verb: 'query' };
+      return queryCommand(command);
   }
 }

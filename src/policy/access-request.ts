@@ -28,7 +28,8 @@ export type Command =
       readonly port: { readonly address: PortAddress; readonly number: number } | undefined;
     }
   | { readonly verb: 'close' }
-  | { readonly verb: 'query' }
+  /** `device`: QUERY devices as such, and of each device found every address that is to be told. */
+  | { readonly verb: 'query'; readonly device?: CanonicalAddress | 'any' }
   | { readonly verb: 'resolve'; readonly name: string }
   | { readonly verb: 'datagram'; readonly target: CanonicalAddress; readonly number: number };
 
@@ -61,9 +62,10 @@ export function addressOf(command: Command): CanonicalAddress | undefined {
       return 'name' in command.target ? undefined : command.target;
     case 'datagram':
       return command.target;
+    case 'query':
+      return command.device === 'any' ? undefined : command.device;
     case 'attach':
     case 'close':
-    case 'query':
     case 'resolve':
       return undefined;
   }

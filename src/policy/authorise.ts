@@ -1,7 +1,7 @@
 import { keyThumbprint } from '../base/keys.ts';
 import { type AccessRequest, addressOf, type Command, type OwnerSide } from './access-request.ts';
 import { checkPortAddress, checkPortNumber, type NumberWish, type PortAddress } from './check-port.ts';
-import { checkDenyList, checkTarget, checkTargetNumber } from './check-target.ts';
+import { checkDenyList, checkTarget, checkTargetAddress, checkTargetNumber } from './check-target.ts';
 import type { GatewayFacts } from './gateway-facts.ts';
 import type { AcceptedGrant } from './grant.ts';
 import { grantNamesMediator, revocationOf } from './grant-verify.ts';
@@ -115,8 +115,11 @@ function checkCommand(
       return checkTarget(by, targets, 'tcp', command.target, command.number, facts);
     case 'datagram':
       return checkTarget(by, targets, 'udp', command.target, command.number, facts);
-    case 'close':
     case 'query':
+      return command.device === undefined || command.device === 'any'
+        ? undefined
+        : checkTargetAddress(by, targets, command.device, facts);
+    case 'close':
     case 'resolve':
       return undefined;
   }
@@ -129,6 +132,8 @@ function checkOwner(
 ): Denial | undefined {
   if (owner === undefined) return undefined;
   const address = addressOf(command);
+  if (command.verb === 'query' && command.device !== undefined && owner.policy.hide.includes('devices'))
+    return denied('owner', 'hide', 'leave "devices" out');
   return (
     (address === undefined ? undefined : checkDenyList(owner.policy.deny, address, owner.facts)) ??
     checkCommand('owner', owner.policy[grant.purpose], command, owner.facts)

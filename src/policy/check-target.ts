@@ -32,6 +32,17 @@ export function checkTargetNumber(
   return denied(by, `targets.${protocol}`, `contain ${number}`);
 }
 
+/** Refuses an address that the side does not name. */
+export function checkTargetAddress(
+  by: Side,
+  targets: Targets,
+  address: CanonicalAddress,
+  facts: GatewayFacts | undefined,
+): Denial | undefined {
+  const face = faceNotAllowed(targets.networks, address, facts);
+  return face === undefined ? undefined : denied(by, 'targets.networks', namingOf(face, address, facts));
+}
+
 /** Refuses a target that the side does not name, and the gateway's own administration unless named number by number (P6.8). */
 export function checkTarget(
   by: Side,
@@ -41,10 +52,9 @@ export function checkTarget(
   number: number,
   facts: GatewayFacts | undefined,
 ): Denial | undefined {
-  const face = faceNotAllowed(targets.networks, address, facts);
-  if (face !== undefined) return denied(by, 'targets.networks', namingOf(face, address, facts));
-  const wrongNumber = checkTargetNumber(by, targets, protocol, number);
-  if (wrongNumber !== undefined) return wrongNumber;
+  const refused =
+    checkTargetAddress(by, targets, address, facts) ?? checkTargetNumber(by, targets, protocol, number);
+  if (refused !== undefined) return refused;
   const atGateway = facesOf(address).some(each => reachesGateway(classesOf(each, facts)));
   if (!atGateway || !managementNumbers.has(number) || rangesName(targets[protocol], number)) return undefined;
   return denied(

@@ -26,7 +26,7 @@ export interface OwnerPolicy {
   readonly lan: readonly string[] | undefined;
   /** Never, whatever else is said. */
   readonly deny: readonly AddressEntry[];
-  /** What REPORT leaves out. */
+  /** What REPORT leaves out, and whether QUERY devices is refused. */
   readonly hide: readonly HideableFact[];
   readonly assistance: PurposePolicy;
   readonly service: PurposePolicy;
@@ -47,9 +47,9 @@ const consents = ['always', 'window'] as const;
 /** How the owner consents. */
 export type Consent = (typeof consents)[number];
 
-const hideableFacts = ['hostname', 'model', 'release', 'interfaces', 'routes'] as const;
+const hideableFacts = ['hostname', 'model', 'release', 'interfaces', 'routes', 'devices'] as const;
 
-/** Parts of a REPORT that an owner may keep private. */
+/** Parts of a REPORT that an owner may keep private, and the devices of the LAN (QUERY devices). */
 export type HideableFact = (typeof hideableFacts)[number];
 
 const lanOnly: readonly AddressEntry[] = [parseAddressEntry('lan')];

@@ -11,7 +11,7 @@
 export type { ErrorCode, RefusedBy } from '../base/errors.ts';
 export type { AcceptedGrant } from '../policy/grant.ts';
 export type { Purpose } from '../wire/messages/attach.ts';
-export type { Choice, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
+export type { Choice, DeviceListing, PortListing, PortState, Protocol } from '../wire/messages/command.ts';
 export type { EventKind, EventOf, PortEvent } from '../wire/messages/event.ts';
 export type { Report } from '../wire/messages/report.ts';
 export type { Carrier } from '../wire/messages/shared.ts';

@@ -1,7 +1,7 @@
 import { EventEmitter, on } from 'node:events';
 import type { EntremiseError, ErrorCode } from '../base/errors.ts';
 import type { Purpose } from '../wire/messages/attach.ts';
-import type { PortListing, Result } from '../wire/messages/command.ts';
+import type { DeviceListing, PortListing, Result } from '../wire/messages/command.ts';
 import type { PortEvent } from '../wire/messages/event.ts';
 import type { AttachmentCore } from './attachment-core.ts';
 import { AttachmentHold, type HoldParts, type Suspension } from './attachment-hold.ts';
@@ -199,6 +199,15 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   }
 
   /**
+   * The devices of the gateway's LAN that grant and owner let this terminal connect to (P5.6). Names are their own word:
+   * hostile text.
+   * @throws TunnelError `not-permitted`, `unsupported`
+   */
+  devices(): Promise<DeviceListing[]> {
+    return this.pages('devices', result => result.devices ?? []);
+  }
+
+  /**
    * The limits that are in force for this attachment (P5.6).
    * @throws TunnelError `not-permitted`, `unsupported`
    */
@@ -224,7 +233,7 @@ export class MediatorAttachment extends EventEmitter<MediatorAttachmentEvents> {
   }
 
   private async pages<T>(
-    what: 'ports' | 'key-ports' | 'limits',
+    what: 'ports' | 'key-ports' | 'limits' | 'devices',
     itemsOf: (result: Result) => readonly T[],
   ): Promise<T[]> {
     const all: T[] = [];

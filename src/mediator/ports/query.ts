@@ -1,7 +1,8 @@
 import { EntremiseError, unreachable } from '../../base/errors.ts';
-import { parseTargetHost } from '../../policy/target.ts';
+import { canonicalAddress, parseTargetHost } from '../../policy/target.ts';
 import type { Budget } from '../../session/budget.ts';
 import type { CommandOf, PortListing, Result } from '../../wire/messages/command.ts';
+import type { Device } from '../devices/device.ts';
 import { maxDestinations } from './destinations.ts';
 import type { PortTable } from './port-table.ts';
 import type { PortSurroundings, ResultFields } from './surroundings.ts';
@@ -10,6 +11,9 @@ import type { PortSurroundings, ResultFields } from './surroundings.ts';
 
 /** Ports in one RESULT; the cursor is the id of the last. */
 const portsPerPage = 64;
+
+/** Devices in one RESULT, the largest of which fit a frame. */
+const devicesPerPage = 32;
 
 /** Addresses in one RESULT. */
 const maxAddresses = 64;
@@ -56,6 +60,26 @@ async function resolve(ports: PortSurroundings, text: string | undefined): Promi
   return { addresses: addresses.slice(0, maxAddresses) };
 }
 
+/** Grant and owner have to name an address for it to be told. */
+function shownOf(device: Device, { door }: PortSurroundings): Device | undefined {
+  const isShown = (text: string) => door.ask({ verb: 'query', device: canonicalAddress(text) }) === undefined;
+  const addresses = device.addresses.filter(isShown);
+  return addresses.length === 0 ? undefined : { ...device, addresses };
+}
+
+/** The cursor is how many devices of the whole list have been looked at. */
+function listDevices(ports: PortSurroundings, cursor: number): ResultFields {
+  const all = ports.devices();
+  const devices: Device[] = [];
+  let looked = cursor;
+  while (looked < all.length && devices.length < devicesPerPage) {
+    const device = all[looked++];
+    const shown = device === undefined ? undefined : shownOf(device, ports);
+    if (shown !== undefined) devices.push(shown);
+  }
+  return looked < all.length ? { devices, cursor: looked } : { devices };
+}
+
 /**
  * Answers.
  * @throws EntremiseError `not-permitted`, `audit-unavailable`, `no-such-name`, `timed-out`, `bad-request`
@@ -68,7 +92,7 @@ export function answerQuery(
   const { door } = surroundings.ports;
   const details = { verb: 'query', what, ...(name === undefined ? {} : { name }) };
   if (what === 'resolve') door.permit({ verb: 'resolve', name: name ?? '' }, details);
-  else door.permit({ verb: 'query' }, details);
+  else door.permit({ verb: 'query', ...(what === 'devices' ? { device: 'any' } : {}) }, details);
   switch (what) {
     case 'ports':
       return pageOf(surroundings.table.listings(cursor, portsPerPage + 1));
@@ -78,6 +102,8 @@ export function answerQuery(
       return listLimits(surroundings);
     case 'resolve':
       return resolve(surroundings.ports, name);
+    case 'devices':
+      return listDevices(surroundings.ports, cursor);
     case 'events':
       surroundings.watchEvents();
       return {};

@@ -17,6 +17,7 @@ import type { PortEvent } from '../../wire/messages/event.ts';
 import type { AuditDetails } from '../audit.ts';
 import type { WireView } from '../capture/wire-view.ts';
 import type { CorkRound } from '../cork.ts';
+import type { Device } from '../devices/device.ts';
 import type { UsageShare } from '../grant-usage.ts';
 import type { NumberHolder, NumberRegistry } from './number-registry.ts';
 
@@ -72,4 +73,6 @@ export interface PortSurroundings {
    * @throws EntremiseError `no-such-name`, `timed-out`
    */
   lookup(name: string): Promise<readonly CanonicalAddress[]>;
+  /** The devices of the LAN, by their first address. */
+  devices(): readonly Device[];
 }

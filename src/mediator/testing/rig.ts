@@ -18,6 +18,7 @@ import { MemberLink } from '../../session/member-link.ts';
 import { memoryPair } from '../../transport/memory.ts';
 import { MediatorAgent } from '../agent.ts';
 import type { Audit, AuditEntry } from '../audit.ts';
+import type { Device } from '../devices/device.ts';
 import { ServerDouble } from './server-double.ts';
 
 /**
@@ -55,6 +56,8 @@ export interface Rig {
   newKey(): { readonly key: SigningKey; readonly grant: AcceptedGrant };
   /** What names resolve to. */
   readonly names: Map<string, readonly CanonicalAddress[]>;
+  /** Who is in the LAN. */
+  readonly devices: Device[];
   close(): void;
 }
 
@@ -124,6 +127,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const lines: AuditEntry[] = [];
   const auditFault = { failing: false };
   const names = new Map<string, readonly CanonicalAddress[]>();
+  const devices: Device[] = [];
   const basis: RigBasis = {
     trust: emptyTrust(authority.text),
     owner: parseOwnerPolicy(owner, 'test'),
@@ -179,6 +183,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       if (found !== undefined) return found;
       throw new EntremiseError('no-such-name');
     },
+    devices: () => devices,
   });
   let current = await linked(agent, mediatorKey);
   const rig: Rig = {
@@ -200,6 +205,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     clock,
     native,
     names,
+    devices,
     grant(key, changes = {}, lifeMs = 3_600_000) {
       const text = `grant ${grants.size + 1}`;
       const jti = `grant-${grants.size + 1}-rig`;

@@ -21,6 +21,7 @@ const mainPlaces: Readonly<Record<string, Place>> = {
   log_level: ['text', 'logLevel'],
   proxy: ['text', 'proxy'],
   max_hold_ms: ['number', 'maxHoldMs'],
+  lease_file: ['list', 'leaseFiles'],
   keepalive_ms: ['number', 'keepaliveMs'],
   receive_bytes: ['number', 'memory', 'receiveBytes'],
   replay_bytes: ['number', 'memory', 'replayBytes'],

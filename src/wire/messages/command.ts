@@ -109,9 +109,9 @@ const query = message('QUERY', {
   verb: verb('query'),
   /**
    * `events`: from now on also tell what happens on the ports of the terminal key's other attachments. `key-ports`: the
-   * ports of all its attachments.
+   * ports of all its attachments. `devices`: who is in the gateway's LAN.
    */
-  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3, events: 4, 'key-ports': 5 })),
+  what: field(11, oneOf({ ports: 1, limits: 2, resolve: 3, events: 4, 'key-ports': 5, devices: 6 })),
   name: optional(7, text(255)),
   cursor: optional(12, u32),
 });
@@ -173,6 +173,21 @@ const limitListing = message('limit entry', {
   allowed: field(3, uint()),
 });
 
+const deviceListing = message('device entry', {
+  addresses: field(1, list(ipAddress, 16)),
+  hardwareAddress: optional(2, text(64)),
+  /** By its own word: hostile text. */
+  name: optional(3, text(64)),
+  /** The gateway's, towards it. */
+  interface: optional(4, text(32)),
+  /** When its DHCP lease ends, ms since 1970 on the mediator. */
+  leaseUntilMs: optional(5, uint()),
+  /** What the gateway's neighbour table says: it has answered lately, or some time ago. */
+  seen: optional(6, oneOf({ reachable: 1, stale: 2 })),
+});
+/** A device of the gateway's LAN (P5.6). */
+export type DeviceListing = MessageOf<typeof deviceListing>;
+
 /** RESULT: the answer to a COMMAND (P5). `code` 0 is success, else a number of the error catalogue. */
 export const result = message('RESULT', {
   id: field(0, u32),
@@ -193,5 +208,6 @@ export const result = message('RESULT', {
   addresses: optional(11, list(ipAddress, 64)),
   /** QUERY: there is more, ask again with this. */
   cursor: optional(12, u32),
+  devices: optional(13, list(deviceListing, 32)),
 });
 export type Result = MessageOf<typeof result>;
