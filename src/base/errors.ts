@@ -20,6 +20,7 @@ const catalogue = {
   internal: [14, 'An unexpected failure; the log of the side named in `by` has the cause.'],
   'audit-unavailable': [15, 'The audit line could not be written, so the command was not run.'],
   'address-in-use': [16, 'The connection from that address and number to that target still exists.'],
+  'outside-hours': [17, 'The owner of the gateway allows this at other hours only.'],
   // How streams and attachments end (P3, P4).
   'link-lost': [20, 'The link was lost and nothing was held.'],
   'terminal-gone': [21, 'The terminal did not come back in time.'],

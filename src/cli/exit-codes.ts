@@ -29,6 +29,7 @@ export function exitCodeFor(code: ErrorCode): ExitCode {
       return exitCode.usage;
     case 'not-permitted':
     case 'consent-required':
+    case 'outside-hours':
     case 'grant-missing':
     case 'grant-expired':
     case 'grant-invalid':

@@ -30,6 +30,19 @@ const status: MediatorStatus = {
   ],
 };
 
+test('the owner reads when nobody is let in', t => {
+  const hours = { allowed: ['mon-fri 08:00-18:00'], now: false };
+  const shut = { ...status.consent.assistance, hours };
+  const lines = statusLines({ ...status, consent: { ...status.consent, assistance: shut } });
+  t.true(lines.includes('assistance     nobody at this hour, but mon-fri 08:00-18:00'));
+  const open = { ...shut, hours: { ...hours, now: true } };
+  t.true(
+    statusLines({ ...status, consent: { ...status.consent, assistance: open } }).some(line =>
+      line.includes('window open'),
+    ),
+  );
+});
+
 test('the owner reads what is wrong, what was allowed, who is here and what they have reached', t => {
   t.deepEqual(statusLines(status), [
     'home-4711, entremise 0.1.0',

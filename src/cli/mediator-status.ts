@@ -3,8 +3,10 @@ import { endpointText } from './endpoint-text.ts';
 
 /** The mediator's status for people, a line each; whatever comes from elsewhere is made visible by the output. */
 
-function consentWords({ allowed, consent, openUntil }: ConsentStatus, stopped: boolean): string {
+function consentWords(status: ConsentStatus, stopped: boolean): string {
+  const { allowed, consent, openUntil, hours } = status;
   if (!allowed) return 'not allowed';
+  if (hours?.now === false) return `nobody at this hour, but ${hours.allowed.join(', ') || 'never'}`;
   if (openUntil !== undefined) return `window open until ${openUntil}`;
   if (stopped) return 'stopped';
   return consent === 'always' ? 'always allowed' : 'window closed';

@@ -70,6 +70,7 @@ test('every code of the catalogue has an exit code; offline, denied and wrong us
     'no-such-mediator': 2,
     'not-permitted': 3,
     'consent-required': 3,
+    'outside-hours': 3,
     'grant-missing': 3,
     'grant-expired': 3,
     'grant-revoked': 3,

@@ -8,8 +8,6 @@ import { type RunningMember, startMember } from '../member/running-member.ts';
 import { UdpPath } from '../member/udp-path.ts';
 import { type NativeSockets, requireAddon } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
-import type { GatewayFacts } from '../policy/gateway-facts.ts';
-import type { OwnerPolicy } from '../policy/owner-policy.ts';
 import { bestRelay } from '../relay/best-relay.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { report } from '../wire/messages/report.ts';
@@ -19,6 +17,8 @@ import { AuditFile } from './audit.ts';
 import { WireView } from './capture/wire-view.ts';
 import type { MediatorConfig } from './config.ts';
 import { Consent } from './control/consent.ts';
+import { HoursWatch } from './control/hours-watch.ts';
+import { Owner } from './control/owner.ts';
 import { consentStatus, type MediatorStatus, missingCapabilities } from './control/status.ts';
 import { DeviceSurvey } from './devices/survey.ts';
 import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
@@ -72,17 +72,6 @@ export interface MediatorOptions {
   readonly consent?: Consent;
 }
 
-/** The owner's side of every question, kept up to date. */
-class Owner {
-  policy: OwnerPolicy;
-  facts: GatewayFacts;
-
-  constructor(policy: OwnerPolicy, facts: GatewayFacts) {
-    this.policy = policy;
-    this.facts = facts;
-  }
-}
-
 function sameButForOwner(before: MediatorConfig, after: MediatorConfig): boolean {
   return isDeepStrictEqual(before, { ...after, owner: before.owner });
 }
@@ -100,9 +89,9 @@ export async function startMediator(
   const machine = readMachine(readIfThere);
   const read = () => readEnvironment(readIfThere, machine);
   const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged());
-  const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan));
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
   const { consent = new Consent(config.stateDir, clock) } = options;
+  const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan), consent, clock);
   let offline: Deferred<void> = deferred();
   let link: MemberLink | undefined;
   let cancelReport = () => {};
@@ -186,11 +175,7 @@ export async function startMediator(
     capabilities: [],
     verifyGrant: text => trust.verifyGrant(text),
     basis: {
-      owner: () => ({
-        policy: consent.applied(owner.policy),
-        facts: owner.facts,
-        consentUntilMs: consent.consentUntilMs,
-      }),
+      owner: () => owner.side,
       request: () => ({ mediator: trust.own, trust: trust.current }),
       now: () => clock.now(),
     },
@@ -239,6 +224,15 @@ export async function startMediator(
 
   const stopListening = trust.onChange(() => agent.reauthorise());
   consent.onChange = () => agent.reauthorise();
+  const hours = new HoursWatch(
+    clock,
+    () => owner.policy,
+    () => {
+      log.info({}, "the owner's hours have begun or ended");
+      agent.reauthorise();
+    },
+  );
+  hours.start();
   watcher.start();
   const memory = new MemoryKeeper(memoryFacts(native), clock);
   memory.start();
@@ -271,6 +265,7 @@ export async function startMediator(
       consent.onChange = () => {};
       stopListening();
       watcher.stop();
+      hours.stop();
       memory.stop();
       agent.stop();
       wire.stop();

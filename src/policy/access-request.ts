@@ -44,6 +44,8 @@ export interface AccessRequest {
 export interface OwnerSide {
   readonly policy: OwnerPolicy;
   readonly facts: GatewayFacts;
+  /** The gateway's local time: minutes since Monday, midnight. */
+  readonly weekMinute: number;
   /** Until when the consent window is open, on the monotonic clock, per purpose. */
   readonly consentUntilMs: { readonly assistance?: number; readonly service?: number };
 }

@@ -34,9 +34,11 @@ export const facts = gatewayFacts(
 export const ownerSide = (
   table: object = {},
   consentUntilMs: OwnerSide['consentUntilMs'] = {},
+  weekMinute = 0,
 ): OwnerSide => ({
   policy: parseOwnerPolicy(table, 'test'),
   facts,
+  weekMinute,
   consentUntilMs,
 });
 

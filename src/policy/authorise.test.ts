@@ -55,6 +55,19 @@ for (const verb of verbs) {
     });
   });
 
+  test(`${verb}: outside the owner's hours, whatever consent there is`, async t => {
+    const outside = { code: 'outside-hours', by: 'owner', field: 'owner.hours' } as const;
+    const mornings = { hours: ['mon-fri 08:00-12:00'] };
+    const [before, first, last, behind] = [479, 480, 719, 720];
+    for (const minute of [before, behind])
+      await denies(t, ask(command, { owner: ownerSide(mornings, { assistance: 9e9 }, minute) }), outside);
+    for (const minute of [first, last])
+      t.true((await ask(command, { owner: ownerSide(mornings, {}, minute) })).allowed);
+    await denies(t, ask(command, { owner: ownerSide({ hours: [] }) }), outside);
+    const byPurpose = { ...mornings, assistance: { hours: ['00:00-24:00'] } };
+    t.true((await ask(command, { owner: ownerSide(byPurpose, {}, before) })).allowed);
+  });
+
   test(`${verb}: without consent while the window is shut`, async t => {
     const missing = { code: 'consent-required', by: 'owner', field: 'owner.consent' } as const;
     const window = { consent: 'window' };

@@ -5,6 +5,7 @@ import { checkDenyList, checkTarget, checkTargetAddress, checkTargetNumber } fro
 import type { GatewayFacts } from './gateway-facts.ts';
 import type { AcceptedGrant } from './grant.ts';
 import { grantNamesMediator, revocationOf } from './grant-verify.ts';
+import { type Hours, hoursContain } from './hours.ts';
 import type { PurposePolicy } from './owner-policy.ts';
 import type { Ports, Targets } from './permissions.ts';
 import { isKeyRevoked } from './trust-statement.ts';
@@ -18,7 +19,7 @@ export type { AccessRequest, Command, OwnerSide } from './access-request.ts';
  * allow, the grant and the owner, by the same rules over fields of the same names; what neither names is denied, and so
  * nothing special can be opened by one of them alone.
  *
- * Order: revocation, expiry, mediator, owner's purpose and consent, command, then the command's own particulars, at each
+ * Order: revocation, expiry, mediator, owner's purpose, hours and consent, command, then the command's own particulars, at each
  * step the grant before the owner. The first refusal is the answer.
  */
 
@@ -50,6 +51,12 @@ function checkMediator(grant: AcceptedGrant, { mediator, trust }: AccessRequest)
   return denied('grant', 'mediators', `name the mediator ${mediator.name}`);
 }
 
+function outsideHours(hours: readonly Hours[]): Denial {
+  const allowed = hours.map(({ text }) => text).join(', ') || 'none at all';
+  const message = `The gateway's owner lets nobody in at this hour; the option owner.hours says when, by the gateway's clock: ${allowed}.`;
+  return { allowed: false, code: 'outside-hours', by: 'owner', field: 'owner.hours', message };
+}
+
 function checkConsent(
   grant: AcceptedGrant,
   policy: PurposePolicy,
@@ -57,6 +64,8 @@ function checkConsent(
   nowMs: number,
 ): Denial | undefined {
   if (!policy.allowed) return denied('owner', 'purposes', `contain "${grant.purpose}"`);
+  if (policy.hours !== undefined && !hoursContain(policy.hours, owner.weekMinute))
+    return outsideHours(policy.hours);
   const untilMs = owner.consentUntilMs[grant.purpose] ?? Number.NEGATIVE_INFINITY;
   if (policy.consent === 'always' || nowMs < untilMs) return undefined;
   const message = `The gateway's owner has to open the consent window for ${grant.purpose} first, unless the option owner.consent is set to "always".`;

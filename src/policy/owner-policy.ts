@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { type AddressEntry, parseAddressEntry } from './address-entry.ts';
+import { type Hours, parseHours } from './hours.ts';
 import { allNumbers, firstOrdinaryNumber, type NumberRange } from './number-range.ts';
 import type { Ports, Targets } from './permissions.ts';
 import {
@@ -10,6 +11,7 @@ import {
   numberRanges,
   oneOf,
   type PermissionVerb,
+  parsedText,
   permissionVerbs,
   portAddresses,
   purposes,
@@ -37,6 +39,8 @@ export interface PurposePolicy {
   readonly allowed: boolean;
   /** `always`: given once and for all. `window`: only while the owner has opened the consent window. */
   readonly consent: Consent;
+  /** When anybody is let in at all; undefined: at any time. */
+  readonly hours: readonly Hours[] | undefined;
   readonly commands: readonly PermissionVerb[];
   readonly targets: Targets;
   readonly ports: Ports;
@@ -62,6 +66,7 @@ const ordinaryNumbers: readonly NumberRange[] = [{ first: firstOrdinaryNumber, l
 export const defaultPurposePolicy: PurposePolicy = {
   allowed: true,
   consent: 'always',
+  hours: undefined,
   commands: permissionVerbs,
   targets: { networks: lanOnly, tcp: [allNumbers], udp: [allNumbers] },
   ports: { addresses: lanOnly, tcp: ordinaryNumbers, udp: ordinaryNumbers },
@@ -80,6 +85,7 @@ const numbers = { tcp: v.optional(numberRanges), udp: v.optional(numberRanges) }
 
 const purposeEntries = {
   consent: v.optional(oneOf(consents)),
+  hours: v.optional(listOf(parsedText(parseHours), 0, 64)),
   commands: v.optional(verbList),
   targets: v.optional(closedObject({ networks: v.optional(targetNetworks), ...numbers })),
   ports: v.optional(closedObject({ addresses: v.optional(portAddresses), ...numbers })),
@@ -108,6 +114,7 @@ function overridden(base: PurposePolicy, said: Overrides): PurposePolicy {
   return {
     allowed: base.allowed,
     consent: said.consent ?? base.consent,
+    hours: said.hours ?? base.hours,
     commands: said.commands ?? base.commands,
     targets: {
       networks: targets?.networks ?? base.targets.networks,

@@ -4,7 +4,7 @@ export type Verdict = { readonly allowed: true } | Denial;
 /** Why not, and what would have to be said where for it to be allowed. */
 export interface Denial {
   readonly allowed: false;
-  readonly code: 'not-permitted' | 'consent-required' | 'grant-expired' | 'grant-revoked';
+  readonly code: 'not-permitted' | 'consent-required' | 'outside-hours' | 'grant-expired' | 'grant-revoked';
   readonly by: 'grant' | 'owner';
   /** The field of the grant, or the option of the owner's table, that decides. */
   readonly field: string;

@@ -13,6 +13,7 @@ const final: ReadonlySet<ErrorCode> = new Set([
   'mediator-unverified',
   'not-permitted',
   'consent-required',
+  'outside-hours',
   'pin-mismatch',
   'version-mismatch',
   'proof-invalid',

@@ -69,7 +69,13 @@ test('P4.6: attempts that fail follow one another ever more slowly, and do not e
   t.true(attachment.closed);
 });
 
-for (const code of ['grant-revoked', 'grant-expired', 'key-revoked', 'consent-required'] as const)
+for (const code of [
+  'grant-revoked',
+  'grant-expired',
+  'key-revoked',
+  'consent-required',
+  'outside-hours',
+] as const)
   test(`P4.3: ${code} at an attempt is the end at once, and said`, async t => {
     const { attachment, server, told, goAway, tellOnline } = await heldLab(t);
     await goAway();

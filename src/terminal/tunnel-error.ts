@@ -12,6 +12,7 @@ const nodeCodes: Partial<Record<ErrorCode, string>> = {
   'no-such-name': 'ENOTFOUND',
   'not-permitted': 'EACCES',
   'consent-required': 'EACCES',
+  'outside-hours': 'EACCES',
   'frame-too-large': 'EMSGSIZE',
   'link-lost': 'ECONNRESET',
   'terminal-gone': 'ECONNRESET',

@@ -309,6 +309,7 @@ test('errors of a connection: codes are Node’s, reasons the catalogue’s, the
 const refusals = [
   ['not-permitted', 'EACCES'],
   ['consent-required', 'EACCES'],
+  ['outside-hours', 'EACCES'],
   ['unreachable', 'EHOSTUNREACH'],
   ['timed-out', 'ETIMEDOUT'],
   ['address-in-use', 'EADDRINUSE'],

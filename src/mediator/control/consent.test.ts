@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { fakeClock } from '../../base/clock.ts';
 import { defaultOwnerPolicy, parseOwnerPolicy } from '../../policy/owner-policy.ts';
+import { hoursFrom } from '../testing/hours.ts';
 import { Consent } from './consent.ts';
 import { consentStatus, missingCapabilities } from './status.ts';
 
@@ -60,6 +61,17 @@ test('what the owner is told of consent', t => {
   });
   consent.allow(30, ['assistance']);
   t.is(consentStatus(policy, consent, clock).assistance.openUntil, '2026-01-01T00:30:00.000Z');
+});
+
+test('the owner is told of hours, and whether they let anybody in now', t => {
+  const { clock, consent } = made(t);
+  const { text } = hoursFrom(clock, 0, 10);
+  const policy = parseOwnerPolicy({ assistance: { hours: [text] } }, 'x');
+  const shown = () => consentStatus(policy, consent, clock);
+  t.deepEqual(shown().assistance.hours, { allowed: [text], now: true });
+  t.is(shown().service.hours, undefined);
+  clock.advance(10 * minuteMs);
+  t.deepEqual(shown().assistance.hours, { allowed: [text], now: false });
 });
 
 test('capabilities that are missing, by the kernel’s own word', t => {

@@ -1,8 +1,10 @@
 import type { Clock } from '../../base/clock.ts';
+import type { Hours } from '../../policy/hours.ts';
 import type { OwnerPolicy } from '../../policy/owner-policy.ts';
 import { type Purpose, purposes } from '../../policy/schema.ts';
 import type { PortListing } from '../../wire/messages/command.ts';
 import type { Consent } from './consent.ts';
+import { isWithinHours } from './hours-watch.ts';
 
 /** What the owner of the gateway is told: who is here, since when, to what, and what the owner has allowed. */
 
@@ -34,6 +36,8 @@ export interface ConsentStatus {
   readonly consent: 'always' | 'window';
   /** While the window is open. */
   readonly openUntil?: string;
+  /** When anybody is let in at all, as the owner wrote it, and whether that is now; absent: at any time. */
+  readonly hours?: { readonly allowed: readonly string[]; readonly now: boolean };
 }
 
 /** A terminal that is here. */
@@ -50,6 +54,8 @@ export interface AttachedStatus {
   readonly targets: readonly string[];
 }
 
+const textsOf = (hours: readonly Hours[]) => hours.map(({ text }) => text);
+
 /** How consent stands for each purpose. */
 export function consentStatus(
   policy: OwnerPolicy,
@@ -57,10 +63,17 @@ export function consentStatus(
   clock: Clock,
 ): MediatorStatus['consent'] {
   const one = (purpose: Purpose): ConsentStatus => {
-    const { allowed, consent: how } = consent.applied(policy)[purpose];
+    const { allowed, consent: how, hours } = consent.applied(policy)[purpose];
     const leftMs = consent.leftMs(purpose);
     const openUntil = isoTime(clock.wallTimeMs() + leftMs);
-    return { allowed, consent: how, ...(leftMs === 0 ? {} : { openUntil }) };
+    return {
+      allowed,
+      consent: how,
+      ...(leftMs === 0 ? {} : { openUntil }),
+      ...(hours === undefined
+        ? {}
+        : { hours: { allowed: textsOf(hours), now: isWithinHours(policy[purpose], clock) } }),
+    };
   };
   return Object.fromEntries(purposes.map(purpose => [purpose, one(purpose)])) as MediatorStatus['consent'];
 }

@@ -18,6 +18,7 @@ import { MemberLink } from '../../session/member-link.ts';
 import { memoryPair } from '../../transport/memory.ts';
 import { MediatorAgent } from '../agent.ts';
 import type { Audit, AuditEntry } from '../audit.ts';
+import { weekMinuteOf } from '../control/hours-watch.ts';
 import type { Device } from '../devices/device.ts';
 import { ServerDouble } from './server-double.ts';
 
@@ -165,7 +166,12 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       throw new EntremiseError('grant-invalid');
     },
     basis: {
-      owner: () => ({ policy: basis.owner, facts: basis.facts, consentUntilMs: {} }),
+      owner: () => ({
+        policy: basis.owner,
+        facts: basis.facts,
+        weekMinute: weekMinuteOf(clock),
+        consentUntilMs: {},
+      }),
       request: () => ({ mediator, trust: basis.trust }),
       now: () => clock.now(),
     },

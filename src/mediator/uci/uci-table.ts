@@ -30,6 +30,7 @@ const mainPlaces: Readonly<Record<string, Place>> = {
 /** Sections `config owner 'all'`, `'assistance'` and `'service'`. */
 const purposePlaces: Readonly<Record<string, Place>> = {
   consent: ['text', 'consent'],
+  hours: ['list', 'hours'],
   command: ['list', 'commands'],
   network: ['list', 'targets', 'networks'],
   tcp: ['list', 'targets', 'tcp'],

@@ -16,6 +16,7 @@ const unreachable: Answers = { socks: socksReply.hostUnreachable, http: 502 };
 const answers: Partial<Record<ErrorCode, Answers>> = {
   'not-permitted': forbidden,
   'consent-required': forbidden,
+  'outside-hours': forbidden,
   'grant-missing': forbidden,
   'grant-expired': forbidden,
   'grant-revoked': forbidden,
