@@ -30,6 +30,7 @@ export async function bundle(name, outfile) {
     minifySyntax: true,
     legalComments: 'none',
     logLevel: 'warning',
+    alias: { 'thread-stream': './scripts/no-log-worker.cjs' },
     external: ['@photostructure/sqlite', 'fastify', '@fastify/swagger', 'prom-client'],
     define: { __ENTREMISE_VERSION__: JSON.stringify(version) },
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
