@@ -11,12 +11,13 @@ ADDON_FLAGS := -std=c++17 -fPIC -fno-exceptions -fno-rtti -fvisibility=hidden -f
 	-ffunction-sections -fdata-sections -DBUILDING_NODE_EXTENSION -DNODE_GYP_MODULE_NAME=entremise
 SOURCES += $(EXTRA)
 OUT ?= entremise.node
+EXPORTS := $(dir $(lastword $(MAKEFILE_LIST)))exports.map
 
 all: $(OUT)
 
 # Symbols of Node, libuv and OpenSSL are Node's; they are found when it loads the addon.
-$(OUT): $(SOURCES) $(wildcard native/*.h) binding.gyp
+$(OUT): $(SOURCES) $(wildcard native/*.h) binding.gyp $(EXPORTS)
 	$(CXX) $(CPPFLAGS) $(CXXFLAGS) $(ADDON_FLAGS) $(DEFINES) $(addprefix -I,$(INCLUDES)) $(SOURCES) \
-		-shared -Wl,--gc-sections -Wl,-s $(LDFLAGS) -o $@
+		-shared -Wl,--version-script=$(EXPORTS) -Wl,--gc-sections -Wl,-s $(LDFLAGS) -o $@
 
 .PHONY: all

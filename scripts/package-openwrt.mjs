@@ -106,7 +106,7 @@ function makeSource({ recipe, program, work, out }) {
     cpSync(join(node, header), join(folder, 'include', header), { recursive: true });
   for (const path of ['native', 'binding.gyp', 'LICENSE'])
     cpSync(join(root, path), join(folder, path), { recursive: true });
-  cpSync(join(root, 'openwrt/addon.mk'), join(folder, 'addon.mk'));
+  for (const name of ['addon.mk', 'exports.map']) cpSync(join(root, 'openwrt', name), join(folder, name));
   for (const path of Object.values(program)) cpSync(path, join(folder, basename(path)));
   const path = join(out, `${name}.tar.gz`);
   writeFileSync(path, tarGz(join(work, 'source'), epochS(), [name]));
