@@ -1,5 +1,6 @@
 // Bundles the programs into one file each (dist/bundle), with the addon beside them: a mediator loaded module by module
 // idles heavier and starts slower.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +14,17 @@ const requireBanner =
   "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);";
 
 const programs = { entremise: 'src/cli/main.ts', 'entremise-mediator': 'src/cli/mediator-main.ts' };
+
+/** What the result is dated, in seconds since 1970: the input's time, not the clock's; 0 where nobody knows it. */
+export function epochS() {
+  if (process.env.SOURCE_DATE_EPOCH) return Number(process.env.SOURCE_DATE_EPOCH);
+  try {
+    const stdio = ['ignore', 'pipe', 'ignore'];
+    return Number(execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8', stdio }));
+  } catch {
+    return 0;
+  }
+}
 
 /** Writes the program of that name as one file; gives esbuild's account of what went into it. */
 export async function bundle(name, outfile) {
@@ -32,7 +44,10 @@ export async function bundle(name, outfile) {
     logLevel: 'warning',
     alias: { 'thread-stream': './scripts/no-log-worker.cjs' },
     external: ['@photostructure/sqlite', 'fastify', '@fastify/swagger', 'prom-client'],
-    define: { __ENTREMISE_VERSION__: JSON.stringify(version) },
+    define: {
+      __ENTREMISE_VERSION__: JSON.stringify(version),
+      __ENTREMISE_BUILT_MS__: String(epochS() * 1000),
+    },
     banner: { js: `#!/usr/bin/env node\n${requireBanner}` },
   });
   chmodSync(outfile, 0o755);

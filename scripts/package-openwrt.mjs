@@ -3,13 +3,12 @@
 // The mediator for OpenWRT: an .ipk and the tree of an .apk for each architecture, from one staged tree; with --source the
 // archive that the feed's Makefile (openwrt/entremise-mediator) is built from. The same input gives the same bytes.
 // --addon takes a .node that is built already instead of cross-building one.
-import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { bundle } from './bundle.mjs';
+import { bundle, epochS } from './bundle.mjs';
 import { crossBuild, headerFolders, targetOf } from './openwrt/addon.mjs';
 import { packApk } from './openwrt/apk.mjs';
 import { tarGz } from './openwrt/archive.mjs';
@@ -30,22 +29,6 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-
-/** What the files are dated: the input's time, not the clock's. */
-function epochS() {
-  if (process.env.SOURCE_DATE_EPOCH) return Number(process.env.SOURCE_DATE_EPOCH);
-  try {
-    return Number(
-      execFileSync('git', ['log', '-1', '--format=%ct'], {
-        cwd: root,
-        encoding: 'utf8',
-        stdio: ['ignore', 'pipe', 'ignore'],
-      }),
-    );
-  } catch {
-    return 0;
-  }
-}
 
 const kib = bytes => Math.round((bytes / 1024) * 10) / 10;
 

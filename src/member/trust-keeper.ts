@@ -3,6 +3,7 @@ import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors
 import { keyFromText, keyThumbprint } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
 import { SparingLog } from '../base/sparing-log.ts';
+import { builtMs } from '../base/version.ts';
 import {
   type AcceptedGrant,
   acceptGrant,
@@ -28,9 +29,6 @@ import type { MemberDirectory, Membership } from './directory.ts';
  * P6.7, and on a terminal its grants. Nothing is believed because the server says so; documents are verified here, once,
  * and kept.
  */
-
-/** When this program was built: no trusted time is before it. Replaced by the bundler. */
-const builtMs = Date.UTC(2026, 10, 22);
 
 /** See the head of this file. */
 export class TrustKeeper {
