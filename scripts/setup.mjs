@@ -30,15 +30,23 @@ const packages = {
     vsftpd: '/usr/sbin/vsftpd',
     tnftp: '/usr/bin/tnftp',
     ncat: '/usr/bin/ncat',
+    faketime: '/usr/bin/faketime',
   },
   router: { 'busybox-static': '/bin/busybox', shellcheck: '/usr/bin/shellcheck' },
   bench: {
     iperf3: '/usr/bin/iperf3',
     coturn: '/usr/bin/turnserver',
+    'dropbear-bin': '/usr/bin/dbclient',
     socat: '/usr/bin/socat',
     openvpn: '/usr/sbin/openvpn',
     openssl: '/usr/bin/openssl',
     ethtool: '/sbin/ethtool',
+  },
+  machines: {
+    'qemu-user-static': '/usr/bin/qemu-aarch64-static',
+    'g++-aarch64-linux-gnu': '/usr/bin/aarch64-linux-gnu-g++',
+    'g++-arm-linux-gnueabihf': '/usr/bin/arm-linux-gnueabihf-g++',
+    'g++-s390x-linux-gnu': '/usr/bin/s390x-linux-gnu-g++',
   },
 };
 
@@ -124,4 +132,8 @@ export function setUp(groups) {
   installNpmPackages();
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp(Object.keys(packages));
+/** What is large, and installed only by what needs it (`npm run test:openwrt`). */
+const onDemand = ['machines'];
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  setUp(Object.keys(packages).filter(group => !onDemand.includes(group)));

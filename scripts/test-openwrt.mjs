@@ -4,9 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { loadWithMusl } from './openwrt/musl.mjs';
 import { root, setUp } from './setup.mjs';
 
-setUp(['build', 'router']);
+setUp(['build', 'router', 'machines']);
 
 /** By architecture: what readelf calls the machine. */
 const machines = {
@@ -15,8 +16,16 @@ const machines = {
   'arm_cortex-a7_neon-vfpv4': 'ARM',
 };
 
-/** Names that Node itself has for its addons. */
-const ofNode = /^(napi_|node_api_|uv_|EVP_|OPENSSL_|CRYPTO_|ERR_|RAND_)/;
+const run = (command, args, options = {}) =>
+  execFileSync(command, args, { encoding: 'utf8', maxBuffer: 2 ** 28, ...options });
+
+/** Names that Node itself has for its addons: all that this Node shows, for it has the same on every machine. */
+const namesOfNode = new Set(
+  symbolsIn(run('readelf', ['--wide', '--dyn-syms', process.execPath]))
+    .filter(({ section }) => section !== 'UND')
+    .map(({ name }) => name)
+    .filter(name => /^(napi_|node_api_|uv_|EVP_|OPENSSL_|CRYPTO_|ERR_|RAND_)/.test(name)),
+);
 
 /** False for names of a C++ runtime, which no package that this one depends on has for it. */
 const isNotOfCpp = name => !/^(_ZN|_ZS|_ZT|__cxa|__gxx|_Unwind|__gnu|__.*_chk$)/.test(name);
@@ -26,9 +35,6 @@ function check(holds, claim) {
   console.log(`${holds ? 'ok  ' : 'FAIL'} ${claim}`);
   if (!holds) failures++;
 }
-
-const run = (command, args, options = {}) =>
-  execFileSync(command, args, { encoding: 'utf8', maxBuffer: 2 ** 28, ...options });
 
 /** A checkout elsewhere, so that no path of it may show in the bytes. Packages are linked: copies would be 250 MB. */
 function copyOfCheckout(folder) {
@@ -53,7 +59,7 @@ function symbolsIn(elf) {
   return [...lines].map(([, section, name]) => ({ section, name: name.split('@')[0] }));
 }
 
-function checkAddon(arch, addon) {
+function checkAddon(arch, addon, work) {
   const elf = run('readelf', ['--wide', '--file-header', '--dynamic', '--dyn-syms', addon]);
   check(
     elf.includes(`Machine:                           ${machines[arch]}`),
@@ -63,11 +69,14 @@ function checkAddon(arch, addon) {
   check(needed.join() === 'libc.so', `${arch}: needs musl's libc.so and no other library (${needed})`);
   const symbols = symbolsIn(elf);
   const wanted = symbols.filter(({ section }) => section === 'UND').map(({ name }) => name);
-  const foreign = wanted.filter(name => !ofNode.test(name) && !isNotOfCpp(name));
+  const ofNode = wanted.filter(name => namesOfNode.has(name));
+  const foreign = wanted.filter(name => !namesOfNode.has(name) && !isNotOfCpp(name));
   check(foreign.length === 0, `${arch}: wants nothing of a C++ runtime (${foreign.join(' ')})`);
   const shown = symbols.filter(({ section }) => section !== 'UND').map(({ name }) => name);
   const expected = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
   check(shown.toSorted().join() === expected.join(), `${arch}: shows what Node looks for alone (${shown})`);
+  const loaded = loadWithMusl(arch, addon, ofNode, work);
+  check(loaded === 'loaded', `${arch}: musl finds every name in itself or in Node (${loaded})`);
   const text = readFileSync(addon, 'latin1');
   check(
     !text.includes(root) && !text.includes('/node_modules/'),
@@ -83,7 +92,7 @@ try {
   const first = packagesIn(root, join(work, 'first'));
   packagesIn(elsewhere, join(work, 'second'));
   for (const { arch, apk, ipk, router, installed_by_part_kib } of first) {
-    checkAddon(arch, join(apk.folder, 'files/usr/lib/entremise/entremise.node'));
+    checkAddon(arch, join(apk.folder, 'files/usr/lib/entremise/entremise.node'), work);
     const same = readFileSync(ipk).equals(readFileSync(ipk.replace('/first/', '/second/')));
     check(same, `${arch}: two builds in two folders are the same bytes`);
     check(router.ipk_kib <= 400, `${arch}: router.ipk_kib ${router.ipk_kib} <= 400`);
