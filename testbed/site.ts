@@ -46,6 +46,8 @@ export interface SiteOptions {
   readonly mediatorWrapper?: readonly string[];
   /** Environment of the mediator and of its enrolment, beside its own. */
   readonly mediatorEnv?: Readonly<Record<string, string>>;
+  /** Environment of the commands that make the authority and sign its first statement. */
+  readonly foundingEnv?: Readonly<Record<string, string>>;
   /** Environment of all that runs at the terminal, beside its own. */
   readonly terminalEnv?: Readonly<Record<string, string>>;
   /** Where the server listens; {@link serverAddress} when left out. */
@@ -127,19 +129,14 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const authorityPath = join(directory, 'authority');
   const signing = ['--authority', authorityPath, '--server-state', serverState];
   const terminalEnv = { ...options.terminalEnv, XDG_CONFIG_HOME: join(directory, 'terminal') };
+  const founding = options.foundingEnv;
   const operator = (...words: string[]) => run(home.server, [...words, ...signing]);
   const authority = (...words: string[]) => operator('authority', ...words);
   const spawnOptions = (name: string): SpawnOptions =>
     options.detachable === true ? { outputFile: join(directory, `${name}.log`) } : {};
 
-  const made = await run(home.server, [
-    'authority',
-    'init',
-    '--operator',
-    'Example Telecom',
-    '--authority',
-    authorityPath,
-  ]);
+  const initWords = ['authority', 'init', '--operator', 'Example Telecom', '--authority', authorityPath];
+  const made = await run(home.server, initWords, founding);
   const [authorityKey] = made.keys as string[];
   const server = [
     '--state',
@@ -156,7 +153,8 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
     String(authorityKey),
     ...server,
   ]);
-  await authority('trust', '--pin', String(pin), '--address', serverAddress);
+  const trustWords = ['authority', 'trust', '--pin', String(pin), '--address', serverAddress, ...signing];
+  await run(home.server, trustWords, founding);
   const startServer = () =>
     home.server.spawn(cliCommand('server', 'run', '--state', serverState), spawnOptions('server'));
   const serverProgram = startServer();
@@ -169,11 +167,10 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   await run(home.gateway, enrolWords, { ...options.mediatorEnv, ENTREMISE_CODE: String(invited.code) });
   const config = writeMediatorConfig(directory, options.mediatorConfig ?? '');
   const program = [process.execPath, ...mediatorFlags, mediatorBundle, 'run', '--config', config];
+  // Said behind the wrapper, since it is not for the programs that the wrapper runs first.
+  const env = Object.entries({ ...mediatorEnv, ...options.mediatorEnv }).map(entry => entry.join('='));
   const startMediator = (wrapper = options.mediatorWrapper ?? []) =>
-    home.gateway.spawn([...wrapper, ...program], {
-      ...spawnOptions('mediator'),
-      env: { ...mediatorEnv, ...options.mediatorEnv },
-    });
+    home.gateway.spawn([...wrapper, 'env', ...env, ...program], spawnOptions('mediator'));
   const mediator = startMediator();
   options.onCommand?.(home.gateway.name, asTyped(['mediator', 'run', '--config', config]), '(goes on)');
 

@@ -4,6 +4,7 @@ import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
 import { recoveryBench } from './recovery.ts';
+import { routerBench } from './router.ts';
 import { streamsBench } from './streams.ts';
 import { tcpBench } from './tcp.ts';
 import { udpBench } from './udp.ts';
@@ -18,4 +19,5 @@ export const benches: readonly Bench[] = [
   keepaliveBench,
   udpBench,
   captureBench,
+  routerBench,
 ];

@@ -47,3 +47,17 @@ export async function highestResidentMb(pid: number, seconds: number): Promise<n
   }
   return highest;
 }
+
+/** The most that was resident while something was going on. @throws as {@link residentMb}, and what `going` throws */
+export async function highestWhile(pid: number, going: Promise<unknown>): Promise<number> {
+  let over = false;
+  const end = going.finally(() => {
+    over = true;
+  });
+  let highest = residentMb(pid);
+  while (!over) {
+    await Promise.race([delay(100), end]);
+    highest = Math.max(highest, residentMb(pid));
+  }
+  return highest;
+}

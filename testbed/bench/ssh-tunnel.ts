@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Namespace } from 'netns-test-helpers';
 
@@ -31,6 +31,10 @@ export interface SshTunnel {
   /** A name of ssh's `Ciphers`; undefined for its default. */
   readonly cipher: string | undefined;
   readonly forwards: readonly SshForward[];
+  /** The program; OpenSSH's when left out. */
+  readonly client?: 'ssh' | 'dropbear';
+  /** Words before ssh's own, which end in running what follows them; none when left out. */
+  readonly wrapper?: readonly string[];
   /** Signs of life are asked for so often at both ends, three may be missing, and the tunnel is begun again when it ends. */
   readonly aliveSeconds?: number;
 }
@@ -55,6 +59,14 @@ async function makeKeys(namespace: Namespace, folder: string): Promise<void> {
       '-f',
       join(folder, name),
     ]);
+}
+
+/** dbclient has a format of its own for keys. */
+async function makeDropbearKey(namespace: Namespace, folder: string): Promise<void> {
+  const key = join(folder, 'dropbear_key');
+  const printed = await namespace.run(['dropbearkey', '-t', 'ed25519', '-f', key]);
+  const line = printed.split('\n').find(each => each.startsWith('ssh-ed25519')) ?? '';
+  await appendFile(join(folder, 'user_key.pub'), `${line}\n`);
 }
 
 function sshdConfig(folder: string, aliveSeconds: number): string {
@@ -96,8 +108,17 @@ function sshArguments(path: SshPath, { cipher, forwards, aliveSeconds = 0 }: Ssh
   ];
 }
 
+function dropbearArguments(path: SshPath, { forwards }: SshTunnel): string[] {
+  return [
+    ...['dbclient', '-N', '-y', '-y', '-p', String(sshPort), '-i', join(path.folder, 'dropbear_key')],
+    ...forwards.flatMap(({ port, target }) => ['-R', `0.0.0.0:${port}:${target}`]),
+    `root@${path.serverAddress}`,
+  ];
+}
+
 function sshCommand(path: SshPath, tunnel: SshTunnel): string[] {
-  const words = sshArguments(path, tunnel);
+  const own = tunnel.client === 'dropbear' ? dropbearArguments(path, tunnel) : sshArguments(path, tunnel);
+  const words = [...(tunnel.wrapper ?? []), ...own];
   if (tunnel.aliveSeconds === undefined) return words;
   return ['sh', '-c', 'while :; do "$@"; sleep 1; done', 'sh', ...words];
 }
@@ -106,6 +127,7 @@ function sshCommand(path: SshPath, tunnel: SshTunnel): string[] {
 export async function startSsh(path: SshPath, tunnels: readonly SshTunnel[]): Promise<() => Promise<void>> {
   const removeSeparationFolder = await makeSeparationFolder();
   await makeKeys(path.server, path.folder);
+  if (tunnels.some(({ client }) => client === 'dropbear')) await makeDropbearKey(path.server, path.folder);
   const config = join(path.folder, 'sshd_config');
   const aliveSeconds = Math.max(...tunnels.map(each => each.aliveSeconds ?? 0));
   await writeFile(config, sshdConfig(path.folder, aliveSeconds));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { type Program, until } from 'netns-test-helpers';
+import { type Namespace, type Program, until } from 'netns-test-helpers';
 import type { PacketSuite } from '../../src/wire/packet-key.ts';
 import { type Home, homeAddresses } from '../topologies/home.ts';
 import type { UdpWay } from './udp-load.ts';
@@ -21,8 +22,16 @@ async function said(program: Program, word: string): Promise<void> {
   });
 }
 
-/** Mediator's and server's relay: sealed on the gateway, opened on the server, sent to the sink. */
-export async function relayWay(home: Home, suite: PacketSuite, number: number): Promise<UdpWay> {
+/**
+ * Mediator's and server's relay: sealed on the gateway, opened on the server, sent to the sink. `wrapper`: words before the
+ * gateway's program.
+ */
+export async function relayWay(
+  home: Home,
+  suite: PacketSuite,
+  number: number,
+  wrapper: readonly string[] = [],
+): Promise<UdpWay> {
   const places = [serverAddress, number].map(String);
   const server = home.server.node(relayEnd, [
     'server',
@@ -32,7 +41,8 @@ export async function relayWay(home: Home, suite: PacketSuite, number: number): 
     String(sinkAt.number),
   ]);
   await said(server, 'ready');
-  const mediator = home.gateway.node(relayEnd, ['mediator', suite, gatewayLan, String(number), ...places]);
+  const words = ['mediator', suite, gatewayLan, String(number), ...places];
+  const mediator = home.gateway.spawn([...wrapper, process.execPath, relayEnd, ...words]);
   await said(server, 'up');
   return {
     what: `entremise-${suite}`,
@@ -61,10 +71,29 @@ export async function channelsWay(home: Home, suite: PacketSuite, number: number
   };
 }
 
+/** Where a coturn is, and how it is run. */
+interface TurnPlace {
+  readonly where: Namespace;
+  /** Where devices reach it, and where it sends from. */
+  readonly listen: string;
+  readonly relay: string;
+  readonly wrapper: readonly string[];
+}
+
 /** coturn on the server, with ChannelData from the device. No encryption. */
-export async function coturnWay(home: Home, folder: string): Promise<UdpWay> {
+export function coturnWay(home: Home, folder: string): Promise<UdpWay> {
+  const place = { where: home.server, listen: serverAddress, relay: serverAddress, wrapper: [] };
+  return turnWay(place, folder);
+}
+
+/** coturn where the mediator is, behind `wrapper`: what relays on the gateway cost that do not leave it encrypted. */
+export function gatewayTurnWay(home: Home, folder: string, wrapper: readonly string[]): Promise<UdpWay> {
+  return turnWay({ where: home.gateway, listen: gatewayLan, relay: '100.64.0.2', wrapper }, folder);
+}
+
+async function turnWay({ where, listen, relay, wrapper }: TurnPlace, folder: string): Promise<UdpWay> {
   const number = 3478;
-  const addresses = ['-L', serverAddress, '-E', serverAddress, '-p', String(number)];
+  const addresses = ['-L', listen, '-E', relay, '-p', String(number)];
   const quiet = [
     '--no-cli',
     '--no-tls',
@@ -74,7 +103,8 @@ export async function coturnWay(home: Home, folder: string): Promise<UdpWay> {
     '--pidfile',
     join(folder, 'pid'),
   ];
-  const program = home.server.spawn([
+  const program = where.spawn([
+    ...wrapper,
     'turnserver',
     '-n',
     '--no-auth',
@@ -83,8 +113,8 @@ export async function coturnWay(home: Home, folder: string): Promise<UdpWay> {
     ...addresses,
     ...quiet,
   ]);
-  await home.server.untilListening('udp', number);
-  return { what: 'coturn', to: { address: serverAddress, number }, turn: true, programs: [program] };
+  await where.untilListening('udp', number);
+  return { what: 'coturn', to: { address: listen, number }, turn: true, programs: [program] };
 }
 
 /** socat on the server. No encryption. */

@@ -31,6 +31,10 @@ export interface StageOptions<T> {
   readonly peers?: (home: Home, folder: string) => Promise<unknown>;
   /** Interfaces whose last packets are kept when a test fails. */
   readonly capture?: (home: Home) => readonly Interface[];
+  /** Why the stage cannot be set here, where it needs more than namespaces; undefined when it can. */
+  readonly cannot?: () => string | undefined;
+  /** Takes down what the stage alone does not know of, once nothing runs any more. */
+  readonly after?: () => unknown;
   /** What the tests share beyond the site. */
   readonly share?: (stage: Stage) => Promise<T>;
 }
@@ -75,9 +79,10 @@ async function raise<T>(options: StageOptions<T>, folder: string, made: (home: H
 /** Sets the stage of a file before its first test, and gives what declares the tests. */
 export function setStage<T = unknown>(options: StageOptions<T>): Claim<T> {
   const support = labSupport();
+  const lacking = options.cannot?.();
   let home: Home | undefined;
   let stage: (Stage & T) | undefined;
-  if (reasonToSkip(support, undefined) === undefined) {
+  if (lacking === undefined && reasonToSkip(support, undefined) === undefined) {
     const folder = mkdtempSync(join(tmpdir(), 'entremise-scenario-'));
     test.serial.before(async () => {
       stage = await raise(options, folder, built => {
@@ -86,11 +91,12 @@ export function setStage<T = unknown>(options: StageOptions<T>): Claim<T> {
     });
     test.after.always(async () => {
       await home?.lab.destroy();
+      await options.after?.();
       rmSync(folder, { recursive: true, force: true });
     });
   }
   return (title, body, needs) => {
-    const reason = reasonToSkip(support, needs);
+    const reason = lacking ?? reasonToSkip(support, needs);
     if (reason !== undefined) return test.skip(`${title} [skipped: ${reason}]`, () => {});
     test.serial(title, async t => {
       if (stage === undefined) throw new Error('the stage was not set');
