@@ -9,7 +9,7 @@
 
 namespace entremise {
 
-// Owner of a channel's counter. One key is never given to two of them.
+// Owner of a channel's counter. A key is given to one of them, once.
 class ChannelSealer {
  public:
   void Install(uint8_t epoch, std::unique_ptr<Aead> key) {
@@ -17,6 +17,7 @@ class ChannelSealer {
     epoch_ = epoch;
     counter_ = 0;
   }
+  uint8_t epoch() const { return epoch_; }
   bool spent() const { return key_ == nullptr || counter_ >= kMaxPacketsPerKey; }
 
   // Writes the header in front of the body and the tag behind it: both have to be there. False when spent.
@@ -35,13 +36,21 @@ class ChannelSealer {
 
 enum class Opened { kDone, kUnknown, kForged, kReplayed };
 
+// The epoch in use, the one before it for a while, each with its own window, and one whose first packet is awaited.
 class ChannelOpener {
  public:
-  // The epoch before is opened until `old_until_ms`, with its own window.
-  void Install(uint8_t epoch, std::unique_ptr<Aead> key, uint64_t old_until_ms) {
-    before_ = std::move(current_);
-    before_until_ms_ = old_until_ms;
-    current_ = {epoch, std::move(key), std::make_unique<ReplayWindow>()};
+  ChannelOpener(uint8_t epoch, std::unique_ptr<Aead> key, uint64_t old_epoch_ms)
+      : current_{epoch, std::move(key), std::make_unique<ReplayWindow>()}, old_epoch_ms_(old_epoch_ms) {}
+
+  // It is in use once a packet of it has come; whichever was awaited before it is no more.
+  void Await(uint8_t epoch, std::unique_ptr<Aead> key) {
+    next_ = {epoch, std::move(key), std::make_unique<ReplayWindow>()};
+  }
+  // The epoch in use.
+  uint8_t epoch() const { return current_.number; }
+  bool Knows(uint8_t epoch) const {
+    return current_.number == epoch || (before_.key != nullptr && before_.number == epoch) ||
+           (next_.key != nullptr && next_.number == epoch);
   }
 
   // Opens in place: the body is behind the header then, its length the packet's less both ends.
@@ -53,6 +62,7 @@ class ChannelOpener {
       return Opened::kForged;
     }
     epoch->window->Mark(header.counter);
+    if (epoch == &next_) Use(now_ms);
     return Opened::kDone;
   }
 
@@ -63,14 +73,24 @@ class ChannelOpener {
     std::unique_ptr<ReplayWindow> window;
   };
 
+  void Use(uint64_t now_ms) {
+    before_ = std::move(current_);
+    before_until_ms_ = now_ms + old_epoch_ms_;
+    current_ = std::move(next_);
+    next_ = {};
+  }
+
   Epoch* EpochOf(uint8_t number, uint64_t now_ms) {
     if (before_.key != nullptr && now_ms >= before_until_ms_) before_ = {};
-    if (current_.key != nullptr && current_.number == number) return &current_;
-    return before_.key != nullptr && before_.number == number ? &before_ : nullptr;
+    if (current_.number == number) return &current_;
+    if (before_.key != nullptr && before_.number == number) return &before_;
+    return next_.key != nullptr && next_.number == number ? &next_ : nullptr;
   }
 
   Epoch current_;
   Epoch before_;
+  Epoch next_;
+  uint64_t old_epoch_ms_;
   uint64_t before_until_ms_ = 0;
 };
 

@@ -67,12 +67,11 @@ void Relay::AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, 
   });
 }
 
-void Relay::AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open) {
-  thread_.Run([this, cid, epoch, open = std::move(open)]() mutable { core_.AddEpoch(cid, epoch, std::move(open)); });
-}
-
-void Relay::SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal) {
-  thread_.Run([this, cid, epoch, seal = std::move(seal)]() mutable { core_.SealWith(cid, epoch, std::move(seal)); });
+void Relay::AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open,
+                     bool seal_now) {
+  thread_.Run([this, cid, epoch, seal = std::move(seal), open = std::move(open), seal_now]() mutable {
+    core_.AddEpoch(cid, epoch, std::move(seal), std::move(open), seal_now);
+  });
 }
 
 void Relay::SetPath(uint32_t cid, const Path& path) {

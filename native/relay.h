@@ -42,8 +42,7 @@ class Relay {
   int OpenMemberDoor(const Endpoint& server, uint32_t* id);
   void CloseDoor(uint32_t id);
   void AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open);
-  void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open);
-  void SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal);
+  void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open, bool seal_now);
   void SetPath(uint32_t cid, const Path& path);
   void RemoveChannel(uint32_t cid);
   // Takes the fd over when it answers 0.

@@ -62,23 +62,27 @@ void RelayCore::CloseDoor(uint32_t id) {
 void RelayCore::AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open,
                            std::shared_ptr<RelayCounters> counters) {
   RemoveChannel(cid);
-  auto channel = std::make_unique<Channel>(times_.part_ms);
+  ChannelOpener opener(epoch, std::move(open), times_.old_epoch_ms);
+  auto channel = std::make_unique<Channel>(std::move(opener), times_.part_ms);
   channel->cid = cid;
   channel->sealer.Install(epoch, std::move(seal));
-  channel->opener.Install(epoch, std::move(open), 0);
   channel->counters = std::move(counters);
   channels_[cid] = std::move(channel);
 }
 
-void RelayCore::AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open) {
-  if (Channel* channel = ChannelOf(cid)) {
-    channel->opener.Install(epoch, std::move(open), MonotonicMs() + times_.old_epoch_ms);
-  }
+void RelayCore::AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open,
+                         bool seal_now) {
+  Channel* channel = ChannelOf(cid);
+  // One that is there would count from 0 again with a key that has been used.
+  if (channel == nullptr || channel->opener.Knows(epoch) || channel->sealer.epoch() == epoch) return;
+  channel->opener.Await(epoch, std::move(open));
+  channel->next_seal = nullptr;
+  if (seal_now) return OnEpoch(channel, epoch, std::move(seal));
+  channel->next_seal = std::move(seal);
+  channel->next_epoch = epoch;
 }
 
-void RelayCore::SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal) {
-  Channel* channel = ChannelOf(cid);
-  if (channel == nullptr) return;
+void RelayCore::OnEpoch(Channel* channel, uint8_t epoch, std::unique_ptr<Aead> seal) {
   channel->sealer.Install(epoch, std::move(seal));
   channel->told_spent = false;
 }

@@ -33,8 +33,7 @@ class RelayCore final : public RelayThread::Work {
   void CloseDoor(uint32_t id);
   void AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open,
                   std::shared_ptr<RelayCounters> counters);
-  void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> open);
-  void SealWith(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal);
+  void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open, bool seal_now);
   // A path with a door of 0 is none.
   void SetPath(uint32_t cid, const Path& path);
   void RemoveChannel(uint32_t cid);
@@ -59,6 +58,7 @@ class RelayCore final : public RelayThread::Work {
 
  private:
   void OnDoor(Door* door);
+  void OnEpoch(Channel* channel, uint8_t epoch, std::unique_ptr<Aead> seal);
   void OnPacket(Door* door, const Received& packet, uint8_t* bytes, size_t length);
   void OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t length, const Received& packet, Door* door);
   void OnPart(Channel* channel, const uint8_t* part, size_t length);

@@ -74,6 +74,9 @@ void RelayCore::OnPacket(Door* door, const Received& packet, uint8_t* bytes, siz
       return channel->counters->Add(Count::kReplayed);
     case Opened::kDone:
       channel->counters->In(length);
+      if (channel->next_seal != nullptr && channel->opener.epoch() == channel->next_epoch) {
+        OnEpoch(channel, channel->next_epoch, std::move(channel->next_seal));
+      }
       if (door->socket.wildcard) RememberAsked(channel, packet.from, packet.local);
       OnOpened(channel, header.kind, bytes + kHeaderBytes, length - kOverheadBytes, packet, door);
   }

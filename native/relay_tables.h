@@ -93,11 +93,14 @@ struct Path {
 };
 
 struct Channel {
-  explicit Channel(uint64_t part_ms) : parts(part_ms) {}
+  Channel(ChannelOpener first, uint64_t part_ms) : opener(std::move(first)), parts(part_ms) {}
 
   uint32_t cid = 0;
   ChannelSealer sealer;
   ChannelOpener opener;
+  // Seals from the first packet of its epoch on; none: nothing is awaited.
+  std::unique_ptr<Aead> next_seal;
+  uint8_t next_epoch = 0;
   bool has_path = false;
   bool told_spent = false;
   Path path;

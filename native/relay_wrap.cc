@@ -104,15 +104,10 @@ void AddChannel(RelayArguments& arguments) {
 void AddEpoch(RelayArguments& arguments) {
   const uint32_t cid = arguments.Id(1);
   const uint8_t epoch = arguments.Byte(2, "epoch");
-  auto open = arguments.Key(3, Aead::Use::kOpen);
-  if (Relay* relay = arguments.relay()) relay->AddEpoch(cid, epoch, std::move(open));
-}
-
-void SealWith(RelayArguments& arguments) {
-  const uint32_t cid = arguments.Id(1);
-  const uint8_t epoch = arguments.Byte(2, "epoch");
   auto seal = arguments.Key(3, Aead::Use::kSeal);
-  if (Relay* relay = arguments.relay()) relay->SealWith(cid, epoch, std::move(seal));
+  auto open = arguments.Key(6, Aead::Use::kOpen);
+  const bool seal_now = arguments.Flag(9, "sealNow");
+  if (Relay* relay = arguments.relay()) relay->AddEpoch(cid, epoch, std::move(seal), std::move(open), seal_now);
 }
 
 void SetPath(RelayArguments& arguments) {
@@ -241,7 +236,6 @@ void ExportRelays(Napi::Env env, Napi::Object exports) {
   put("relayCloseDoor", Ask<OnId<&Relay::CloseDoor>>);
   put("relayAddChannel", Ask<AddChannel>);
   put("relayAddEpoch", Ask<AddEpoch>);
-  put("relaySealWith", Ask<SealWith>);
   put("relaySetPath", Ask<SetPath>);
   put("relayRemoveChannel", Ask<OnId<&Relay::RemoveChannel>>);
   put("relayRemovePort", Ask<OnId<&Relay::RemovePort>>);

@@ -58,11 +58,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 1) return 0;
   const auto suite = (data[0] & 1) != 0 ? Aead::Suite::kAes128Gcm : Aead::Suite::kChaCha20Poly1305;
   ChannelSealer sealer;
-  ChannelOpener opener;
   sealer.Install(1, Key(suite, Aead::Use::kSeal));
-  opener.Install(0, Key(suite, Aead::Use::kOpen), 0);
-  opener.Install(1, Key(suite, Aead::Use::kOpen), 1);
+  ChannelOpener opener(0, Key(suite, Aead::Use::kOpen), 10'000);
+  opener.Await(1, Key(suite, Aead::Use::kOpen));
   OpenRaw(&opener, std::vector<uint8_t>(data + 1, data + size));
   OpenSealed(&sealer, &opener, data + 1, size - 1);
+  Check(opener.epoch() == 1);
   return 0;
 }

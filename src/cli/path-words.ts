@@ -60,8 +60,9 @@ export function linkWords(path: PathReport, roundTripMs: number | undefined, now
 
 /** What a mediator reports of its way to the server, in one line (P8.3). `nowMs`: since 1970. */
 export function pathWords(path: PathReport, nowMs: number): string {
-  const { udp, udpKeepaliveMs, tcpKeepaliveMs } = path;
+  const { udp, udpKeepaliveMs, tcpKeepaliveMs, packetBytes } = path;
   const link = `link silent for ${seconds(tcpKeepaliveMs)} at most`;
   if (udp === 'off' || udp === 'blocked' || udp === 'proxied') return `${passes[udp]}; ${link}`;
-  return `${passes[udp]}, silent for ${seconds(udpKeepaliveMs)} at most (${originWords(path, nowMs)}); ${link}`;
+  const size = packetBytes === undefined ? '' : ` in packets of ${packetBytes} bytes`;
+  return `${passes[udp]}${size}, silent for ${seconds(udpKeepaliveMs)} at most (${originWords(path, nowMs)}); ${link}`;
 }

@@ -5,7 +5,8 @@ import type { RelayHub } from '../relay/relay-hub.ts';
 import type { ChannelPackets } from '../session/channel-packets.ts';
 import { type ChannelEnd, MemberChannel, ownPlace } from '../session/member-channel.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import { type PacketPeer, probeBytes } from '../wire/packet.ts';
+import type { PacketPeer } from '../wire/packet.ts';
+import type { PacketSuite } from '../wire/packet-key.ts';
 
 /**
  * One UDP channel, offered over and over while it is wanted: at once where it was lost, after a pause where nothing
@@ -29,9 +30,6 @@ const blockedPauseMs = 20_000;
 const lookEveryMs = 5_000;
 const busyPackets = 10;
 
-/** The longest packet that every path bears. */
-const safePacketBytes = probeBytes;
-
 /** The link and the server of now. */
 export interface ChannelSession {
   readonly server: PacketPeer;
@@ -46,6 +44,8 @@ export interface ChannelKeeperOptions {
   /** Between 0 and 1. */
   random(): number;
   keepaliveMs(): number;
+  /** Best first (P7.1). */
+  suites(): readonly PacketSuite[];
   /** Somebody waits for UDP to pass. */
   isWanted(): boolean;
   /** Puts CHANNEL on the link of now; lost when there is none. */
@@ -53,6 +53,8 @@ export interface ChannelKeeperOptions {
   /** As {@link say}; the answer goes to that channel. */
   offer(channel: MemberChannel, message: Channel): void;
   onUp(observed: PacketPeer): void;
+  /** {@link ChannelKeeper.packetBytes} has changed. */
+  onSize(): void;
   onEcho(place: number, id: number): void;
   onRebound(from: PacketPeer, to: PacketPeer): void;
   onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
@@ -85,6 +87,11 @@ export class ChannelKeeper {
   /** The channel's cid while it is up. */
   get cid(): number | undefined {
     return this.channel?.up === true ? this.channel.cid : undefined;
+  }
+
+  /** The longest packet that is known to come through to the server, while the channel is up (P7.5). */
+  get packetBytes(): number | undefined {
+    return this.channel?.up === true ? this.channel.packetBytes : undefined;
   }
 
   /** Offers a channel on a new link, or to a new server; one that there was is no more. */
@@ -148,7 +155,10 @@ export class ChannelKeeper {
       say: message => (message.step === 'offer' ? options.offer(channel, message) : options.say(message)),
       packets: this.packetsOf(session, () => channel),
       keepaliveMs: () => options.keepaliveMs(),
+      suites: options.suites(),
+      server: session.server,
       onUp: observed => this.onUp(session, channel, observed),
+      onSize: () => this.onSize(session, channel),
       onEcho: (place, id) => options.onEcho(place, id),
       onRebound: (from, to) => options.onRebound(from, to),
       onDown: (why, code) => this.onDown(why, code),
@@ -160,6 +170,7 @@ export class ChannelKeeper {
   private packetsOf({ hub, server }: ChannelSession, channel: () => MemberChannel): ChannelPackets {
     const { relay } = hub;
     return {
+      setsDf: relay.setsDf,
       add: (cid, keys) => {
         relay.addChannel(cid, keys);
         hub.listenToChannel(cid, {
@@ -169,6 +180,7 @@ export class ChannelKeeper {
           onSpent: () => channel().onSpent(),
         });
       },
+      addEpoch: (cid, keys) => relay.addEpoch(cid, keys, 'now'),
       remove: cid => {
         hub.listenToChannel(cid, undefined);
         relay.removeChannel(cid);
@@ -186,13 +198,21 @@ export class ChannelKeeper {
     return door;
   }
 
-  private onUp({ hub, server }: ChannelSession, { cid }: MemberChannel, observed: PacketPeer): void {
+  private onUp(session: ChannelSession, channel: MemberChannel, observed: PacketPeer): void {
     this.pauses = 0;
     this.current = 'up';
-    const path = { door: this.doorOf(ownPlace), peer: server, packetBytes: safePacketBytes };
-    if (cid !== undefined) hub.relay.setPath(cid, path);
+    this.setPath(session, channel);
     this.look();
     this.options.onUp(observed);
+  }
+
+  private onSize(session: ChannelSession, channel: MemberChannel): void {
+    this.setPath(session, channel);
+    this.options.onSize();
+  }
+
+  private setPath({ hub, server }: ChannelSession, { cid, packetBytes }: MemberChannel): void {
+    if (cid !== undefined) hub.relay.setPath(cid, { door: this.doorOf(ownPlace), peer: server, packetBytes });
   }
 
   private look(): void {
@@ -203,6 +223,7 @@ export class ChannelKeeper {
       channel?.cid === undefined ? undefined : this.session?.hub.relay.channelCounters(channel.cid);
     const packets = (counters?.packetsIn ?? 0) + (counters?.packetsOut ?? 0);
     if (packets - this.seenPackets >= busyPackets) channel?.nudge();
+    channel?.considerRekey(packets);
     this.seenPackets = packets;
   }
 

@@ -6,9 +6,11 @@ import { RelayHub } from '../relay/relay-hub.ts';
 import { type ChannelEnd, type MemberChannel, parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { ladderPlan, type PathKnowledge, PathLifetime } from '../session/path-lifetime.ts';
+import { suitesBySpeed } from '../session/suite-order.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import type { PacketPeer } from '../wire/packet.ts';
+import type { PacketSuite } from '../wire/packet-key.ts';
 import { ChannelKeeper, type ChannelSession } from './channel-keeper.ts';
 import type { ChannelSource, ChannelWatcher } from './channel-source.ts';
 import { readRememberedPath, writeRememberedPath } from './path-memory.ts';
@@ -68,6 +70,8 @@ export class UdpPath implements ChannelSource {
   private observed: PacketPeer | undefined;
   private pathText = '';
   private started: boolean;
+  /** Measured when they are first asked for. */
+  private suites: readonly PacketSuite[] | undefined;
 
   constructor(options: UdpPathOptions) {
     const { clock, unitMs } = options;
@@ -102,6 +106,7 @@ export class UdpPath implements ChannelSource {
   /** Both, as a mediator's REPORT says them, with what its link keeps to. */
   report(tcpKeepaliveMs: number): PathReport {
     const { origin, keepaliveMs, heldMs, expiredMs, atMs } = this.knowledge;
+    const { packetBytes } = this.first;
     return {
       udp: this.status,
       origin,
@@ -110,6 +115,7 @@ export class UdpPath implements ChannelSource {
       ...(expiredMs === undefined ? {} : { expiredMs: Math.round(expiredMs) }),
       ...(atMs === undefined ? {} : { learnedAtMs: atMs }),
       tcpKeepaliveMs,
+      ...(packetBytes === undefined ? {} : { packetBytes }),
     };
   }
 
@@ -210,6 +216,10 @@ export class UdpPath implements ChannelSource {
       clock,
       random,
       keepaliveMs: () => this.lifetime.keepaliveMs,
+      suites: () => {
+        this.suites ??= suitesBySpeed();
+        return this.suites;
+      },
       isWanted: () => this.watchers.size > 0,
       say: message => this.link?.sendChannel(message),
       offer: (channel, message) => {
@@ -218,6 +228,9 @@ export class UdpPath implements ChannelSource {
         this.link.sendChannel(message);
       },
       onUp: observed => this.onUp(observed, isFirst),
+      onSize: () => {
+        if (isFirst) this.onSize();
+      },
       onEcho: (place, id) => this.lifetime.onEcho(place, id),
       onRebound: (from, to) => this.onRebound(from, to, isFirst),
       onDown: (why, code) => this.onDown(why, code, isFirst),
@@ -261,6 +274,12 @@ export class UdpPath implements ChannelSource {
     this.pathText = path;
     const remembered = readRememberedPath(directory);
     this.lifetime.start(remembered?.path === path ? remembered.knowledge : undefined);
+  }
+
+  private onSize(): void {
+    const { packetBytes } = this.first;
+    if (packetBytes !== undefined) this.options.log.debug({ packetBytes }, 'size of the UDP path');
+    this.options.onChange();
   }
 
   private onRebound(from: PacketPeer, to: PacketPeer, isFirst: boolean): void {

@@ -133,7 +133,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 6;
+const interfaceVersion = 7;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

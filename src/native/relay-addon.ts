@@ -39,21 +39,18 @@ export interface NativeRelays {
     openKey: Uint8Array,
     openIv: Uint8Array,
   ): void;
+  /** `sealNow`: else once a packet of the epoch has come. */
   relayAddEpoch(
     relay: number,
     cid: number,
     epoch: number,
-    suite: number,
-    key: Uint8Array,
-    iv: Uint8Array,
-  ): void;
-  relaySealWith(
-    relay: number,
-    cid: number,
-    epoch: number,
-    suite: number,
-    key: Uint8Array,
-    iv: Uint8Array,
+    sealSuite: number,
+    sealKey: Uint8Array,
+    sealIv: Uint8Array,
+    openSuite: number,
+    openKey: Uint8Array,
+    openIv: Uint8Array,
+    sealNow: boolean,
   ): void;
   /** A door of 0: no path. */
   relaySetPath(relay: number, cid: number, door: number, peer: Uint8Array, packetBytes: number): void;

@@ -91,6 +91,8 @@ export type FdOwner = Pick<NativeSockets, 'release'>;
 
 /** Sockets of this machine. `owner`: of the fds that become ports. */
 export const dgramSockets = (owner?: FdOwner): RelaySockets => ({
+  // Node has no way to ask for it: Linux cuts up what is longer than the device takes.
+  setsDf: false,
   serviceDoor,
   memberDoor,
   port(fd, { family, broadcast }, onArrival) {

@@ -11,7 +11,7 @@ import type {
   ChannelPath,
   ControlBody,
   DoorId,
-  NewChannel,
+  EpochKeys,
   PeerTarget,
   PortOptions,
   PortTarget,
@@ -21,6 +21,7 @@ import type {
   RelayPort,
   RelayReport,
   RouteTarget,
+  SealFrom,
   ServiceOptions,
 } from './relay.ts';
 
@@ -84,6 +85,7 @@ process.once('exit', () => {
 
 /** A thread of the addon (native/relay.h), as {@link Relay}. */
 class NativeRelay implements Relay, UpcallOwner {
+  readonly setsDf = true;
   readonly #addon: NativeSockets;
   readonly #relay: number;
   /** Control bodies that were laid out like none, by cid: only JavaScript knows. */
@@ -125,18 +127,15 @@ class NativeRelay implements Relay, UpcallOwner {
     this.#addon.relayCloseDoor(this.#relay, door);
   }
 
-  addChannel(cid: number, { epoch, sealKey, openKey }: NewChannel): void {
+  addChannel(cid: number, { epoch, sealKey, openKey }: EpochKeys): void {
     this.#malformed.delete(cid);
     const keys = [...keyArguments(sealKey), ...keyArguments(openKey)] as const;
     this.#addon.relayAddChannel(this.#relay, cid, epoch, ...keys);
   }
 
-  addEpoch(cid: number, epoch: number, openKey: PacketKey): void {
-    this.#addon.relayAddEpoch(this.#relay, cid, epoch, ...keyArguments(openKey));
-  }
-
-  sealWith(cid: number, epoch: number, sealKey: PacketKey): void {
-    this.#addon.relaySealWith(this.#relay, cid, epoch, ...keyArguments(sealKey));
+  addEpoch(cid: number, { epoch, sealKey, openKey }: EpochKeys, sealFrom: SealFrom): void {
+    const keys = [...keyArguments(sealKey), ...keyArguments(openKey)] as const;
+    this.#addon.relayAddEpoch(this.#relay, cid, epoch, ...keys, sealFrom === 'now');
   }
 
   setPath(cid: number, path: ChannelPath | undefined): void {

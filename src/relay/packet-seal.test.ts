@@ -124,7 +124,7 @@ test('a packet of the other direction, suite, cid or nonce is forged', t => {
   t.is(opener.drops.forged, others.length);
 });
 
-test('after a rekey the old epoch is opened for 10 s with its own window, then no more', t => {
+test('P7.3: the old epoch is opened until 10 s after the first packet of the next, with its own window', t => {
   const suite = 'chacha20-poly1305';
   const old = channelKeys({ ...secret, suite }).memberToServer;
   const next = channelKeys({ ...secret, suite, epoch: 1 }).memberToServer;
@@ -133,12 +133,17 @@ test('after a rekey the old epoch is opened for 10 s with its own window, then n
   const first = oldSealer.seal(alive);
   const second = oldSealer.seal(alive);
   const third = oldSealer.seal(alive);
+  const fourth = oldSealer.seal(alive);
   t.deepEqual(opener.open(first, 0), alive);
-  opener.install(next, 1, 0);
-  t.deepEqual(opener.open(new PacketSealer(next, 7, 1).seal(alive), 1), alive);
-  t.deepEqual(opener.open(second, oldEpochMs - 1), alive);
-  t.is(opener.open(second, oldEpochMs - 1), undefined);
-  t.is(opener.open(third, oldEpochMs), undefined);
+  opener.await(next, 1);
+  const nextMs = 3_600_000;
+  t.deepEqual(opener.open(second, nextMs), alive, 'nobody has used the next one yet');
+  t.is(opener.epoch, 0);
+  t.deepEqual(opener.open(new PacketSealer(next, 7, 1).seal(alive), nextMs), alive);
+  t.is(opener.epoch, 1);
+  t.deepEqual(opener.open(third, nextMs + oldEpochMs - 1), alive);
+  t.is(opener.open(third, nextMs + oldEpochMs - 1), undefined);
+  t.is(opener.open(fourth, nextMs + oldEpochMs), undefined);
 });
 
 test('a key seals what it may and then nothing', t => {

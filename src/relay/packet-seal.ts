@@ -32,9 +32,9 @@ function nonceOf(iv: Buffer, counter: number): Buffer {
 
 /** Seals packets with one key, each with the next counter. A key is never given to two of them. */
 export class PacketSealer {
+  readonly epoch: number;
   private readonly sealing: PacketKey;
   private readonly cid: number;
-  private readonly epoch: number;
   private counter: number;
 
   /** `firstCounter` is for vectors: a key that is in use begins at 0. */
@@ -103,20 +103,33 @@ export interface OpenerDrops {
   replayed: number;
 }
 
-/** Opens what one direction of a channel receives. What it does not open is dropped, counted and never answered. */
+/**
+ * Opens what one direction of a channel receives. What it does not open is dropped, counted and never answered. It has the
+ * epoch in use, the one before for a while, and one whose first packet is awaited.
+ */
 export class PacketOpener {
   readonly drops: OpenerDrops = { unknown: 0, malformed: 0, forged: 0, replayed: 0 };
   private current: Epoch;
   private before: (Epoch & { readonly untilMs: number }) | undefined;
+  private next: Epoch | undefined;
 
   constructor(key: PacketKey, epoch: number) {
     this.current = { epoch, key, window: new ReplayWindow() };
   }
 
-  /** The next epoch: the one before is opened for 10 s more (P7.3). */
-  install(key: PacketKey, epoch: number, nowMs: number): void {
-    this.before = { ...this.current, untilMs: nowMs + oldEpochMs };
-    this.current = { epoch, key, window: new ReplayWindow() };
+  /** The epoch in use. */
+  get epoch(): number {
+    return this.current.epoch;
+  }
+
+  /** True for an epoch whose packets are opened. */
+  knows(epoch: number): boolean {
+    return [this.current, this.before, this.next].some(each => each?.epoch === epoch);
+  }
+
+  /** The next epoch, in use from its first packet on; the one before is opened for 10 s more then (P7.3). */
+  await(key: PacketKey, epoch: number): void {
+    this.next = { epoch, key, window: new ReplayWindow() };
   }
 
   /** What a packet says, or undefined: it is of no use and nobody is told. */
@@ -128,6 +141,7 @@ export class PacketOpener {
     const body = unseal(epoch.key, packet, header.counter);
     if (body === undefined) return this.drop('forged');
     epoch.window.mark(header.counter);
+    if (epoch === this.next) this.use(epoch, nowMs);
     try {
       return decodePacketBody(header.kind, body);
     } catch {
@@ -137,8 +151,13 @@ export class PacketOpener {
 
   private epochOf(epoch: number, nowMs: number): Epoch | undefined {
     if (this.before !== undefined && nowMs >= this.before.untilMs) this.before = undefined;
-    if (epoch === this.current.epoch) return this.current;
-    return epoch === this.before?.epoch ? this.before : undefined;
+    return [this.current, this.before, this.next].find(each => each?.epoch === epoch);
+  }
+
+  private use(next: Epoch, nowMs: number): void {
+    this.before = { ...this.current, untilMs: nowMs + oldEpochMs };
+    this.current = next;
+    this.next = undefined;
   }
 
   private drop(why: keyof OpenerDrops): undefined {

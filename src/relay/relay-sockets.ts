@@ -16,6 +16,8 @@ export interface RelaySocket {
 
 /** See the head of this file. */
 export interface RelaySockets {
+  /** Doors send with DF: see {@link Relay.setsDf}. */
+  readonly setsDf: boolean;
   /** @throws EntremiseError as {@link Relay.openServiceDoor} */
   serviceDoor(address: IpText, number: number, onArrival: OnArrival): Promise<RelaySocket>;
   memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket;

@@ -20,13 +20,16 @@ export type RelayPort = number;
 /** A body that is no datagram: JavaScript's to make and to answer. */
 export type ControlBody = Exclude<PacketBody, { readonly kind: 'datagram' | 'part' }>;
 
-/** What a channel begins with. The suite stands in the keys, and is one. */
-export interface NewChannel {
+/** Keys of a channel: those it begins with, or the next ones. The suite stands in them, and is one. */
+export interface EpochKeys {
   /** Of 0 to 255. */
   readonly epoch: number;
   readonly sealKey: PacketKey;
   readonly openKey: PacketKey;
 }
+
+/** From when on packets are sealed with a new epoch's key: at once, or when the other side has shown that it has it, too. */
+export type SealFrom = 'now' | 'heard';
 
 /** Where a channel's datagrams go. */
 export interface ChannelPath {
@@ -148,6 +151,9 @@ export interface RelayHandlers {
 
 /** See the head of this file. */
 export interface Relay {
+  /** Packets leave with DF set, so that what is longer than the path takes does not arrive: its size can be found (P7.5). */
+  readonly setsDf: boolean;
+
   /**
    * Opens the server's door at an address (wildcards allowed) and a number.
    * @throws EntremiseError `port-in-use`, `address-not-available`, `not-permitted`, by the promise
@@ -162,11 +168,13 @@ export interface Relay {
   closeDoor(door: DoorId): void;
 
   /** A channel without a path: control bodies can be exchanged. A cid that is there already is replaced. */
-  addChannel(cid: number, channel: NewChannel): void;
-  /** The next epoch is received; the one before for 10 s more, with its own window (P7.3). */
-  addEpoch(cid: number, epoch: number, openKey: PacketKey): void;
-  /** From now on packets are sealed with that epoch's key, counted from 0. */
-  sealWith(cid: number, epoch: number, sealKey: PacketKey): void;
+  addChannel(cid: number, keys: EpochKeys): void;
+  /**
+   * The next epoch is received from now on; the one in use still is, with its own window, until 10 s after the first
+   * packet of the next one (P7.3). Packets are sealed with it, counted from 0, from then on that `sealFrom` says. An epoch
+   * that the channel has is passed over: no key is installed twice. One of which nothing has come gives way to the next.
+   */
+  addEpoch(cid: number, keys: EpochKeys, sealFrom: SealFrom): void;
   /** Where datagrams go from now on; without a path they are dropped and counted. */
   setPath(cid: number, path: ChannelPath | undefined): void;
   /** Ends a channel and its routes. What was bound to it is bound to `script`. */

@@ -5,10 +5,9 @@ import {
   type PacketPeer,
   packetOverheadBytes,
 } from '../wire/packet.ts';
-import type { PacketKey } from '../wire/packet-key.ts';
 import { newTally, tallyIn, tallyOut } from './counters.ts';
 import { PacketOpener, PacketSealer } from './packet-seal.ts';
-import type { ChannelPath, NewChannel } from './relay.ts';
+import type { ChannelPath, EpochKeys, SealFrom } from './relay.ts';
 import type { ScriptRoute } from './script-route.ts';
 
 /** One channel of a script relay: its keys, its routes, and datagrams in halves (P7.5). */
@@ -37,23 +36,24 @@ export class ScriptChannel {
   path: ChannelPath | undefined;
   private sealer: PacketSealer;
   private readonly opener: PacketOpener;
+  /** Seals from the first packet of its epoch on. */
+  private nextSealer: PacketSealer | undefined;
   private readonly halves = new Map<number, Half>();
   private nextPartId = 0;
 
-  constructor(cid: number, { epoch, sealKey, openKey }: NewChannel) {
+  constructor(cid: number, { epoch, sealKey, openKey }: EpochKeys) {
     this.cid = cid;
     this.sealer = new PacketSealer(sealKey, cid, epoch);
     this.opener = new PacketOpener(openKey, epoch);
   }
 
   /** See {@link Relay.addEpoch}. */
-  install(epoch: number, key: PacketKey, nowMs: number): void {
-    this.opener.install(key, epoch, nowMs);
-  }
-
-  /** See {@link Relay.sealWith}. */
-  sealWith(epoch: number, key: PacketKey): void {
-    this.sealer = new PacketSealer(key, this.cid, epoch);
+  addEpoch({ epoch, sealKey, openKey }: EpochKeys, sealFrom: SealFrom): void {
+    if (this.opener.knows(epoch) || this.sealer.epoch === epoch) return;
+    this.opener.await(openKey, epoch);
+    const sealer = new PacketSealer(sealKey, this.cid, epoch);
+    this.nextSealer = sealFrom === 'now' ? undefined : sealer;
+    if (sealFrom === 'now') this.sealer = sealer;
   }
 
   /** See {@link Relay.unbindRoute}. */
@@ -108,6 +108,10 @@ export class ScriptChannel {
       return undefined;
     }
     tallyIn(this.tally, packet.length);
+    if (this.nextSealer !== undefined && this.nextSealer.epoch === this.opener.epoch) {
+      this.sealer = this.nextSealer;
+      this.nextSealer = undefined;
+    }
     return body.kind === 'part' ? this.join(body.id, body.index, body.bytes, nowMs) : body;
   }
 

@@ -1,7 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { IpText } from '../wire/ip.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
-import type { PacketKey } from '../wire/packet-key.ts';
 import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
 import { dgramSockets, type FdOwner } from './dgram-sockets.ts';
 import { peerKey } from './idle-sweep.ts';
@@ -9,7 +8,7 @@ import type {
   ChannelPath,
   ControlBody,
   DoorId,
-  NewChannel,
+  EpochKeys,
   PeerTarget,
   PortOptions,
   PortTarget,
@@ -19,6 +18,7 @@ import type {
   RelayPort,
   RelayReport,
   RouteTarget,
+  SealFrom,
   ServiceOptions,
 } from './relay.ts';
 import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
@@ -70,6 +70,10 @@ export class ScriptRelay implements Relay {
     this.sockets = sockets;
   }
 
+  get setsDf(): boolean {
+    return this.sockets.setsDf;
+  }
+
   async openServiceDoor(address: IpText, number: number): Promise<DoorId> {
     const { id, tally, onArrival } = this.newDoor();
     const socket = await this.sockets.serviceDoor(address, number, onArrival);
@@ -95,17 +99,13 @@ export class ScriptRelay implements Relay {
     for (const channel of this.channels.values()) if (channel.path?.door === door) channel.path = undefined;
   }
 
-  addChannel(cid: number, channel: NewChannel): void {
+  addChannel(cid: number, keys: EpochKeys): void {
     this.removeChannel(cid);
-    this.channels.set(cid, new ScriptChannel(cid, channel));
+    this.channels.set(cid, new ScriptChannel(cid, keys));
   }
 
-  addEpoch(cid: number, epoch: number, openKey: PacketKey): void {
-    this.channels.get(cid)?.install(epoch, openKey, this.clock.now());
-  }
-
-  sealWith(cid: number, epoch: number, sealKey: PacketKey): void {
-    this.channels.get(cid)?.sealWith(epoch, sealKey);
+  addEpoch(cid: number, keys: EpochKeys, sealFrom: SealFrom): void {
+    this.channels.get(cid)?.addEpoch(keys, sealFrom);
   }
 
   setPath(cid: number, path: ChannelPath | undefined): void {

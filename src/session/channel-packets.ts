@@ -15,8 +15,12 @@ export interface EpochKeys {
 
 /** See the head of this file. */
 export interface ChannelPackets {
+  /** Packets leave whole: what is too long for the path does not arrive (P7.5). */
+  readonly setsDf: boolean;
   /** Its packets can be exchanged from now on. */
   add(cid: number, keys: EpochKeys): void;
+  /** The next keys: packets are sealed with them from now on, and opened with those of before for a while (P7.3). */
+  addEpoch(cid: number, keys: EpochKeys): void;
   /** Nothing of it is carried any more. */
   remove(cid: number): void;
   /** Seals a body and sends it to the service port from a place. */

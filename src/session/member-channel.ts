@@ -3,10 +3,11 @@ import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';
-import { packetSuites } from '../wire/packet-key.ts';
+import type { PacketSuite } from '../wire/packet-key.ts';
 import { ChannelKeepalive } from './channel-keepalive.ts';
-import { channelKeys } from './channel-keys.ts';
-import type { ChannelPackets, ControlBody } from './channel-packets.ts';
+import { type ChannelSecret, channelKeys } from './channel-keys.ts';
+import type { ChannelPackets, ControlBody, EpochKeys } from './channel-packets.ts';
+import { PathSize } from './path-size.ts';
 
 /**
  * The member's side of one UDP channel (P7.1), from `offer` to its end. Knows no socket and seals nothing: packets leave
@@ -25,6 +26,10 @@ const probeWaitsMs = [500, 1_000, 2_000, 2_500];
 /** How long `accept` is waited for. */
 const acceptMs = 10_000;
 
+/** Keys are exchanged for fresh ones after this long, or when that many packets have passed: 2^30 end a key (P7.3). */
+const keysMs = 4 * 3_600_000;
+const keysPackets = 2 ** 28;
+
 /** Why a channel is down. */
 export type ChannelEnd = 'refused' | 'blocked' | 'lost';
 
@@ -41,7 +46,13 @@ export interface MemberChannelOptions {
   readonly packets: ChannelPackets;
   /** How long the member may be silent on the channel now. */
   keepaliveMs(): number;
+  /** Best first (P7.1). */
+  readonly suites: readonly PacketSuite[];
+  /** Where packets go. */
+  readonly server: PacketPeer;
   onUp(observed: PacketPeer): void;
+  /** {@link MemberChannel.packetBytes} has changed. */
+  onSize(): void;
   onEcho(place: number, id: number): void;
   /** The server sees the channel come from elsewhere than before. */
   onRebound(from: PacketPeer, to: PacketPeer): void;
@@ -61,9 +72,15 @@ export class MemberChannel {
   private readonly options: MemberChannelOptions;
   private readonly nonce = randomBytes(32);
   private readonly keepalive: ChannelKeepalive;
+  private readonly size: PathSize;
   private number: number | undefined;
   private phase: 'offered' | 'probing' | 'up' | 'down' = 'offered';
   private cancelTimer = () => {};
+  private suite: PacketSuite | undefined;
+  /** Of the keys in use: since when, and how many packets had passed by then. */
+  private keyed = { atMs: 0, packets: 0 };
+  /** Of a rekey that has not been answered. */
+  private rekeyNonce: Buffer | undefined;
 
   constructor(options: MemberChannelOptions) {
     const { clock } = options;
@@ -73,8 +90,16 @@ export class MemberChannel {
       intervalMs: () => options.keepaliveMs(),
       random: () => options.random(),
       send: id => this.send(ownPlace, { kind: 'keepalive', id }),
-      onRebound: (from, to) => options.onRebound(from, to),
+      onRebound: (from, to) => {
+        this.seekSize();
+        options.onRebound(from, to);
+      },
       onUnanswered: () => this.down('lost'),
+    });
+    this.size = new PathSize({
+      clock,
+      send: (id, packetBytes) => this.send(ownPlace, { kind: 'size', id, packetBytes }),
+      onChange: () => options.onSize(),
     });
   }
 
@@ -88,10 +113,15 @@ export class MemberChannel {
     return this.number;
   }
 
+  /** The longest packet that is known to come through to the server (P7.5). */
+  get packetBytes(): number {
+    return this.size.packetBytes;
+  }
+
   /** Offers the channel. */
   start(): void {
     this.wait(acceptMs, () => this.down('refused'));
-    this.options.say({ step: 'offer', nonce: this.nonce, suites: [...packetSuites] });
+    this.options.say({ step: 'offer', nonce: this.nonce, suites: [...this.options.suites] });
   }
 
   /** CHANNEL has come over the link. */
@@ -104,6 +134,9 @@ export class MemberChannel {
       return this.down('refused', message.reason === undefined ? undefined : errorCodeOf(message.reason));
     if (cid === undefined || cid !== this.number) return;
     if (step === 'up' && this.phase === 'probing') this.onUp(parsePeer(message.observed ?? ''));
+    if (step === 'rekeyed') this.onRekeyed(message);
+    // The keys of now go on, and it is asked again when they are looked at.
+    if (step === 'refuse') this.rekeyNonce = undefined;
     if (step === 'close') this.down('lost');
   }
 
@@ -113,6 +146,7 @@ export class MemberChannel {
    */
   onNewLink(): boolean {
     if (this.number === undefined || this.phase === 'down') return false;
+    this.rekeyNonce = undefined;
     // The network may be another one, too: then this moves the path.
     this.nudge();
     return true;
@@ -123,13 +157,53 @@ export class MemberChannel {
     if (this.phase === 'up') this.keepalive.nudge();
   }
 
+  /** So many packets have passed since it began, in both directions: its keys are exchanged when it is time (P7.3). */
+  considerRekey(packets: number): void {
+    const { number: cid, keyed, rekeyNonce, options } = this;
+    if (!this.up || cid === undefined || rekeyNonce !== undefined) return;
+    const age = options.clock.now() - keyed.atMs;
+    if (age < keysMs && packets - keyed.packets < keysPackets) return;
+    this.keyed = { ...keyed, packets };
+    this.rekeyNonce = randomBytes(32);
+    options.say({ step: 'rekey', cid, nonce: this.rekeyNonce });
+  }
+
+  private onRekeyed({ cid, epoch, nonce }: Channel): void {
+    const { rekeyNonce, suite, options } = this;
+    if (rekeyNonce === undefined || suite === undefined || cid === undefined) return;
+    if (epoch === undefined || nonce === undefined) return;
+    this.rekeyNonce = undefined;
+    options.packets.addEpoch(
+      cid,
+      this.keysOf({ cid, epoch, suite, memberNonce: rekeyNonce, serverNonce: nonce }),
+    );
+    // The server seals with its new key once it has heard this one.
+    this.nudge();
+  }
+
+  private keysOf(secret: Omit<ChannelSecret, 'exporter'>): EpochKeys {
+    const keys = channelKeys({ ...secret, exporter: this.options.secret() });
+    this.keyed = { ...this.keyed, atMs: this.options.clock.now() };
+    return { epoch: secret.epoch, sealKey: keys.memberToServer, openKey: keys.serverToMember };
+  }
+
   /** A packet of the channel has come to a place. */
   onControl(place: number, body: ControlBody): void {
     if (this.phase === 'down') return;
-    if (body.kind === 'challenge' && place === ownPlace)
-      this.send(ownPlace, { kind: 'answer', token: body.token });
-    if (body.kind === 'alive' && place === ownPlace) this.keepalive.onAlive(body.id, body.peer);
     if (body.kind === 'echo') this.options.onEcho(place, body.id);
+    if (place !== ownPlace) return;
+    if (body.kind === 'challenge') this.send(ownPlace, { kind: 'answer', token: body.token });
+    if (body.kind === 'size') this.send(ownPlace, { ...body, kind: 'sized' });
+    if (body.kind === 'sized') this.size.onSized(body.id, body.packetBytes);
+    if (body.kind === 'alive') {
+      this.keepalive.onAlive(body.id, body.peer);
+      this.size.confirm();
+    }
+  }
+
+  private seekSize(): void {
+    const { packets, server } = this.options;
+    if (packets.setsDf) this.size.begin(server);
   }
 
   /** The key has sealed all that it may (P7.3). */
@@ -148,6 +222,7 @@ export class MemberChannel {
     this.phase = 'down';
     this.cancelTimer();
     this.keepalive.stop();
+    this.size.stop();
     if (this.number === undefined) return;
     this.options.say({ step: 'close', cid: this.number });
     this.options.packets.remove(this.number);
@@ -171,10 +246,10 @@ export class MemberChannel {
   private onAccept({ cid, epoch, nonce, suite }: Channel): void {
     if (cid === undefined || epoch === undefined || nonce === undefined || suite === undefined)
       return this.down('refused', 'bad-request');
-    const exporter = this.options.secret();
-    const keys = channelKeys({ exporter, memberNonce: this.nonce, serverNonce: nonce, cid, epoch, suite });
+    const keys = this.keysOf({ cid, epoch, suite, memberNonce: this.nonce, serverNonce: nonce });
     this.number = cid;
-    this.options.packets.add(cid, { epoch, sealKey: keys.memberToServer, openKey: keys.serverToMember });
+    this.suite = suite;
+    this.options.packets.add(cid, keys);
     this.phase = 'probing';
     this.probe(0);
   }
@@ -192,5 +267,6 @@ export class MemberChannel {
     this.cancelTimer();
     this.keepalive.start(observed);
     this.options.onUp(observed);
+    this.seekSize();
   }
 }

@@ -2,10 +2,10 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
 import type { ControlBody, DoorId, Relay, RelayCounters } from '../relay/relay.ts';
-import { channelKeys } from '../session/channel-keys.ts';
+import { type ChannelSecret, channelKeys } from '../session/channel-keys.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import { type PacketPeer, probeBytes } from '../wire/packet.ts';
-import { packetSuites } from '../wire/packet-key.ts';
+import type { PacketPeer } from '../wire/packet.ts';
+import { type PacketSuite, packetSuites } from '../wire/packet-key.ts';
 import type { LinkIdentity } from './members.ts';
 import { peerText, UdpChannel } from './udp-channel.ts';
 
@@ -20,12 +20,12 @@ const maxChannels = 4;
 /** Silences that one instance may ask for at a time (P8.3). */
 const maxEchoes = 8;
 
+/** An epoch stands in a byte (P7.2). */
+const epochs = 256;
+
 /** How long a channel goes on without a link of its member, and how long a cid is not used again (P7.4, P7.1). */
 const orphanMs = 120_000;
 const restMs = 600_000;
-
-/** The longest packet until the path's size is known: every path bears it (P7.1: PROBE). */
-const safePacketBytes = probeBytes;
 
 /** A member's link, as this desk needs it. */
 export interface ChannelLink {
@@ -57,6 +57,9 @@ export interface ChannelCounters {
 interface Entry {
   readonly channel: UdpChannel;
   readonly owner: string;
+  readonly suite: PacketSuite;
+  /** The newest there is. */
+  epoch: number;
   link: ChannelLink | undefined;
   cancelOrphan: () => void;
 }
@@ -113,8 +116,16 @@ export class ChannelDesk {
     const entry = cid === undefined ? undefined : this.entries.get(cid);
     if (cid === undefined || entry?.owner !== ownerOf(link)) return;
     if (step === 'close') this.end(cid);
-    // A member that may not rekey offers anew (P11).
-    else if (step === 'rekey') refuse(link, 'unsupported', cid);
+    else if (step === 'rekey') this.onRekey(link, cid, entry, message);
+  }
+
+  private onRekey(link: ChannelLink, cid: number, entry: Entry, { nonce }: Channel): void {
+    if (nonce === undefined) return refuse(link, 'bad-request', cid);
+    entry.epoch = (entry.epoch + 1) % epochs;
+    const { epoch, suite } = entry;
+    const { nonce: serverNonce, keys } = freshKeys(link, { memberNonce: nonce, cid, epoch, suite });
+    this.options.relay.addEpoch(cid, keys, 'heard');
+    link.sendChannel({ step: 'rekeyed', cid, epoch, nonce: serverNonce });
   }
 
   /** True when the channel is up and `link` is its member's. */
@@ -155,23 +166,27 @@ export class ChannelDesk {
     const owner = ownerOf(link);
     if (!this.makeRoom(owner)) return refuse(link, 'limit');
     const cid = this.freshCid();
-    const serverNonce = randomBytes(32);
-    const exporter = link.channelSecret();
     const epoch = 0;
-    const keys = channelKeys({ exporter, memberNonce: nonce, serverNonce, cid, epoch, suite });
+    const { nonce: serverNonce, keys } = freshKeys(link, { memberNonce: nonce, cid, epoch, suite });
     const { relay, door } = this.options;
-    relay.addChannel(cid, { epoch, sealKey: keys.serverToMember, openKey: keys.memberToServer });
+    relay.addChannel(cid, keys);
+    const setPath = (peer: PacketPeer) =>
+      relay.setPath(cid, { door, peer, packetBytes: entry.channel.packetBytes });
     const entry: Entry = {
       channel: new UdpChannel(this.options.clock, {
         send: (body, to) => relay.sendControl(cid, door, to, body),
+        setsDf: relay.setsDf,
+        onSize: setPath,
         onPath: (path, isFirst) => {
-          relay.setPath(cid, { door, peer: path, packetBytes: safePacketBytes });
+          setPath(path);
           if (isFirst) entry.link?.sendChannel({ step: 'up', cid, observed: peerText(path) });
         },
         takeEcho: () => this.takeEcho(owner),
         giveEcho: () => this.giveEcho(owner),
       }),
       owner,
+      suite,
+      epoch,
       link,
       cancelOrphan: () => {},
     };
@@ -222,6 +237,14 @@ export class ChannelDesk {
     if (left > 0) this.echoing.set(owner, left);
     else this.echoing.delete(owner);
   }
+}
+
+/** Keys that nobody has had: the server's nonce is random each time (P7.3). */
+function freshKeys(link: ChannelLink, secret: Omit<ChannelSecret, 'exporter' | 'serverNonce'>) {
+  const nonce = randomBytes(32);
+  const both = channelKeys({ ...secret, exporter: link.channelSecret(), serverNonce: nonce });
+  const keys = { epoch: secret.epoch, sealKey: both.serverToMember, openKey: both.memberToServer };
+  return { nonce, keys };
 }
 
 function refuse(link: ChannelLink, code: ErrorCode, cid?: number): void {

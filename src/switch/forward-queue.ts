@@ -2,6 +2,7 @@ import { DatagramQueue } from '../session/datagram-queue.ts';
 import { DeficitRing } from '../session/deficit-ring.ts';
 import type { LabelSource } from '../session/scheduler.ts';
 import { type Frame, relabel } from '../wire/frame.ts';
+import type { Datagram } from '../wire/messages/binary.ts';
 import { frameFlag, frameType } from '../wire/spec.ts';
 import type { FrameClass } from './frame-class.ts';
 import { FrameFifo } from './frame-fifo.ts';
@@ -129,9 +130,19 @@ export class ForwardQueue implements LabelSource {
     this.ring.remove(queue);
   }
 
+  /** Takes a datagram that came by UDP, and is too long to go on that way (P7.5). */
+  addLong(datagram: Datagram): void {
+    this.queueDatagram(() => this.datagrams.add(this.label, datagram));
+  }
+
   private addDatagram({ bytes, flags }: Frame): void {
+    const isPart = (flags & frameFlag.more) !== 0;
+    this.queueDatagram(() => this.datagrams.addPart(this.keepers.datagram.keep(bytes), isPart));
+  }
+
+  private queueDatagram(add: () => void): void {
     const { waitingBytes, dropped } = this.datagrams;
-    this.datagrams.addPart(this.keepers.datagram.keep(bytes), (flags & frameFlag.more) !== 0);
+    add();
     this.owner.onHeld(this.datagrams.waitingBytes - waitingBytes);
     if (this.datagrams.dropped > dropped) this.owner.onDatagramsDropped(this.datagrams.dropped - dropped);
     this.ring.add(this.datagrams);

@@ -3,6 +3,8 @@ import { errorNumber } from '../base/errors.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Frame } from '../wire/frame.ts';
 import { type Portroute, portroute } from '../wire/messages/attach.ts';
+import { decodeDatagram } from '../wire/messages/binary.ts';
+import { frameType, headerBytes } from '../wire/spec.ts';
 import { PortRouteDesk } from './port-routes.ts';
 import { Route, type RouteLink } from './route.ts';
 import { ChannelWorld, type ChannelWorldMember } from './testing/channel-world.ts';
@@ -65,6 +67,7 @@ async function world(mayRedirect: Verdict = { allowed: true }) {
   route.goLive();
   const isUpOf = (cid: number, link: object) => link instanceof End && channels.desk.isUpOf(cid, link.member);
   const desk = new PortRouteDesk({ relay: channels.relay, isUpOf });
+  channels.onOversize = (...args) => desk.onOversize(...args);
   const fromMediator = (message: Omit<Portroute, 'label'>) =>
     desk.onMessage(route.mediatorEnd, { label: 4, ...message });
   const fromTerminal = (message: Omit<Portroute, 'label'>) =>
@@ -103,6 +106,26 @@ test('P7.2: a datagram of the mediator arrives at the terminal under the termina
     terminal.member.datagrams.map(({ route, peer, text }) => [route, peer, text]),
     [[number, lan, 'invite']],
   );
+});
+
+test('P7.5: a datagram that the terminal’s path has no room for goes on in the TCP channel', async t => {
+  const { channels, mediator, terminal, route } = await routed();
+  const { relay, cid, ownDoor } = mediator.member;
+  relay.setPath(cid, { door: ownDoor, peer: channels.serverPeer, packetBytes: 1472 });
+  const long = Buffer.alloc(2_500, 'x');
+  relay.sendDatagram(cid, 7, lan, long);
+  channels.clock.advance(100);
+  t.is(terminal.member.datagrams.length, 0);
+  const frame = route.terminalEnd.queue.takeData();
+  if (frame === undefined) return t.fail('nothing waits for the terminal');
+  t.deepEqual([frame[0], frame.readUInt32BE(4) & 0xffffff], [frameType.datagram, 3]);
+  t.deepEqual(decodeDatagram(frame.subarray(headerBytes)), {
+    port: 7,
+    peerAddress: lan.address,
+    peerNumber: lan.number,
+    bytes: long,
+  });
+  t.is(route.mediatorEnd.queue.takeData(), undefined);
 });
 
 test('P7.2: after withdraw, the end of the attachment or of a channel nothing is swapped any more', async t => {

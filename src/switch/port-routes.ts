@@ -1,6 +1,7 @@
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
 import type { ChannelRoute } from '../relay/relay.ts';
 import { type Portroute, portroute } from '../wire/messages/attach.ts';
+import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
 import type { Route, RouteEnd } from './route.ts';
 
@@ -44,6 +45,8 @@ interface Entry {
 export class PortRouteDesk {
   private readonly host: PortRouteHost;
   private readonly byRoute = new Map<Route, Map<number, Entry>>();
+  /** By channel and route, where what does not fit goes. */
+  private readonly ways = new Map<string, { readonly end: RouteEnd; readonly port: number }>();
   private nextNumber = 1;
 
   constructor(host: PortRouteHost) {
@@ -87,6 +90,12 @@ export class PortRouteDesk {
           this.withdraw(entry.route, entry.port, undefined, 'link-lost');
   }
 
+  /** A datagram is too long for the channel that it was to leave on (P7.5): the TCP channel has room. */
+  onOversize(cid: number, route: number, { address, number }: PacketPeer, bytes: Buffer): void {
+    const way = this.ways.get(wayKey(cid, route));
+    way?.end.sendLong({ port: way.port, peerAddress: address, peerNumber: number, bytes });
+  }
+
   private onMake(end: RouteEnd, { port, cid }: Portroute): void {
     const { route } = end;
     const ports = this.byRoute.get(route) ?? new Map<number, Entry>();
@@ -123,6 +132,8 @@ export class PortRouteDesk {
     const { relay } = this.host;
     relay.bindRoute(mediatorCid, port, { cid, route: number });
     relay.bindRoute(cid, number, { cid: mediatorCid, route: port });
+    this.ways.set(wayKey(mediatorCid, port), { end: route.mediatorEnd, port });
+    this.ways.set(wayKey(cid, number), { end: route.terminalEnd, port });
     say(route.terminalEnd, { port, step: 'made', route: number });
     say(route.mediatorEnd, { port, step: 'made', route: port });
   }
@@ -144,12 +155,20 @@ export class PortRouteDesk {
       if (end !== by) say(end, { port, step: 'withdraw', ...reason });
   }
 
-  private unbind(entry: Entry): void {
-    const { relay } = this.host;
-    if (!isBound(entry)) return;
-    relay.unbindRoute(entry.mediatorCid, entry.port);
-    relay.unbindRoute(entry.terminalCid ?? 0, entry.number);
+  private unbind({ mediatorCid, port, terminalCid, number }: Entry): void {
+    if (terminalCid === undefined) return;
+    for (const [cid, route] of [
+      [mediatorCid, port],
+      [terminalCid, number],
+    ] as const) {
+      this.host.relay.unbindRoute(cid, route);
+      this.ways.delete(wayKey(cid, route));
+    }
   }
+}
+
+function wayKey(cid: number, route: number): string {
+  return `${cid}|${route}`;
 }
 
 function isBound({ terminalCid }: Entry): boolean {

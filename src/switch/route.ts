@@ -2,7 +2,7 @@ import { asEntremiseError, EntremiseError, type ErrorCode, errorNumber } from '.
 import type { LabelSource } from '../session/scheduler.ts';
 import { encodeFrame, type Frame } from '../wire/frame.ts';
 import { attached, detach, unrouted } from '../wire/messages/attach.ts';
-import { encodeCredit } from '../wire/messages/binary.ts';
+import { type Datagram, encodeCredit } from '../wire/messages/binary.ts';
 import { frameNameOf, frameType } from '../wire/spec.ts';
 import { type CreditBudget, CreditLedger } from './credit-ledger.ts';
 import { ForwardQueue } from './forward-queue.ts';
@@ -120,6 +120,12 @@ export class RouteEnd implements LabelEnd {
     if (queue.resetsOverflow) throw new EntremiseError('protocol-error');
     // Room may have been made by ending this very route.
     if (this.route.live) link.wake(queue);
+  }
+
+  /** Sends this end's member a datagram that its UDP channel has no room for (P7.5). */
+  sendLong(datagram: Datagram): void {
+    this.queue.addLong(datagram);
+    this.link.wake(this.queue);
   }
 
   /** A frame of this end's member has been written to the far link. */

@@ -2,6 +2,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { TokenBucket } from '../policy/rate.ts';
 import type { ControlBody } from '../relay/relay.ts';
+import { PathSize } from '../session/path-size.ts';
 import { maxEchoAfterMs, type PacketPeer, tokenBytes } from '../wire/packet.ts';
 
 /** How long a challenge may be answered, and until when the old path's answer outweighs the new one's (P7.4). */
@@ -22,6 +23,10 @@ export interface UdpChannelHandlers {
   send(body: ControlBody, to: PacketPeer): void;
   /** The first path is proved, or another one. */
   onPath(path: PacketPeer, isFirst: boolean): void;
+  /** {@link UdpChannel.packetBytes} has changed. */
+  onSize(path: PacketPeer): void;
+  /** Packets leave whole, so that the size of the path can be found (P7.5). */
+  readonly setsDf: boolean;
   /** One more silence is asked for: whether the member may (P8.3). Each taken one is given back once. */
   takeEcho(): boolean;
   giveEcho(): void;
@@ -42,17 +47,29 @@ export class UdpChannel {
   private readonly challengeBudget: TokenBucket;
   private readonly challenges = new Map<string, Challenge>();
   private readonly echoes = new Map<string, () => void>();
+  private readonly size: PathSize;
   private path: PacketPeer | undefined;
 
   constructor(clock: Clock, handlers: UdpChannelHandlers) {
     this.clock = clock;
     this.handlers = handlers;
     this.challengeBudget = new TokenBucket(challengesPerSecond, challengesPerSecond, clock.now());
+    const { handlers: to } = this;
+    this.size = new PathSize({
+      clock,
+      send: (id, packetBytes) => this.path && this.send({ kind: 'size', id, packetBytes }, this.path),
+      onChange: () => this.path && to.onSize(this.path),
+    });
   }
 
   /** Where the member is, or undefined before it has proved that. */
   get observed(): PacketPeer | undefined {
     return this.path;
+  }
+
+  /** The longest packet that is known to come through to the member (P7.5). */
+  get packetBytes(): number {
+    return this.size.packetBytes;
   }
 
   /** Silences that have not ended. */
@@ -62,6 +79,7 @@ export class UdpChannel {
 
   /** The channel is over: no silence is ended any more. */
   end(): void {
+    this.size.stop();
     for (const place of [...this.echoes.keys()]) this.dropEcho(place);
   }
 
@@ -78,11 +96,15 @@ export class UdpChannel {
     switch (body.kind) {
       case 'keepalive':
         this.send({ kind: 'alive', id: body.id, peer: from }, from);
+        if (this.isPath(from)) this.size.confirm();
         return this.doubtPath(from);
       case 'echo-after':
         return this.onEchoAfter(body.id, body.afterMs, from);
       case 'size':
         this.send({ kind: 'sized', id: body.id, packetBytes: body.packetBytes }, from);
+        return true;
+      case 'sized':
+        this.size.onSized(body.id, body.packetBytes);
         return true;
       default:
         return false;
@@ -93,9 +115,13 @@ export class UdpChannel {
     this.handlers.send(body, to);
   }
 
+  private isPath(from: PacketPeer): boolean {
+    return this.path !== undefined && peerText(this.path) === peerText(from);
+  }
+
   private doubtPath(from: PacketPeer): boolean {
     const { path } = this;
-    if (path === undefined || peerText(path) === peerText(from)) return true;
+    if (path === undefined || this.isPath(from)) return true;
     this.challenge(from, false);
     this.challenge(path, true);
     return true;
@@ -121,8 +147,10 @@ export class UdpChannel {
     // The old path lives: whoever else was challenged is not it.
     if (asked.ofPath) this.challenges.clear();
     const isFirst = this.path === undefined;
+    const isSame = this.isPath(from);
     this.path = from;
     this.handlers.onPath(from, isFirst);
+    if (!isSame && this.handlers.setsDf) this.size.begin(from);
     return true;
   }
 

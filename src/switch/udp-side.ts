@@ -25,7 +25,10 @@ export class UdpSide {
     onPortDatagram: (port, peer, bytes, local) =>
       this.tellPlain(side => side.onPortDatagram(port, peer, bytes, local)),
     onUnapproved: () => {},
-    onOversize: (cid, route, peer, bytes) => this.tellPlain(side => side.onOversize(cid, route, peer, bytes)),
+    onOversize: (cid, route, peer, bytes) => {
+      if (this.portRoutes?.onOversize(cid, route, peer, bytes) === true) return;
+      this.tellPlain(side => side.onOversize(cid, route, peer, bytes));
+    },
     onUnreachable: (port, peer, code) => this.tellPlain(side => side.onUnreachable(port, peer, code)),
     onIdle: (port, peer) => this.tellPlain(side => side.onIdle(port, peer)),
     // The channel falls silent, and its member offers anew (P7.3).

@@ -33,6 +33,8 @@ const isSame = (one: PacketPeer, other: PacketPeer) =>
 /** See the head of this file. */
 export class MemoryNetwork {
   readonly clock: Clock;
+  /** Relays seek the size of paths: what is too long is lost by {@link loses}. */
+  setsDf = false;
   /** Everything that was sent, lost or not. */
   readonly sent: MemoryPacket[] = [];
   delayMs: number;
@@ -100,6 +102,10 @@ export class MemoryHost implements RelaySockets {
   port(fd: number, _options: unknown, onArrival: OnArrival): RelaySocket {
     if (fd <= 0) throw new EntremiseError('internal');
     return this.socket({ address: this.address, number: fd }, onArrival);
+  }
+
+  get setsDf(): boolean {
+    return this.network.setsDf;
   }
 
   private socket(own: PacketPeer, onArrival: OnArrival): RelaySocket {

@@ -1,6 +1,7 @@
 import { until } from '../../native/test-sockets.ts';
 import { packetOverheadBytes } from '../../wire/packet.ts';
 import { packetSuites } from '../../wire/packet-key.ts';
+import { claimEpochs } from './epoch-claims.ts';
 import { goldenPackets } from './golden-packets.ts';
 import { keyOf, rawPeer, sealRaw } from './relay-lab.ts';
 import { type Claim, elsewhere, oneChannel, routeDown, routeUp, textsOf, wholePath } from './scenes.ts';
@@ -96,32 +97,7 @@ export function claimSealing(claim: Claim): void {
     t.is(server.heard.datagrams.length, 1);
   });
 
-  claim(
-    'the epoch before is received after the next is there, until packets are sealed with that (P7.3)',
-    async (t, lab) => {
-      const { member, server } = await oneChannel(lab);
-      const say = (text: string) => member.relay.sendDatagram(1, routeDown, elsewhere, Buffer.from(text));
-      const next = keyOf('chacha20-poly1305', 77);
-      server.relay.addEpoch(1, 1, next);
-      say('old');
-      await until('it has come', () => server.heard.datagrams.length === 1);
-      member.relay.sealWith(1, 1, next);
-      say('new');
-      await until('both have come', () => server.heard.datagrams.length === 2);
-      t.deepEqual(textsOf(server.heard.datagrams), ['old', 'new']);
-    },
-  );
-
-  claim('the epoch before is not received for ever (P7.3)', async (t, lab) => {
-    lab.hasten();
-    const { member, server } = await oneChannel(lab);
-    server.relay.addEpoch(1, 1, keyOf('aes-128-gcm', 77));
-    await until('it is not opened any more', () => {
-      member.relay.sendDatagram(1, routeDown, elsewhere, Buffer.from('late'));
-      return (server.relay.channelCounters(1)?.unknown ?? 0) > 0;
-    });
-    t.pass();
-  });
+  claimEpochs(claim);
 
   claim('random bytes, and random bodies that are sealed well, are dropped and counted', async (t, lab) => {
     const { server, memberPeer } = await oneChannel(lab);

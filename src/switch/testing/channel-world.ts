@@ -8,6 +8,7 @@ import type { ChannelPackets } from '../../session/channel-packets.ts';
 import { type ChannelEnd, MemberChannel } from '../../session/member-channel.ts';
 import type { Channel } from '../../wire/messages/attach.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
+import { packetSuites } from '../../wire/packet-key.ts';
 import { ChannelDesk, type ChannelLink } from '../channel-desk.ts';
 
 /** A packet that crossed the wire of a {@link ChannelWorld}. */
@@ -86,19 +87,35 @@ export class ChannelWorldMember implements ChannelLink {
       secret: () => this.secret,
       say: message => desk.onMessage(this, message),
       packets: this.packets,
+      suites: packetSuites,
+      server: worldServer,
+      onSize: () => this.setPath(),
       keepaliveMs: () => 25_000,
-      onUp: observed => this.ups.push(observed),
+      onUp: observed => {
+        this.ups.push(observed);
+        this.setPath();
+      },
       onEcho: (place, id) => this.echoes.push({ place, id, atMs: clock.now() }),
       onRebound: (from, to) => this.rebounds.push({ from, to }),
       onDown: (why, code) => this.downs.push({ why, code }),
     });
   }
 
-  private readonly packets: ChannelPackets = {
-    add: (cid, keys) => this.relay.addChannel(cid, keys),
-    remove: cid => this.relay.removeChannel(cid),
-    send: (cid, place, body) => this.relay.sendControl(cid, this.doorOf(place), worldServer, body),
-  };
+  private setPath(): void {
+    const { cid, packetBytes } = this.channel;
+    if (cid !== undefined) this.relay.setPath(cid, { door: this.ownDoor, peer: worldServer, packetBytes });
+  }
+
+  private get packets(): ChannelPackets {
+    const { relay } = this;
+    return {
+      setsDf: relay.setsDf,
+      add: (cid, keys) => relay.addChannel(cid, keys),
+      addEpoch: (cid, keys) => relay.addEpoch(cid, keys, 'now'),
+      remove: cid => relay.removeChannel(cid),
+      send: (cid, place, body) => relay.sendControl(cid, this.doorOf(place), worldServer, body),
+    };
+  }
 
   /** The cid that the last `accept` said. */
   get cid(): number {
@@ -126,6 +143,9 @@ export class ChannelWorld {
   readonly relay: Relay;
   /** The cids of channels that are over. */
   readonly ended: number[] = [];
+  /** Told of what comes to the server's script, and of what is too long to leave it. */
+  onDatagram: (bytes: Buffer) => void = () => {};
+  onOversize: (cid: number, route: number, peer: PacketPeer, bytes: Buffer) => void = () => {};
   /** Nothing from members arrives. */
   blocked = false;
   private made: ChannelDesk | undefined;
@@ -139,14 +159,17 @@ export class ChannelWorld {
         ...deafRelayHandlers,
         onControl: (cid, _door, from, body) => this.desk.onControl(cid, from, body),
         onElsewhere: (cid, _door, from) => this.desk.onElsewhere(cid, from),
+        onDatagram: (_cid, _route, _peer, bytes) => this.onDatagram(bytes),
+        onOversize: (cid, route, peer, bytes) => this.onOversize(cid, route, peer, bytes),
       },
     });
     network.loses = ({ to }) => this.blocked && to.address === worldServer.address;
   }
 
-  /** A world without members. */
-  static async make(): Promise<ChannelWorld> {
+  /** A world without members. `setsDf`: its relays seek the size of paths. */
+  static async make({ setsDf = false } = {}): Promise<ChannelWorld> {
     const world = new ChannelWorld();
+    world.network.setsDf = setsDf;
     const { clock, relay } = world;
     const door = await relay.openServiceDoor(worldServer.address, worldServer.number);
     world.made = new ChannelDesk({ clock, relay, door, onEnded: cid => world.ended.push(cid) });

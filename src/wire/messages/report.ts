@@ -70,6 +70,8 @@ export const pathReport = message('path', {
   /** Why the link before was lost, and when. */
   lostReason: optional(10, u8),
   lostAtMs: optional(11, uint()),
+  /** The longest packet of a UDP channel that is known to reach the server (P7.5). */
+  packetBytes: optional(12, uint(0xffff)),
 });
 export type PathReport = MessageOf<typeof pathReport>;
 
