@@ -84,6 +84,9 @@ test('the server asks at ATTACH and at every COMMAND, and again when documents c
     'src/switch/command-door.ts: permit.authorise',
     // PORTROUTE, before packets of a port find a way.
     'src/switch/port-routes.ts: permit.authorise',
+    // What goes on without a label is asked about when that is lost, and at every change.
+    'src/switch/port-routes.ts: recheck',
+    'src/switch/port-routes.ts: recheck',
     // What began before documents changed is asked about when it begins to live, and at every change.
     'src/switch/route-table.ts: passCommand',
     'src/switch/route-table.ts: recheck',

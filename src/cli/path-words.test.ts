@@ -24,7 +24,10 @@ test('what was learned of a path, and how, is one line (P8.3)', t => {
 });
 
 test('the size of the path is told where it is known (P7.5)', t => {
-  t.regex(words({ origin: 'default', packetBytes: 1252 }), /^UDP passes in packets of 1252 bytes, silent for/);
+  t.regex(
+    words({ origin: 'default', packetBytes: 1252 }),
+    /^UDP passes in packets of 1252 bytes, silent for/,
+  );
 });
 
 test('where there is no UDP that is all that is said of it', t => {

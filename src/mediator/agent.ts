@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { keyToText, type SigningKey } from '../base/keys.ts';
 import type { Log } from '../base/log.ts';
-import type { ChannelSource } from '../member/channel-source.ts';
+import type { MemberChannels } from '../member/channel-source.ts';
 import type { NativeSockets } from '../native/addon.ts';
 import type { AcceptedGrant } from '../policy/grant.ts';
 import type { CanonicalAddress } from '../policy/target.ts';
@@ -49,9 +49,9 @@ export interface AgentOptions {
   readonly basis: AccessBasis;
   readonly audit: Audit;
   readonly native: NativeSockets;
-  /** The relay of UDP ports, and the channel that redirected ones go over. */
+  /** The relay of UDP ports, and the channels that redirected ones go over. */
   readonly hub: RelayHub;
-  readonly channels: ChannelSource;
+  readonly channels: MemberChannels;
   readonly clock: Clock;
   readonly log: Log;
   /** The longest that a terminal is waited for (P4.6). */

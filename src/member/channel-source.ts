@@ -13,3 +13,18 @@ export interface ChannelSource {
    */
   watch(watcher: ChannelWatcher): () => void;
 }
+
+/** One that nobody shares. */
+export interface OwnChannel extends ChannelSource {
+  /** It is of no use any more. */
+  end(): void;
+}
+
+/** All channels of a member: as a source, the one that is shared. */
+export interface MemberChannels extends ChannelSource {
+  /**
+   * A channel that nobody else uses, until it is ended; undefined when there are as many as may be. Where the server grants
+   * none the shared one carries what was meant for it.
+   */
+  ownChannel(): OwnChannel | undefined;
+}

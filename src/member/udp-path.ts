@@ -3,16 +3,15 @@ import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { OpenRelay } from '../relay/relay.ts';
 import { RelayHub } from '../relay/relay-hub.ts';
-import { type ChannelEnd, type MemberChannel, parsePeer } from '../session/member-channel.ts';
+import { type ChannelEnd, parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { ladderPlan, type PathKnowledge, PathLifetime } from '../session/path-lifetime.ts';
-import { suitesBySpeed } from '../session/suite-order.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PathReport } from '../wire/messages/report.ts';
 import type { PacketPeer } from '../wire/packet.ts';
-import type { PacketSuite } from '../wire/packet-key.ts';
-import { ChannelKeeper, type ChannelSession } from './channel-keeper.ts';
-import type { ChannelSource, ChannelWatcher } from './channel-source.ts';
+import type { ChannelSession } from './channel-keeper.ts';
+import { ChannelSet } from './channel-set.ts';
+import type { ChannelWatcher, MemberChannels, OwnChannel } from './channel-source.ts';
 import { readRememberedPath, writeRememberedPath } from './path-memory.ts';
 
 /**
@@ -54,31 +53,26 @@ interface Session extends ChannelSession {
 }
 
 /** See the head of this file. */
-export class UdpPath implements ChannelSource {
+export class UdpPath implements MemberChannels {
   /** The relay of its channels, and of the ports that lead to them. */
   readonly hub: RelayHub;
   private readonly options: UdpPathOptions;
   private readonly lifetime: PathLifetime;
-  private readonly first: ChannelKeeper;
-  private readonly others = new Set<ChannelKeeper>();
+  private readonly channels: ChannelSet;
   private readonly watchers = new Set<ChannelWatcher>();
-  /** Channels that were offered and not answered, in order. */
-  private readonly offered: MemberChannel[] = [];
   private session: Session | undefined;
   private link: MemberLink | undefined;
   private status: UdpState = 'off';
   private observed: PacketPeer | undefined;
   private pathText = '';
   private started: boolean;
-  /** Measured when they are first asked for. */
-  private suites: readonly PacketSuite[] | undefined;
 
   constructor(options: UdpPathOptions) {
     const { clock, unitMs } = options;
     this.options = options;
     this.hub = new RelayHub(options.openRelay);
     this.started = options.lazy !== true;
-    this.first = this.newKeeper(true);
+    this.channels = this.newChannels();
     this.lifetime = new PathLifetime({
       clock,
       plan: ladderPlan(unitMs),
@@ -122,7 +116,7 @@ export class UdpPath implements ChannelSource {
   /** A link is up. A channel that there was goes on if it is the same server process that has it (P7.4). */
   onOnline(link: MemberLink, bootId: Uint8Array): void {
     this.link = link;
-    this.offered.length = 0;
+    this.channels.forgetOffers();
     if (this.options.proxied === true) return this.become('proxied');
     const server = parsePeer(link.driver.remote);
     if (server === undefined) return;
@@ -134,9 +128,7 @@ export class UdpPath implements ChannelSource {
       before !== undefined &&
       Buffer.compare(before.bootId, bootId) === 0 &&
       isSamePeer(before.server, server);
-    for (const keeper of this.keepers)
-      if (isSame) keeper.goOn(session);
-      else keeper.begin(session);
+    this.channels.onLink(session, isSame);
     this.look();
   }
 
@@ -148,10 +140,7 @@ export class UdpPath implements ChannelSource {
 
   /** CHANNEL has come. */
   onMessage(message: Channel): void {
-    const { step, cid } = message;
-    const isAnswer = step === 'accept' || (step === 'refuse' && cid === undefined);
-    if (isAnswer) return this.offered.shift()?.onMessage(message);
-    for (const keeper of this.keepers) keeper.onMessage(message);
+    this.channels.onMessage(message);
   }
 
   /** The machine's interfaces or routes have changed. */
@@ -164,10 +153,10 @@ export class UdpPath implements ChannelSource {
     const wasStarted = this.started;
     this.started = true;
     if (!wasStarted && this.session !== undefined) {
-      for (const keeper of this.keepers) keeper.begin(this.session);
+      this.channels.onLink(this.session, false);
       this.look();
     }
-    for (const keeper of this.keepers) keeper.onWanted();
+    this.channels.onWanted();
   }
 
   /** A channel may come up soon. */
@@ -190,50 +179,42 @@ export class UdpPath implements ChannelSource {
     return () => void this.watchers.delete(watcher);
   }
 
-  /** One more channel beside the shared one, for whoever wants one of its own; ended by its `end`. */
-  addChannel(): ChannelKeeper {
-    const keeper = this.newKeeper(false);
-    this.others.add(keeper);
-    if (this.session !== undefined && this.started) keeper.begin(this.session);
-    return keeper;
+  /** See {@link MemberChannels.ownChannel}. */
+  ownChannel(): OwnChannel | undefined {
+    const session = this.started ? this.session : undefined;
+    return this.channels.own(session, watcher => this.watch(watcher));
   }
 
   /** Ends the channels and closes the relay. */
   stop(): void {
-    for (const keeper of this.keepers) keeper.end();
+    this.channels.end();
     this.lifetime.pause();
     this.session = undefined;
     this.hub.close();
   }
 
-  private get keepers(): readonly ChannelKeeper[] {
-    return [this.first, ...this.others];
+  private get first() {
+    return this.channels.first;
   }
 
-  private newKeeper(isFirst: boolean): ChannelKeeper {
+  private newChannels(): ChannelSet {
     const { clock, random } = this.options;
-    return new ChannelKeeper({
+    return new ChannelSet({
       clock,
       random,
       keepaliveMs: () => this.lifetime.keepaliveMs,
-      suites: () => {
-        this.suites ??= suitesBySpeed();
-        return this.suites;
-      },
       isWanted: () => this.watchers.size > 0,
-      say: message => this.link?.sendChannel(message),
-      offer: (channel, message) => {
-        if (this.link === undefined) return;
-        this.offered.push(channel);
-        this.link.sendChannel(message);
+      say: message => {
+        this.link?.sendChannel(message);
+        return this.link !== undefined;
       },
-      onUp: observed => this.onUp(observed, isFirst),
-      onSize: () => {
+      onUp: (observed, isFirst) => this.onUp(observed, isFirst),
+      onSize: isFirst => {
         if (isFirst) this.onSize();
       },
       onEcho: (place, id) => this.lifetime.onEcho(place, id),
-      onRebound: (from, to) => this.onRebound(from, to, isFirst),
-      onDown: (why, code) => this.onDown(why, code, isFirst),
+      onRebound: (from, to, isFirst) => this.onRebound(from, to, isFirst),
+      onDown: (why, code, isFirst) => this.onDown(why, code, isFirst),
     });
   }
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { errorNumber } from '../base/errors.ts';
+import { type ErrorCode, errorNumber } from '../base/errors.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Frame } from '../wire/frame.ts';
 import { type Portroute, portroute } from '../wire/messages/attach.ts';
@@ -23,8 +23,8 @@ class End implements RouteLink {
   }
 
   wake(): void {}
-  send(_type: number, body: Uint8Array): void {
-    this.said.push(portroute.fromBytes(Buffer.from(body)));
+  send(type: number, body: Uint8Array): void {
+    if (type === frameType.portroute) this.said.push(portroute.fromBytes(Buffer.from(body)));
   }
   freeLabel(): void {}
   dropFrame(): void {}
@@ -49,8 +49,9 @@ async function world(mayRedirect: Verdict = { allowed: true }) {
     grantId: 'g',
     deadlineMs: 1e12,
     authorise: () => mayRedirect,
-    recheck: () => undefined,
+    recheck: () => refusal.code,
   };
+  const refusal: { code: ErrorCode | undefined } = { code: undefined };
   const creditBudget = { reserve: () => true, release: () => {} };
   const host = {
     creditBudget,
@@ -60,19 +61,24 @@ async function world(mayRedirect: Verdict = { allowed: true }) {
     onEnded: () => {},
     onDatagramsDropped: () => {},
   };
-  const route = new Route(host, permit, parties, {
-    terminal: { link: terminal, label: 3 },
-    mediator: { link: mediator, label: 4 },
-  });
-  route.goLive();
+  /** One label after the other of the same attachment. */
+  const label = (terminalLabel: number) => {
+    const made = new Route(host, permit, parties, {
+      terminal: { link: terminal, label: terminalLabel },
+      mediator: { link: mediator, label: terminalLabel + 1 },
+    });
+    made.goLive();
+    return made;
+  };
+  const route = label(3);
   const isUpOf = (cid: number, link: object) => link instanceof End && channels.desk.isUpOf(cid, link.member);
-  const desk = new PortRouteDesk({ relay: channels.relay, isUpOf });
+  const desk = new PortRouteDesk({ clock: channels.clock, relay: channels.relay, isUpOf });
   channels.onOversize = (...args) => desk.onOversize(...args);
   const fromMediator = (message: Omit<Portroute, 'label'>) =>
     desk.onMessage(route.mediatorEnd, { label: 4, ...message });
   const fromTerminal = (message: Omit<Portroute, 'label'>) =>
     desk.onMessage(route.terminalEnd, { label: 3, ...message });
-  return { channels, mediator, terminal, route, desk, fromMediator, fromTerminal };
+  return { channels, mediator, terminal, route, desk, fromMediator, fromTerminal, label, refusal };
 }
 
 /** A world with a route for port 7. */
@@ -132,7 +138,7 @@ test('P7.2: after withdraw, the end of the attachment or of a channel nothing is
   for (const how of ['withdraw', 'route', 'channel'] as const) {
     const { channels, mediator, terminal, desk, route, fromTerminal } = await routed();
     if (how === 'withdraw') fromTerminal({ port: 7, step: 'withdraw' });
-    else if (how === 'route') desk.onRouteEnded(route);
+    else if (how === 'route') desk.onRouteEnded(route, 'detached');
     else desk.onChannelEnded(terminal.member.cid);
     const { relay, cid } = mediator.member;
     relay.sendDatagram(cid, 7, lan, Buffer.from('late'));
@@ -184,7 +190,78 @@ test('a terminal makes no routes: what it says of ports that nobody asked for is
   fromTerminal({ port: 9, step: 'made', cid: terminal.member.cid });
   fromTerminal({ port: 9, step: 'refuse' });
   fromTerminal({ port: 9, step: 'withdraw' });
-  t.deepEqual([mediator.said.length, terminal.said.length, desk.size], [0, 0, 0]);
+  t.deepEqual([mediator.said.length, desk.size], [0, 0]);
+  t.deepEqual(
+    terminal.said.map(({ step }) => step),
+    ['withdraw'],
+    'but that it has one',
+  );
+});
+
+/** A world with a route whose label has been lost with a link. */
+async function orphaned() {
+  const made = await routed();
+  const { channels, mediator, terminal, route, desk } = made;
+  route.endFrom('mediator', 'unrouted', 'link-lost');
+  desk.onRouteEnded(route, 'link-lost');
+  /** How many of so many datagrams arrive at the terminal. */
+  const arriving = (count: number) => {
+    const { relay, cid } = mediator.member;
+    const before = terminal.member.datagrams.length;
+    for (let index = 0; index < count; index++) relay.sendDatagram(cid, 7, lan, Buffer.from(`${index}`));
+    channels.clock.advance(100);
+    return terminal.member.datagrams.length - before;
+  };
+  return { ...made, arriving };
+}
+
+test('P7.4: routes outlive a link that is lost, and are the next label’s without a word', async t => {
+  const { channels, desk, label, arriving, mediator, terminal } = await orphaned();
+  t.is(arriving(50), 50);
+  const said = [mediator.said.length, terminal.said.length];
+  const next = label(5);
+  desk.onRouteLive(next);
+  channels.clock.advance(200_000);
+  t.is(arriving(50), 50);
+  const { cid } = mediator.member;
+  desk.onMessage(next.mediatorEnd, { label: 6, port: 7, step: 'made', cid });
+  desk.onMessage(next.terminalEnd, { label: 5, port: 7, step: 'made', cid: terminal.member.cid });
+  t.deepEqual([mediator.said.length, terminal.said.length], said);
+  desk.onMessage(next.terminalEnd, { label: 5, port: 7, step: 'withdraw' });
+  t.is(arriving(1), 0);
+  t.like(mediator.last, { label: 6, port: 7, step: 'withdraw' });
+});
+
+test('P7.4: without a label they end after 120 s, and who has one still is told so', async t => {
+  const { channels, desk, label, arriving, mediator } = await orphaned();
+  channels.clock.advance(119_000);
+  t.is(arriving(1), 1);
+  channels.clock.advance(1_000);
+  t.is(arriving(1), 0);
+  const next = label(5);
+  desk.onRouteLive(next);
+  desk.onMessage(next.mediatorEnd, { label: 6, port: 7, step: 'made', cid: mediator.member.cid });
+  t.like(mediator.last, { label: 6, port: 7, step: 'withdraw', reason: errorNumber('link-lost') });
+});
+
+test('P6.2: routes without a label end at once when the attachment is not allowed any more', async t => {
+  const { desk, refusal, arriving } = await orphaned();
+  desk.revalidate();
+  t.is(arriving(1), 1);
+  refusal.code = 'grant-revoked';
+  desk.revalidate();
+  t.is(arriving(1), 0);
+  t.is(desk.size, 0);
+});
+
+test('P6.2: no route goes on that was forbidden by the time its link was lost, or whose channel is gone', async t => {
+  const forbidden = await routed();
+  forbidden.refusal.code = 'grant-revoked';
+  forbidden.desk.onRouteEnded(forbidden.route, 'link-lost');
+  t.is(forbidden.desk.size, 0);
+  const { desk, terminal } = await orphaned();
+  desk.onChannelEnded(terminal.member.cid);
+  t.is(desk.size, 0);
 });
 
 test('an attachment has 1,024 routes at most', async t => {

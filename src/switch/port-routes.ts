@@ -1,8 +1,10 @@
+import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
 import type { ChannelRoute } from '../relay/relay.ts';
 import { type Portroute, portroute } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import { frameType } from '../wire/spec.ts';
+import type { RouteSide } from './frame-class.ts';
 import type { Route, RouteEnd } from './route.ts';
 
 /**
@@ -11,8 +13,13 @@ import type { Route, RouteEnd } from './route.ts';
  *
  *     mediator ── make(port, cid) ──> asked ── make(port, route) ──> terminal
  *     mediator <── made ── bound ── made ──> terminal   <── made(cid) ── terminal
- *                             └── withdraw, from either end, by CLOSE, UNROUTED, or the end of a channel
+ *                             └── withdraw, from either end, by CLOSE, or the end of the attachment or of a channel
+ *
+ * Where a link is lost they go on, as channels do, until the attachment has another one or may not (P7.4).
  */
+
+/** How long they go on without the link of either member: as long as its channel does (P7.4). */
+const orphanMs = 120_000;
 
 /** Redirected ports of an attachment. */
 const maxPorts = 1024;
@@ -25,6 +32,7 @@ export interface RouteRelay {
 
 /** What the desk asks of those who know the channels. */
 export interface PortRouteHost {
+  readonly clock: Clock;
   /** Of two channels, or of a channel and a terminal in this process. */
   readonly relay: RouteRelay;
   /** True when the channel is up and belongs to the member at the other end of `link`. */
@@ -32,7 +40,8 @@ export interface PortRouteHost {
 }
 
 interface Entry {
-  readonly route: Route;
+  /** Of the newest label. */
+  route: Route;
   readonly port: number;
   readonly mediatorCid: number;
   /** What the terminal's channel calls it. */
@@ -41,12 +50,25 @@ interface Entry {
   terminalCid: number | undefined;
 }
 
+/** What an attachment without a label has still. */
+interface Orphans {
+  readonly route: Route;
+  readonly ports: Map<number, Entry>;
+  cancelEnd(): void;
+}
+
+/** One attachment, whichever label it has. */
+function attachmentOf({ parties: { terminal, mediator, attachment } }: Route): string {
+  return [terminal, mediator, attachment].join(' ');
+}
+
 /** See the head of this file. */
 export class PortRouteDesk {
   private readonly host: PortRouteHost;
   private readonly byRoute = new Map<Route, Map<number, Entry>>();
+  private readonly orphans = new Map<string, Orphans>();
   /** By channel and route, where what does not fit goes. */
-  private readonly ways = new Map<string, { readonly end: RouteEnd; readonly port: number }>();
+  private readonly ways = new Map<string, { readonly entry: Entry; readonly side: RouteSide }>();
   private nextNumber = 1;
 
   constructor(host: PortRouteHost) {
@@ -55,7 +77,12 @@ export class PortRouteDesk {
 
   /** Routes that carry datagrams. */
   get size(): number {
-    return [...this.byRoute.values()].flatMap(ports => [...ports.values()]).filter(isBound).length;
+    return this.all.filter(isBound).length;
+  }
+
+  private get all(): readonly Entry[] {
+    const orphans = [...this.orphans.values()].map(({ ports }) => ports);
+    return [...this.byRoute.values(), ...orphans].flatMap(ports => [...ports.values()]);
   }
 
   /** PORTROUTE has come from one end of a live attachment. */
@@ -63,11 +90,13 @@ export class PortRouteDesk {
     const { step, port } = message;
     if (!end.route.live) return;
     if (step === 'withdraw') return this.withdraw(end.route, port, end);
+    const entry = this.byRoute.get(end.route)?.get(port);
+    // It has a route still, and there is none any more.
+    if (step === 'made' && entry === undefined) return sayWithdrawn(end, port, 'link-lost');
     if (end.side === 'mediator') {
       if (step === 'make') this.onMake(end, message);
       return;
     }
-    const entry = this.byRoute.get(end.route)?.get(port);
     // The terminal could have one now, and has none.
     if (step === 'make' && entry === undefined) say(end.route.mediatorEnd, { port, step: 'make' });
     if (entry === undefined || isBound(entry)) return;
@@ -75,25 +104,76 @@ export class PortRouteDesk {
     if (step === 'refuse') this.onRefused(entry, message.reason);
   }
 
-  /** The attachment is over: so is what it redirected. Its members know (P7.2). */
-  onRouteEnded(route: Route): void {
-    const ports = this.byRoute.get(route);
+  /** A label of an attachment is no more. Its members know (P7.2): where a link was lost, all that is made goes on. */
+  onRouteEnded(route: Route, code: ErrorCode): void {
+    const ports = this.byRoute.get(route) ?? new Map<number, Entry>();
     this.byRoute.delete(route);
-    for (const entry of ports?.values() ?? []) this.unbind(entry);
+    const goesOn = code === 'link-lost' && route.permit.recheck() === undefined;
+    for (const [port, entry] of ports) {
+      if (goesOn && isBound(entry)) continue;
+      ports.delete(port);
+      this.unbind(entry);
+    }
+    if (ports.size === 0) return;
+    const { clock } = this.host;
+    const name = attachmentOf(route);
+    this.endOrphans(name);
+    const leftMs = Math.min(orphanMs, route.permit.deadlineMs - clock.now());
+    this.orphans.set(name, { route, ports, cancelEnd: clock.after(leftMs, () => this.endOrphans(name)) });
+  }
+
+  /** An attachment has a label, perhaps another one: what it had is that one's, as far as it is allowed still. */
+  onRouteLive(route: Route): void {
+    const name = attachmentOf(route);
+    const orphans = this.orphans.get(name);
+    if (orphans === undefined) return;
+    orphans.cancelEnd();
+    this.orphans.delete(name);
+    const { terminalEnd, mediatorEnd } = route;
+    const isAllowed = this.denial(route) === undefined;
+    const kept = new Map<number, Entry>();
+    for (const [port, entry] of orphans.ports) {
+      const { mediatorCid, terminalCid } = entry;
+      const areTheirs =
+        this.host.isUpOf(mediatorCid, mediatorEnd.link) &&
+        terminalCid !== undefined &&
+        this.host.isUpOf(terminalCid, terminalEnd.link);
+      if (!isAllowed || !areTheirs) this.unbind(entry);
+      else {
+        entry.route = route;
+        kept.set(port, entry);
+      }
+    }
+    this.byRoute.set(route, kept);
+  }
+
+  /** Documents have changed: what is not allowed any more ends, with a label or without (P6.2). */
+  revalidate(): void {
+    for (const [name, { route }] of [...this.orphans])
+      if (route.permit.recheck() !== undefined) this.endOrphans(name);
+  }
+
+  private endOrphans(name: string): void {
+    const orphans = this.orphans.get(name);
+    this.orphans.delete(name);
+    orphans?.cancelEnd();
+    for (const entry of orphans?.ports.values() ?? []) this.unbind(entry);
   }
 
   /** A channel is over: what went over it goes another way. */
   onChannelEnded(cid: number): void {
-    for (const ports of this.byRoute.values())
-      for (const entry of ports.values())
-        if (entry.mediatorCid === cid || entry.terminalCid === cid)
-          this.withdraw(entry.route, entry.port, undefined, 'link-lost');
+    for (const entry of this.all)
+      if (entry.mediatorCid === cid || entry.terminalCid === cid)
+        this.withdraw(entry.route, entry.port, undefined, 'link-lost');
   }
 
   /** A datagram is too long for the channel that it was to leave on (P7.5): the TCP channel has room. */
   onOversize(cid: number, route: number, { address, number }: PacketPeer, bytes: Buffer): void {
     const way = this.ways.get(wayKey(cid, route));
-    way?.end.sendLong({ port: way.port, peerAddress: address, peerNumber: number, bytes });
+    if (way === undefined) return;
+    const { entry, side } = way;
+    const end = side === 'mediator' ? entry.route.mediatorEnd : entry.route.terminalEnd;
+    if (entry.route.live) end.sendLong({ port: entry.port, peerAddress: address, peerNumber: number, bytes });
   }
 
   private onMake(end: RouteEnd, { port, cid }: Portroute): void {
@@ -113,7 +193,11 @@ export class PortRouteDesk {
     if (cid === undefined) return 'bad-request';
     if (!this.host.isUpOf(cid, link)) return 'unreachable';
     if (ports >= maxPorts) return 'limit';
-    // The same question as of COMMAND REDIRECT, asked again of the same permit (P5.8).
+    return this.denial(route);
+  }
+
+  /** The same question as of COMMAND REDIRECT, asked again of the same permit (P5.8). */
+  private denial(route: Route): ErrorCode | undefined {
     const verdict = route.permit.authorise({ id: 0, verb: 'redirect', port: 0 });
     return verdict.allowed ? undefined : verdict.code;
   }
@@ -132,8 +216,8 @@ export class PortRouteDesk {
     const { relay } = this.host;
     relay.bindRoute(mediatorCid, port, { cid, route: number });
     relay.bindRoute(cid, number, { cid: mediatorCid, route: port });
-    this.ways.set(wayKey(mediatorCid, port), { end: route.mediatorEnd, port });
-    this.ways.set(wayKey(cid, number), { end: route.terminalEnd, port });
+    this.ways.set(wayKey(mediatorCid, port), { entry, side: 'mediator' });
+    this.ways.set(wayKey(cid, number), { entry, side: 'terminal' });
     say(route.terminalEnd, { port, step: 'made', route: number });
     say(route.mediatorEnd, { port, step: 'made', route: port });
   }
@@ -145,14 +229,13 @@ export class PortRouteDesk {
 
   /** `by`: the end that withdraws, and knows it. */
   private withdraw(route: Route, port: number, by: RouteEnd | undefined, code?: ErrorCode): void {
-    const ports = this.byRoute.get(route);
+    const ports = this.byRoute.get(route) ?? this.orphans.get(attachmentOf(route))?.ports;
     const entry = ports?.get(port);
     if (entry === undefined) return;
     ports?.delete(port);
     this.unbind(entry);
-    const reason = code === undefined ? {} : { reason: errorNumber(code) };
     for (const end of [route.terminalEnd, route.mediatorEnd])
-      if (end !== by) say(end, { port, step: 'withdraw', ...reason });
+      if (end !== by && route.live) sayWithdrawn(end, port, code);
   }
 
   private unbind({ mediatorCid, port, terminalCid, number }: Entry): void {
@@ -177,6 +260,10 @@ function isBound({ terminalCid }: Entry): boolean {
 
 function say({ link, label }: RouteEnd, message: Omit<Portroute, 'label'>): void {
   link.send(frameType.portroute, portroute.toBytes({ label, ...message }));
+}
+
+function sayWithdrawn(end: RouteEnd, port: number, code: ErrorCode | undefined): void {
+  say(end, { port, step: 'withdraw', ...(code === undefined ? {} : { reason: errorNumber(code) }) });
 }
 
 function refuse(end: RouteEnd, port: number, code: ErrorCode): void {

@@ -22,8 +22,8 @@ export interface RouteTableOptions {
   readonly log: Log;
   readonly audit: Audit;
   readonly limits: RouteLimits;
-  /** A route has ended; its labels are free. */
-  onEnded(route: Route): void;
+  /** A route has ended, for that reason; its labels are free. */
+  onEnded(route: Route, code: ErrorCode): void;
 }
 
 /** Every live route: its end by time, by revocation and by want of memory, and the door for its COMMANDs. */
@@ -112,7 +112,7 @@ export class RouteTable implements RouteHost {
 
   onEnded(route: Route, code: ErrorCode, brokenBy: RouteSide | undefined): void {
     this.routes.delete(route);
-    this.options.onEnded(route);
+    this.options.onEnded(route, code);
     if (brokenBy === undefined) return;
     this.options.log.warn({ ...route.parties, code, brokenBy }, 'attachment ended: a rule was broken');
   }

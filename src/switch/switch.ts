@@ -61,7 +61,7 @@ export class Switch {
       log,
       audit,
       limits,
-      onEnded: route => this.udp.onRouteEnded(route),
+      onEnded: (route, code) => this.udp.onRouteEnded(route, code),
     });
     this.attachDesk = new AttachDesk({
       clock,
@@ -70,7 +70,10 @@ export class Switch {
       maxLabelsPerLink: limits.attachmentsPerLink,
       authoriseAttach: question => options.authoriseAttach(question),
       mediatorLink: key => this.members.mediator(key),
-      onLive: route => this.routes.add(route),
+      onLive: route => {
+        this.routes.add(route);
+        if (route.live) this.udp.onRouteLive(route);
+      },
     });
     this.presence = new PresenceDesk({ clock, directory, online: key => this.online(key) });
   }
@@ -258,6 +261,7 @@ export class Switch {
       if (code !== undefined) link.close(code);
     }
     this.routes.revalidate();
+    this.udp.revalidate();
     this.presence.revalidate();
   }
 

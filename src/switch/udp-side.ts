@@ -51,6 +51,7 @@ export class UdpSide {
     const plainSides = new PlainSides(relay);
     this.plainSides = plainSides;
     this.portRoutes = new PortRouteDesk({
+      clock: this.clock,
       relay: plainSides,
       isUpOf: (cid, link) => channels.isUpOf(cid, link) || plainSides.isOf(cid, link),
     });
@@ -84,9 +85,19 @@ export class UdpSide {
     link.send(frameType.portroute, portroute.toBytes({ label, port, step: 'refuse', reason }));
   }
 
-  /** An attachment has ended, and what it redirected with it. */
-  onRouteEnded(route: Route): void {
-    this.portRoutes?.onRouteEnded(route);
+  /** A label of an attachment is no more, for that reason. */
+  onRouteEnded(route: Route, code: ErrorCode): void {
+    this.portRoutes?.onRouteEnded(route, code);
+  }
+
+  /** An attachment has a label: its first, or another one. */
+  onRouteLive(route: Route): void {
+    this.portRoutes?.onRouteLive(route);
+  }
+
+  /** Documents have changed. */
+  revalidate(): void {
+    this.portRoutes?.revalidate();
   }
 
   /** A member's link has come. */

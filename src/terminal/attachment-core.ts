@@ -81,6 +81,7 @@ export class AttachmentCore implements PortHost {
 
   private onOpen(): void {
     this.pathClock.resume();
+    this.routes.onLabelBack();
     this.handlers.onOpen();
   }
 

@@ -41,6 +41,7 @@ class World {
         return world.cid;
       },
       isTrying: false,
+      ownChannel: () => undefined,
       watch: (watcher: () => void) => {
         this.watchers.add(watcher);
         return () => void this.watchers.delete(watcher);
@@ -158,6 +159,27 @@ test('P5.5: with the channel the route is lost; TCP takes over, or nothing where
   }
 });
 
+test('P7.1: a port with a channel of its own has its route there, and the channel ends with the port', async t => {
+  const world = await World.routed();
+  world.made();
+  const own = { cid: 0xfeed as number | undefined, isTrying: false, watch: () => () => {}, ended: 0 };
+  const channel = { ...own, end: () => own.ended++ };
+  world.routes.want(8, true, channel);
+  world.routes.onPortroute({ label: 3, port: 8, step: 'make', route: 80 });
+  t.like(world.said.at(-1), { port: 8, step: 'made', cid: 0xfeed });
+  world.routes.onPortroute({ label: 3, port: 8, step: 'made', route: 80 });
+  channel.cid = undefined;
+  world.setChannel(cid);
+  t.deepEqual([world.routes.carrierOf(7), world.routes.carrierOf(8)], ['udp', 'tcp']);
+  channel.cid = 0xbead;
+  world.setChannel(cid);
+  t.like(world.said.at(-1), { port: 8, step: 'make', cid: 0xbead });
+  world.routes.forget(8);
+  t.is(own.ended, 0, 'what is late still comes');
+  await world.pass(1_000);
+  t.is(own.ended, 1);
+});
+
 test('P7.2: without a channel a route is refused; PORTROUTE of ports that are not there is ignored', t => {
   const world = new World();
   world.cid = undefined;
@@ -181,12 +203,29 @@ test('P7.5: what two packets do not hold goes by the TCP channel', async t => {
   );
 });
 
-test('when the label is gone no route is left, and a port that is wanted stays so', async t => {
+test('P7.4: when the label is gone datagrams go on by UDP, both ways, whether the mark has come or not', async t => {
   const world = await World.routed();
   world.made();
   world.routes.onLabelGone();
+  world.send('out');
+  world.fromMediator('in');
+  await world.pass(50);
+  t.deepEqual([world.byUdp, world.delivered], [['out'], ['in']]);
+  world.routes.onLabelBack();
+  t.like(world.said.at(-1), { port: 7, step: 'made', cid });
+  world.routes.onPortroute({ label: 5, port: 7, step: 'withdraw' });
+  world.send('no route');
+  t.is(world.byTcp.at(-1), 'no route');
+});
+
+test('P7.2: a route that is not made yet ends with its label, and a port that is wanted stays so', async t => {
+  const world = await World.routed();
+  world.routes.onLabelGone();
+  world.made();
   world.send('x');
   t.is(world.byTcp.at(-1), 'x');
+  world.routes.onLabelBack();
+  t.is(world.said.length, 1, 'there is nothing to tell');
   world.routes.end();
   world.setChannel(undefined);
   world.setChannel(cid);

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deferred.ts';
 import { errorNumber } from '../base/errors.ts';
-import type { ChannelSource } from '../member/channel-source.ts';
+import type { MemberChannels, OwnChannel } from '../member/channel-source.ts';
 import type { UdpPath } from '../member/udp-path.ts';
 import type { ChannelRoute, PlainTarget, Relay } from '../relay/relay.ts';
 import type { RouteListener } from '../relay/relay-hub.ts';
@@ -9,6 +9,7 @@ import type { Portroute } from '../wire/messages/attach.ts';
 import type { Datagram, DatagramMark } from '../wire/messages/binary.ts';
 import type { Carrier } from '../wire/messages/shared.ts';
 import type { PacketPeer } from '../wire/packet.ts';
+import { WantedPorts } from './wanted-ports.ts';
 
 /**
  * The terminal's end of the redirected ports of one attachment (P5.5, P7.2, P7.7): which of them have a route on a UDP
@@ -24,11 +25,11 @@ export interface RouteHub {
 /** The UDP side of a terminal. */
 export interface TerminalUdp {
   readonly hub: RouteHub;
-  readonly channels: ChannelSource;
+  readonly channels: MemberChannels;
 }
 
 /** A member's UDP path, as a terminal uses it. */
-export type TerminalUdpPath = ChannelSource &
+export type TerminalUdpPath = MemberChannels &
   Pick<UdpPath, 'onOnline' | 'onOffline' | 'onMessage' | 'stop'> & { readonly hub: RouteHub };
 
 /** A way past this program for what comes and goes by UDP on one redirected port. */
@@ -76,8 +77,7 @@ interface PortRoute {
 export class PortRoutes {
   private readonly options: PortRoutesOptions;
   private readonly routes = new Map<number, PortRoute>();
-  /** Ports that this end has redirected, and whether their datagrams may go by the TCP channel meanwhile. */
-  private readonly wanted = new Map<number, { readonly mayUseTcp: boolean }>();
+  private readonly wanted: WantedPorts;
   private readonly held = new Map<number, Datagram[]>();
   /** What EVENT `channel` said last of ports, since they were redirected. */
   private readonly told = new Map<number, Carrier>();
@@ -88,6 +88,7 @@ export class PortRoutes {
 
   constructor(options: PortRoutesOptions) {
     this.options = options;
+    this.wanted = new WantedPorts(options.clock, options.udp?.channels);
   }
 
   /** True when this terminal makes UDP channels. */
@@ -96,10 +97,10 @@ export class PortRoutes {
   }
 
   /** From now on somebody waits for UDP. Resolves when the channel is up, will not come up soon, or takes too long. */
-  async ready(fallback: 'tcp' | 'none'): Promise<void> {
+  async ready(fallback: 'tcp' | 'none', own?: OwnChannel): Promise<void> {
     const { udp, clock } = this.options;
     if (udp === undefined) return;
-    const { channels } = udp;
+    const channels = own ?? udp.channels;
     this.begin();
     if (channels.cid !== undefined || !channels.isTrying) return;
     const settled = deferred<void>();
@@ -116,10 +117,15 @@ export class PortRoutes {
     this.unwatch ??= this.options.udp?.channels.watch(() => this.onChannels());
   }
 
+  /** A channel for one port alone, ended with it; undefined when there is none to give. */
+  ownChannel(): OwnChannel | undefined {
+    return this.options.udp?.channels.ownChannel();
+  }
+
   /** The port is redirected. */
-  want(port: number, mayUseTcp: boolean): void {
+  want(port: number, mayUseTcp: boolean, own?: OwnChannel): void {
     this.begin();
-    this.wanted.set(port, { mayUseTcp });
+    this.wanted.add(port, mayUseTcp, own);
   }
 
   /** The port's datagrams that go by UDP do not come here any more (P7.6). */
@@ -184,7 +190,7 @@ export class PortRoutes {
     const { udp, sendPortroute } = this.options;
     const before = this.routes.get(port);
     if (before !== undefined) this.drop(port, before);
-    const cid = udp?.channels.cid;
+    const cid = this.wanted.channelOf(port)?.cid;
     if (udp === undefined || cid === undefined)
       return sendPortroute({ port, step: 'refuse', reason: errorNumber('unreachable') });
     const made: PortRoute = { cid, route, isMade: false, leavesByUdp: false, inbound: 'held' };
@@ -259,31 +265,47 @@ export class PortRoutes {
       const { udp } = this.options;
       return udp?.hub.relay.sendDatagram(found.cid, found.route, { address, number }, bytes);
     }
-    if (this.wanted.get(port)?.mayUseTcp === false) this.dropped++;
+    if (!this.wanted.mayUseTcp(port)) this.dropped++;
     else this.options.sendByTcp(datagram);
   }
 
-  /** The label is gone, and every route with it (P7.2); ports stay wanted. */
+  /** The label is gone: what is made goes on by UDP as long as the channels do (P7.4); ports stay wanted. */
   onLabelGone(): void {
-    for (const [port, found] of this.routes) this.drop(port, found);
+    for (const [port, found] of this.routes)
+      if (found.isMade) this.expectNoMark(port, found);
+      else this.drop(port, found);
+  }
+
+  /** It may have been on its way with the label. */
+  private expectNoMark(port: number, found: PortRoute): void {
+    if (found.inbound !== 'held') return;
+    found.inbound = 'udp';
+    this.bind(port, found);
+  }
+
+  /** There is another label: the server says if it has a route no more (P7.2). */
+  onLabelBack(): void {
+    for (const [port, { cid }] of this.routes) this.options.sendPortroute({ port, step: 'made', cid });
   }
 
   /** The attachment is over. */
   end(): void {
-    this.wanted.clear();
+    for (const port of this.wanted.ports) this.wanted.delete(port);
+    for (const [port, found] of this.routes) this.drop(port, found);
     this.told.clear();
-    this.onLabelGone();
     this.bypasses.clear();
     this.rest();
   }
 
   /** A channel has come up, or gone: then its routes are no more, and the other way round routes could be made. */
   private onChannels(): void {
-    const { udp, sendPortroute } = this.options;
-    const cid = udp?.channels.cid;
-    for (const [port, found] of this.routes) if (found.cid !== cid) this.drop(port, found);
-    if (cid === undefined) return;
-    for (const port of this.wanted.keys())
-      if (!this.routes.has(port)) sendPortroute({ port, step: 'make', cid });
+    // A port that is not wanted any more keeps the route it had until that is withdrawn.
+    for (const [port, found] of this.routes)
+      if (this.wanted.has(port) && found.cid !== this.wanted.channelOf(port)?.cid) this.drop(port, found);
+    for (const port of this.wanted.ports) {
+      const cid = this.wanted.channelOf(port)?.cid;
+      if (cid !== undefined && !this.routes.has(port))
+        this.options.sendPortroute({ port, step: 'make', cid });
+    }
   }
 }

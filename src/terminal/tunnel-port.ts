@@ -134,7 +134,11 @@ export class TunnelPort {
    * @throws TunnelError `not-permitted`, `wrong-state`, `no-such-port`, ...
    */
   async redirect(options: RedirectOptions = {}): Promise<Carrier> {
-    const { channel } = await runRedirect(this.host, { port: this.id }, options);
+    if (this.current === 'redirected') throw failure('wrong-state', 'This port is redirected already.');
+    const channel =
+      options.ownChannel === true
+        ? await runRedirectAlone(this.host, this.id, options)
+        : (await runRedirect(this.host, { port: this.id }, options)).channel;
     this.current = 'redirected';
     this.carrier = channel;
     return this.channel;
@@ -183,6 +187,11 @@ export function openedAt(result: Result): { id: number; address: IpText; number:
 export interface RedirectOptions {
   /** While UDP does not pass: datagrams go over the TCP channel (default), or are dropped. */
   readonly fallback?: 'tcp' | 'none';
+  /**
+   * On a UDP channel that no other port shares, here and at the mediator: a burst, or the loss, of one keeps none of the
+   * others waiting. At most three at either end; beyond, the shared one carries it.
+   */
+  readonly ownChannel?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -194,15 +203,41 @@ async function runRedirect(
   { fallback = 'tcp', signal }: RedirectOptions,
 ): Promise<{ readonly result: Result; readonly channel: Carrier }> {
   await host.routes.ready(fallback);
-  const command = { verb: 'redirect', ...what, fallback } as const;
-  const running = host.commands.run(() => ({ command }), {
+  const result = await commandRedirect(host, { verb: 'redirect', ...what, fallback }, signal);
+  if (result.port !== undefined) host.routes.want(result.port, fallback === 'tcp');
+  return { result, channel: result.channel ?? 'tcp' };
+}
+
+function commandRedirect(
+  host: PortHost,
+  command: Omit<CommandOf<'redirect'>, 'id'>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  return host.commands.run(() => ({ command }), {
     timeoutMs: commandTimeoutMs,
     signal,
     onLate: late => discardPort(host, late.port),
-  });
-  const result = await running.result;
-  if (result.port !== undefined) host.routes.want(result.port, fallback === 'tcp');
-  return { result, channel: result.channel ?? 'tcp' };
+  }).result;
+}
+
+/** The port is known before: the mediator asks for its way before it says that it is redirected. */
+async function runRedirectAlone(
+  host: PortHost,
+  port: number,
+  { fallback = 'tcp', signal }: RedirectOptions,
+): Promise<Carrier> {
+  const { routes } = host;
+  const own = routes.ownChannel();
+  try {
+    await routes.ready(fallback, own);
+    routes.want(port, fallback === 'tcp', own);
+    const command = { verb: 'redirect', port, fallback, ownChannel: true } as const;
+    return (await commandRedirect(host, command, signal)).channel ?? 'tcp';
+  } catch (thrown) {
+    own?.end();
+    routes.forget(port);
+    throw thrown;
+  }
 }
 
 /**
@@ -213,9 +248,24 @@ export async function openRedirected(
   host: PortHost,
   options: Omit<OpenOptions, 'protocol'> & RedirectOptions,
 ): Promise<TunnelPort> {
+  if (options.ownChannel === true) return openAlone(host, options);
   const { verb: _open, ...wish } = openCommand({ ...options, protocol: 'udp' });
   const { result, channel } = await runRedirect(host, wish, options);
   return new TunnelPort(host, 'udp', openedAt(result), 'redirected', channel);
+}
+
+async function openAlone(
+  host: PortHost,
+  options: Omit<OpenOptions, 'protocol'> & RedirectOptions,
+): Promise<TunnelPort> {
+  const port = await openPort(host, { ...options, protocol: 'udp' });
+  try {
+    await port.redirect(options);
+    return port;
+  } catch (thrown) {
+    discardPort(host, port.id);
+    throw thrown;
+  }
 }
 
 /** Closes a port that nobody will use. */

@@ -1,11 +1,15 @@
 // A redirected UDP port of a mediator and an echo service: asks it every 50 ms, and tells what carries the datagrams.
-// Arguments: directory of the terminal, mediator, address of the mediator, address and number of the service.
+// Arguments: directory of the terminal, mediator, address of the mediator, address and number of the service; then, if
+// they are to be others, how many ms lie between two questions and how many bytes each has, and `own` for a channel that no
+// other port shares.
 // On stdin: `back` moves the port to the TCP channel, `again` to UDP, the end of it stops. Prints JSON lines.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { connectTerminal } from 'entremise';
 
-const [directory = '', mediator = '', address, host = '', number = ''] = process.argv.slice(2);
+const [directory = '', mediator = '', address, host = '', number = '', everyMs = '50', bytes = '1', whose] =
+  process.argv.slice(2);
+const ownChannel = whose === 'own';
 const tell = line => console.log(JSON.stringify(line));
 const terminal = await connectTerminal({ directory });
 await terminal.waitOnline(mediator);
@@ -16,20 +20,24 @@ let asked = 0;
 let answered = 0;
 let last = 0;
 let disordered = 0;
-socket.on('message', bytes => {
-  const index = Number(bytes);
+socket.on('message', answer => {
+  const index = Number(answer);
   if (index < last) disordered++;
   last = index;
   answered++;
 });
 socket.on('channel', channel => tell({ channel }));
-const ask = setInterval(() => socket.send(String(++asked), Number(number), host), 50);
+// Number() takes no notice of the blanks.
+const question = () => String(++asked).padEnd(Number(bytes));
+const ask = setInterval(() => socket.send(question(), Number(number), host), Number(everyMs));
+attachment.on('suspended', () => tell({ suspended: true }));
+attachment.on('resumed', () => tell({ resumed: true }));
 const counts = () => ({ asked, answered, disordered });
 const count = setInterval(() => tell(counts()), 250);
-tell({ result: await port.redirect({}) });
+tell({ result: await port.redirect({ ownChannel }) });
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'back') await port.redirectBack();
-  if (line === 'again') tell({ result: await port.redirect({}) });
+  if (line === 'again') tell({ result: await port.redirect({ ownChannel }) });
   if (line === 'rest') clearInterval(ask);
   tell({ did: line });
 }

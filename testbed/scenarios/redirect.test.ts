@@ -21,10 +21,11 @@ const claim = setStage({
   share: async ({ site, home }) => {
     const directory = join(String(site.terminalEnv.XDG_CONFIG_HOME), 'entremise', 'default');
     const words = [directory, mediatorName, gatewayLan, device, '7'];
-    const start = (t: Teardown): Program => {
-      const program = home.terminal.spawn([process.execPath, programPath('sdk-redirect.mjs'), ...words], {
-        stdin: 'pipe',
-      });
+    /** `everyMs`: between two questions. */
+    const start = (t: Teardown, everyMs = 50, whose: 'shared' | 'own' = 'shared'): Program => {
+      const more = [String(everyMs), '1', whose];
+      const script = [process.execPath, programPath('sdk-redirect.mjs'), ...words, ...more];
+      const program = home.terminal.spawn(script, { stdin: 'pipe' });
       t.teardown(() => program.stop('SIGKILL'));
       return program;
     };
@@ -107,5 +108,50 @@ claim(
     await rules.remove();
     await untilAll('udp', 60_000);
     t.deepEqual(told(expose).at(-1)?.listen, { host: gatewayLan, port: 5060 });
+  },
+);
+
+/** Questions that may be under way at a time: the way there and back takes far less than 100 ms here. */
+const inFlight = 5;
+
+for (const whose of ['gateway', 'terminal'] as const)
+  claim(
+    `P7.4: a redirected flow of 50 a second goes on by UDP while the link of the ${whose} is lost and made anew`,
+    async (t, stage) => {
+      const program = stage.start(t, 20);
+      await untilJson(program, 'UDP', line => line.result === 'udp' || line.channel === 'udp');
+      await untilCounts(program, 'answers', ({ answered }) => answered > 50);
+      await stage.home[whose].killConnections([servicePort]);
+      await untilJson(program, 'that the link was lost', line => line.suspended === true);
+      await untilJson(program, 'that it is there again', line => line.resumed === true, 30_000);
+      const then = Number(jsonLines(program.stdout).findLast(line => 'asked' in line)?.asked ?? 0);
+      await untilCounts(program, 'answers on the new link', ({ asked }) => asked > then + 200);
+      program.write('rest\n');
+      await untilJson(program, 'that it rests', ({ did }) => did === 'rest');
+      const isComplete = ({ asked, answered }: Counts) => asked - answered <= inFlight;
+      const { asked, answered, disordered } = await untilCounts(program, 'the last answers', isComplete);
+      t.log(`${answered} of ${asked} came back`);
+      t.is(disordered, 0);
+      const left = jsonLines(program.stdout).filter(({ channel }) => channel === 'tcp');
+      t.deepEqual(left, [], 'it has been by UDP all the time');
+    },
+  );
+
+claim(
+  'P7.1: a port has a UDP channel of its own at both ends while another one shares theirs',
+  async (t, stage) => {
+    const { mediator } = stage.site;
+    const channelsUp = () => mediator.stderr.split('UDP channel up').length - 1;
+    const shared = stage.start(t);
+    await untilJson(shared, 'UDP', line => line.result === 'udp' || line.channel === 'udp');
+    const before = channelsUp();
+    const own = stage.start(t, 50, 'own');
+    await untilJson(own, 'UDP', line => line.result === 'udp' || line.channel === 'udp');
+    t.is(channelsUp(), before + 1);
+    for (const program of [shared, own])
+      await untilCounts(program, 'answers', ({ answered, disordered }) => answered > 40 && disordered === 0);
+    own.write('rest\nback\nagain\n');
+    await untilJson(own, 'that it is there again', ({ did }) => did === 'again');
+    t.is(channelsUp(), before + 2, 'the one it had has ended with the port');
   },
 );

@@ -53,11 +53,11 @@ export class PortTable {
    * @throws EntremiseError as {@link forVerb} and openNumber
    */
   async redirect(command: CommandOf<'redirect'>, seq: number): Promise<ResultFields> {
-    const { back = false, fallback = 'tcp' } = command;
+    const { back = false, fallback = 'tcp', ownChannel = false } = command;
     const port = this.redirectable(command, seq);
     const { address, number } = port.listing;
     if (back) port.backToTcp();
-    const channel: Carrier = back ? 'tcp' : await port.redirect(fallback);
+    const channel: Carrier = back ? 'tcp' : await port.redirect(fallback, ownChannel);
     return { port: port.id, address, number, channel };
   }
 

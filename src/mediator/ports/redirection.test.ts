@@ -29,6 +29,8 @@ class World {
   readonly carriers: Carrier[] = [];
   first: Carrier | undefined;
   channelIsUp = true;
+  /** How often the port has left its channel for good. */
+  left = 0;
   labelIsThere = true;
   readonly redirection: Redirection;
   readonly far: ScriptRelay;
@@ -94,6 +96,7 @@ class World {
         if (this.labelIsThere) this.said.push(message);
         return this.labelIsThere;
       },
+      onLeft: () => this.left++,
       sendMark: () => this.byTcp.push('mark'),
       sendOversize: (_peer, bytes) => this.byTcp.push(`oversize ${bytes.length}`),
       onCarrier: carrier => this.carriers.push(carrier),
@@ -266,13 +269,36 @@ test('P5.5: it asks again when the channel is back, every 10 s, and when the ter
   t.is(makes(), before + 3, 'the channel is back');
 });
 
-test('P7.2: without a label there is no route; with the next one it is made again', async t => {
+test('P7.4: without a label datagrams go on by UDP, and the next label is asked for no other route', async t => {
   const world = await redirected();
   world.labelIsThere = false;
   world.redirection.onAway();
-  t.deepEqual(world.carriers, ['udp', 'tcp']);
+  world.fromDevice('on');
+  world.far.sendDatagram(cid, 7, device, Buffer.from('back'));
   world.pass(30_000);
+  t.is(world.byUdp.at(-1), 'on');
+  t.is(world.atDevice.at(-1), 'back');
+  t.deepEqual(world.carriers, ['udp']);
   world.labelIsThere = true;
+  const before = world.said.length;
+  world.redirection.onBack();
+  world.pass(60_000);
+  t.deepEqual(world.said.slice(before), [{ port: 7, step: 'made', cid }]);
+});
+
+test('P7.2: where the server has the route no more it is made again at once', async t => {
+  const world = await redirected();
+  world.redirection.onAway();
+  world.redirection.onBack();
+  world.redirection.onPortroute({ label: 1, port: 7, step: 'withdraw' });
+  t.like(world.said.at(-1), { port: 7, step: 'make', cid });
+});
+
+test('P7.2: what was only asked for ends with its label, and is asked for on the next', async t => {
+  const world = new World();
+  await Promise.resolve();
+  t.like(world.said.at(-1), { step: 'make' });
+  world.redirection.onAway();
   const before = world.said.length;
   world.redirection.onBack();
   t.like(world.said[before], { step: 'make', cid });
@@ -308,8 +334,10 @@ test('P5.9: what is not approved leaves the relay for JavaScript, and is not sen
   t.deepEqual(world.atDevice, []);
 });
 
-test('CLOSE withdraws the route at once', async t => {
+test('CLOSE withdraws the route at once, and the channel is free', async t => {
   const world = await redirected();
+  t.is(world.left, 0);
   world.redirection.close();
+  t.is(world.left, 1);
   t.like(world.said.at(-1), { port: 7, step: 'withdraw' });
 });

@@ -29,6 +29,8 @@ export interface RedirectionHost {
   readonly port: RelayPort;
   readonly hub: RelayHub;
   readonly channels: ChannelSource;
+  /** The port has left its channel for good. */
+  onLeft(): void;
   readonly clock: Clock;
   readonly fallback: Fallback;
   /** Says PORTROUTE; false when there is no label to say it on. */
@@ -66,6 +68,8 @@ export class Redirection {
   private readonly first: Deferred<Carrier> = deferred();
   private state: 'waiting' | 'asked' | 'udp' | 'over' = 'waiting';
   private told: Carrier | undefined;
+  /** There is a new label, and it is not known yet whether the route is there still. */
+  private isDoubted = false;
   private cid: number | undefined;
   /** Towards the LAN: the mark is awaited, has come, or has come again. */
   private inbound: 'tcp' | 'held' | 'udp' = 'tcp';
@@ -96,7 +100,14 @@ export class Redirection {
     if (step === 'made' && this.state === 'asked') return this.onMade();
     if (step === 'make' && this.state === 'waiting') return this.ask();
     if (step === 'refuse' && this.state === 'asked') return this.fail();
-    if (step === 'withdraw' && (this.state === 'udp' || this.state === 'asked')) this.fail();
+    if (step === 'withdraw' && (this.state === 'udp' || this.state === 'asked')) this.onWithdrawn();
+  }
+
+  private onWithdrawn(): void {
+    const wasDoubted = this.isDoubted;
+    this.fail();
+    // The other end is there, and knows that there is none.
+    if (wasDoubted) this.ask();
   }
 
   /** Among the terminal's datagrams a mark has come: those that follow go another way, or come from one. */
@@ -124,14 +135,23 @@ export class Redirection {
     for (const send of held) send();
   }
 
-  /** The label is gone, and with it the route; or there is another one. */
+  /** The label is gone: a route that is made goes on as long as the channels do (P7.4). */
   onAway(): void {
-    if (this.state === 'udp' || this.state === 'asked') this.fail();
+    if (this.state === 'asked') this.fail();
+    // The mark may have been on its way with the label.
+    if (this.inbound === 'held') this.onMark();
   }
 
-  /** See {@link onAway}. */
+  /** There is another label: the server says if it has the route no more (P7.2). */
   onBack(): void {
-    if (this.state === 'waiting') this.ask();
+    const { id, sendPortroute } = this.host;
+    if (this.state === 'waiting') return this.ask();
+    if (this.state !== 'udp' || this.cid === undefined) return;
+    this.isDoubted = true;
+    this.wait(answerMs, () => {
+      this.isDoubted = false;
+    });
+    sendPortroute({ port: id, step: 'made', cid: this.cid });
   }
 
   /** The port is an opened one again: a planned move to the TCP channel. What is on its way by UDP still arrives. */
@@ -158,11 +178,13 @@ export class Redirection {
   }
 
   private leave(cid: number | undefined): void {
-    if (cid === undefined) return;
-    const { hub, id, sendPortroute } = this.host;
-    this.unbind(cid);
-    hub.listenToRoute(cid, id, undefined);
-    sendPortroute({ port: id, step: 'withdraw' });
+    const { hub, id, sendPortroute, onLeft } = this.host;
+    if (cid !== undefined) {
+      this.unbind(cid);
+      hub.listenToRoute(cid, id, undefined);
+      sendPortroute({ port: id, step: 'withdraw' });
+    }
+    onLeft();
   }
 
   private unbind(cid: number): void {
@@ -208,6 +230,7 @@ export class Redirection {
   private fail(): void {
     const { cid } = this;
     this.state = 'waiting';
+    this.isDoubted = false;
     this.cid = undefined;
     this.inbound = 'tcp';
     if (cid !== undefined) {

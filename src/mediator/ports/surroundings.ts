@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { ChannelSource } from '../../member/channel-source.ts';
+import type { MemberChannels } from '../../member/channel-source.ts';
 import type { NativeSockets } from '../../native/addon.ts';
 import type { Command as AccessCommand } from '../../policy/authorise.ts';
 import type { NumberRange } from '../../policy/number-range.ts';
@@ -44,8 +44,8 @@ export interface PortSurroundings {
   readonly native: NativeSockets;
   /** The relay of UDP ports. */
   readonly hub: RelayHub;
-  /** The channel that redirected ports go over. */
-  readonly channels: ChannelSource;
+  /** The channels that redirected ports go over. */
+  readonly channels: MemberChannels;
   readonly clock: Clock;
   readonly log: Log;
   readonly pool: SlabPool;

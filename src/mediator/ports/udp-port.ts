@@ -152,15 +152,21 @@ export class UdpPort {
     return linkLocal ? `${address}%${zone}` : address;
   }
 
-  /** Redirects it (S8); resolves with the channel in force, once that is known. */
-  redirect(fallback: Fallback): Promise<Carrier> {
-    const { hub, clock, channels, sendPortroute, sendDatagram } = this.surroundings;
+  /**
+   * Redirects it (S8), with `isAlone` on a channel of its own if there is one; resolves with what is in force, once that is
+   * known.
+   */
+  redirect(fallback: Fallback, isAlone: boolean): Promise<Carrier> {
+    const { hub, clock, sendPortroute, sendDatagram } = this.surroundings;
+    const own = isAlone ? this.surroundings.channels.ownChannel() : undefined;
+    const channels = own ?? this.surroundings.channels;
     this.redirection = new Redirection({
       id: this.id,
       port: this.port,
       hub,
       clock,
       channels,
+      onLeft: () => own?.end(),
       fallback,
       sendPortroute,
       sendMark: () => sendDatagram({ port: this.id, mark: true }),

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../base/clock.ts';
 import { EntremiseError } from '../../base/errors.ts';
 import { generateSigningKey, keyThumbprint, type SigningKey } from '../../base/keys.ts';
 import { silentLog } from '../../base/log.ts';
-import type { ChannelSource } from '../../member/channel-source.ts';
+import type { MemberChannels } from '../../member/channel-source.ts';
 import { type NativeSockets, requireAddon } from '../../native/addon.ts';
 import { type GatewayFacts, gatewayFacts } from '../../policy/gateway-facts.ts';
 import { type AcceptedGrant, type GrantClaims, grantClaimsSchema } from '../../policy/grant.ts';
@@ -69,12 +69,17 @@ export interface RigOptions {
   readonly receiveBudgetBytes?: number;
   readonly replayBudgetBytes?: number;
   /** The UDP channel; none when absent. */
-  readonly channels?: ChannelSource;
+  readonly channels?: MemberChannels;
   /** Default: 15 minutes. */
   readonly maxHoldMs?: number;
 }
 
-const noChannel: ChannelSource = { cid: undefined, isTrying: false, watch: () => () => {} };
+const noChannel: MemberChannels = {
+  cid: undefined,
+  isTrying: false,
+  watch: () => () => {},
+  ownChannel: () => undefined,
+};
 
 /** What the owner of the gateway under test allows. */
 export const ownerTable = {

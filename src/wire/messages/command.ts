@@ -71,6 +71,8 @@ const redirect = message('REDIRECT', {
   fallback: optional(10, oneOf({ tcp: 1, none: 2 })),
   /** The redirected port is to be an opened one again. */
   back: optional(13, bool),
+  /** On a channel of its own, as far as there is one (P7.1). */
+  ownChannel: optional(14, bool),
 });
 
 const connect = message('CONNECT', {
