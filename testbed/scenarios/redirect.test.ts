@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import process from 'node:process';
-import { blockUdp, type Program } from 'netns-test-helpers';
+import { blockUdp, type Program, until } from 'netns-test-helpers';
 import { startEcho } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
@@ -111,6 +111,9 @@ claim(
   },
 );
 
+const newestCounts = (program: Program) =>
+  jsonLines(program.stdout).findLast(line => 'asked' in line) as unknown as Counts;
+
 /** Questions that may be under way at a time: the way there and back takes far less than 100 ms here. */
 const inFlight = 5;
 
@@ -124,13 +127,18 @@ for (const whose of ['gateway', 'terminal'] as const)
       await stage.home[whose].killConnections([servicePort]);
       await untilJson(program, 'that the link was lost', line => line.suspended === true);
       await untilJson(program, 'that it is there again', line => line.resumed === true, 30_000);
-      const then = Number(jsonLines(program.stdout).findLast(line => 'asked' in line)?.asked ?? 0);
+      const then = newestCounts(program).asked;
       await untilCounts(program, 'answers on the new link', ({ asked }) => asked > then + 200);
       program.write('rest\n');
       await untilJson(program, 'that it rests', ({ did }) => did === 'rest');
-      const isComplete = ({ asked, answered }: Counts) => asked - answered <= inFlight;
-      const { asked, answered, disordered } = await untilCounts(program, 'the last answers', isComplete);
+      const missing = () => newestCounts(program).asked - newestCounts(program).answered;
+      await until(() => missing() <= inFlight, {
+        what: 'all but what was in flight to be answered',
+        explain: () => `${missing()} are missing`,
+      });
+      const { asked, answered, disordered } = newestCounts(program);
       t.log(`${answered} of ${asked} came back`);
+      t.true(asked > 200);
       t.is(disordered, 0);
       const left = jsonLines(program.stdout).filter(({ channel }) => channel === 'tcp');
       t.deepEqual(left, [], 'it has been by UDP all the time');
