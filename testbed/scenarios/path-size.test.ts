@@ -43,10 +43,14 @@ const claim = setStage({
   },
 });
 
+interface Told {
+  readonly report: { readonly path: { readonly packetBytes?: number } };
+}
+
 async function sizeSaid({ site }: Stage): Promise<unknown> {
   const { stdout } = await site.terminal('mediators', '--wait', mediatorName, '--json');
-  const [first] = jsonLines(stdout) as { report?: { path?: { packetBytes?: number } } }[];
-  return first?.report?.path?.packetBytes;
+  const [mediator] = JSON.parse(stdout.trim().split('\n').at(-1) ?? '[]') as Told[];
+  return mediator?.report.path.packetBytes;
 }
 
 const untilSize = (stage: Stage, bytes: number) =>
