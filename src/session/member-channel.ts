@@ -77,6 +77,8 @@ export class MemberChannel {
   private phase: 'offered' | 'probing' | 'up' | 'down' = 'offered';
   private cancelTimer = () => {};
   private suite: PacketSuite | undefined;
+  /** Since the last ALIVE. */
+  private isUsed = false;
   /** Of the keys in use: since when, and how many packets had passed by then. */
   private keyed = { atMs: 0, packets: 0 };
   /** Of a rekey that has not been answered. */
@@ -152,9 +154,11 @@ export class MemberChannel {
     return true;
   }
 
-  /** Says KEEPALIVE now: there is a reason to ask whether anything passes. */
+  /** Says KEEPALIVE now: there is a reason to ask whether anything passes, and how long packets may be. */
   nudge(): void {
-    if (this.phase === 'up') this.keepalive.nudge();
+    if (this.phase !== 'up') return;
+    this.isUsed = true;
+    this.keepalive.nudge();
   }
 
   /** So many packets have passed since it began, in both directions: its keys are exchanged when it is time (P7.3). */
@@ -197,7 +201,8 @@ export class MemberChannel {
     if (body.kind === 'sized') this.size.onSized(body.id, body.packetBytes);
     if (body.kind === 'alive') {
       this.keepalive.onAlive(body.id, body.peer);
-      this.size.confirm();
+      this.size.confirm(this.isUsed);
+      this.isUsed = false;
     }
   }
 

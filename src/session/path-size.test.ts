@@ -61,17 +61,34 @@ test('P7.5: a black hole is noticed when it is asked for, and a path that is lon
   size.begin(peers.ipv4);
   clock.advance(1_000);
   path.most = 1252;
-  size.confirm();
+  size.confirm(true);
   clock.advance(2_000);
   t.is(size.packetBytes, 1200, 'what every path bears, at once');
   clock.advance(20_000);
   t.is(size.packetBytes, 1252);
   path.most = 1472;
-  size.confirm();
   clock.advance(500_000);
+  size.confirm(true);
+  clock.advance(1_000);
   t.is(size.packetBytes, 1252);
   clock.advance(100_000);
+  size.confirm(true);
+  clock.advance(1_000);
   t.is(size.packetBytes, 1472);
+});
+
+test('P7.5: while nothing is sent nothing is asked', t => {
+  for (const most of [1472, 1252, 1200]) {
+    const { clock, size, path } = world({ most });
+    size.begin(peers.ipv4);
+    clock.advance(60_000);
+    const before = path.asked.length;
+    for (let hours = 0; hours < 24; hours++) {
+      clock.advance(3_600_000);
+      size.confirm(false);
+    }
+    t.is(path.asked.length, before);
+  }
 });
 
 test('P7.5: while nothing passes no size counts as too long, and little is asked', t => {
@@ -79,12 +96,12 @@ test('P7.5: while nothing passes no size counts as too long, and little is asked
   size.begin(peers.ipv4);
   clock.advance(1_000);
   path.isDown = true;
-  size.confirm();
+  size.confirm(true);
   clock.advance(3_600_000);
   t.is(size.packetBytes, 1472);
   t.is(path.asked.length, 1 + 3 + 3);
   path.isDown = false;
-  size.confirm();
+  size.confirm(true);
   clock.advance(1_000);
   t.is(size.packetBytes, 1472);
   t.is(path.asked.at(-1), 1472);

@@ -6,7 +6,7 @@ import { type PacketPeer, probeBytes } from '../wire/packet.ts';
  * first the longest that an Ethernet bears, then halves of what is left between what has come and what has not.
  *
  *     base --begin()--> searching --nothing is left to try--> settled --confirm()--> confirming
- *                         ^ └──nothing passes at all──> stuck   │ after a while, if short  │ a black hole
+ *                         ^ └──nothing passes at all──> stuck   │ when it is old and short │ a black hole
  *                         └───────────────confirm()───────┘─────┴──────────────────────────┘
  */
 
@@ -27,7 +27,7 @@ const tryMs = 600;
 /** Questions that a late answer is still taken for. */
 const remembered = 64;
 
-/** How often a path that is short is looked at again: it may have become longer. */
+/** How often at most a path that is short, and used, is looked at again: it may have become longer. */
 const raiseMs = 600_000;
 
 /** What a search needs and tells. */
@@ -59,7 +59,7 @@ export class PathSize {
   private readonly asked = new Map<number, number>();
   private nextId = 1;
   private cancelTimer = () => {};
-  private cancelRaise = () => {};
+  private settledMs = 0;
 
   constructor(options: PathSizeOptions) {
     this.options = options;
@@ -76,15 +76,23 @@ export class PathSize {
     this.restart();
   }
 
-  /** Something passes: a good time to ask whether what is known is true still. */
-  confirm(): void {
-    const { phase, known } = this;
-    if (phase === 'stuck' && known === basePacketBytes) return this.search();
-    if ((phase !== 'settled' && phase !== 'stuck') || known === basePacketBytes) return;
+  /**
+   * Something passes: a good time to ask whether what is known is true still, if that is of use. `isUsed`: datagrams do, too.
+   * Who is idle is asked nothing: each question has the length of a long packet.
+   */
+  confirm(isUsed: boolean): void {
+    const { phase, known, most } = this;
+    const isDue = phase === 'settled' && isUsed;
+    if (phase !== 'stuck' && !isDue) return;
+    const isOld = known < most && this.options.clock.now() - this.settledMs >= raiseMs;
+    if (known === basePacketBytes) {
+      if (phase === 'stuck' || isOld) this.search();
+      return;
+    }
     this.phase = 'confirming';
     this.ask({
       packetBytes: known,
-      onComes: () => (phase === 'stuck' ? this.search() : this.rest('settled')),
+      onComes: () => (phase === 'stuck' || isOld ? this.search() : this.rest('settled')),
       onNone: () => this.askBase(() => this.restart()),
     });
   }
@@ -98,7 +106,6 @@ export class PathSize {
 
   /** Nothing more is asked. */
   stop(): void {
-    this.cancelRaise();
     this.rest('base');
   }
 
@@ -122,7 +129,6 @@ export class PathSize {
 
   private search(): void {
     this.phase = 'searching';
-    this.cancelRaise();
     this.tooLong = this.most + stepBytes;
     this.seek(this.most);
   }
@@ -142,8 +148,8 @@ export class PathSize {
   }
 
   private settle(): void {
+    this.settledMs = this.options.clock.now();
     this.rest('settled');
-    if (this.known < this.most) this.cancelRaise = this.options.clock.after(raiseMs, () => this.search());
   }
 
   /** Too long, or does nothing pass at all? */

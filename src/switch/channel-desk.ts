@@ -20,6 +20,9 @@ const maxChannels = 4;
 /** Silences that one instance may ask for at a time (P8.3). */
 const maxEchoes = 8;
 
+/** More packets than keepalives are, from one of them to the next: datagrams have passed. */
+const busyPackets = 10;
+
 /** An epoch stands in a byte (P7.2). */
 const epochs = 256;
 
@@ -60,6 +63,8 @@ interface Entry {
   readonly suite: PacketSuite;
   /** The newest there is. */
   epoch: number;
+  /** Packets that have left on it, when it was looked at last. */
+  packetsSeen: number;
   link: ChannelLink | undefined;
   cancelOrphan: () => void;
 }
@@ -176,6 +181,12 @@ export class ChannelDesk {
       channel: new UdpChannel(this.options.clock, {
         send: (body, to) => relay.sendControl(cid, door, to, body),
         setsDf: relay.setsDf,
+        takeUse: () => {
+          const { packetsOut = 0 } = relay.channelCounters(cid) ?? {};
+          const isUsed = packetsOut - entry.packetsSeen >= busyPackets;
+          entry.packetsSeen = packetsOut;
+          return isUsed;
+        },
         onSize: setPath,
         onPath: (path, isFirst) => {
           setPath(path);
@@ -187,6 +198,7 @@ export class ChannelDesk {
       owner,
       suite,
       epoch,
+      packetsSeen: 0,
       link,
       cancelOrphan: () => {},
     };

@@ -50,12 +50,23 @@ test('P7.5: a path that has moved is measured anew by both, and so is one that h
   t.is(member.channel.packetBytes, 1300);
   t.deepEqual(lengthsOf(made, member, 1300 - 32 - 11), [1300]);
   path.most = 1252;
+  for (let count = 0; count < 10; count++) lengthsOf(made, member, 100);
   member.channel.nudge();
   made.clock.advance(4_000);
   t.true(member.channel.packetBytes < 1252);
   made.clock.advance(16_000);
   t.is(member.channel.packetBytes, 1252);
   t.deepEqual(lengthsOf(made, member, 1252 - 32 - 11), [1252]);
+});
+
+test('P7.5: a channel that carries nothing asks for no size, whatever its KEEPALIVEs', async t => {
+  const { made } = await world({ most: 1252 });
+  made.clock.advance(60_000);
+  const sizes = () =>
+    [...made.fromMembers, ...made.fromServer].filter(({ packet }) => packet[0] === packetKind.size).length;
+  const before = sizes();
+  made.clock.advance(24 * hourMs);
+  t.is(sizes(), before);
 });
 
 /** A datagram each way every 20 ms; `end` tells what has come to the member and to the server. */

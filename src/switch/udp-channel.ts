@@ -25,6 +25,8 @@ export interface UdpChannelHandlers {
   onPath(path: PacketPeer, isFirst: boolean): void;
   /** {@link UdpChannel.packetBytes} has changed. */
   onSize(path: PacketPeer): void;
+  /** Whether it has carried datagrams since this was asked last. */
+  takeUse(): boolean;
   /** Packets leave whole, so that the size of the path can be found (P7.5). */
   readonly setsDf: boolean;
   /** One more silence is asked for: whether the member may (P8.3). Each taken one is given back once. */
@@ -96,7 +98,7 @@ export class UdpChannel {
     switch (body.kind) {
       case 'keepalive':
         this.send({ kind: 'alive', id: body.id, peer: from }, from);
-        if (this.isPath(from)) this.size.confirm();
+        if (this.isPath(from)) this.size.confirm(this.handlers.takeUse());
         return this.doubtPath(from);
       case 'echo-after':
         return this.onEchoAfter(body.id, body.afterMs, from);
