@@ -115,5 +115,6 @@ claim(
     await line?.set(narrowLine);
     await untilAnswers(program, 40);
     await untilSize(stage, packetBytes);
+    t.pass();
   },
 );
