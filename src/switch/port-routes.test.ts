@@ -232,6 +232,21 @@ test('P7.4: routes outlive a link that is lost, and are the next label’s witho
   t.like(mediator.last, { label: 6, port: 7, step: 'withdraw' });
 });
 
+test('P7.2: a terminal that has lost its channel while it was away has another route made', async t => {
+  const { desk, label, arriving, mediator, terminal } = await orphaned();
+  const next = label(5);
+  desk.onRouteLive(next);
+  const { cid } = terminal.member;
+  desk.onMessage(next.terminalEnd, { label: 5, port: 7, step: 'make', cid });
+  t.deepEqual(
+    mediator.said.slice(-2).map(({ step }) => step),
+    ['withdraw', 'make'],
+  );
+  t.is(arriving(1), 0);
+  desk.onMessage(next.mediatorEnd, { label: 6, port: 7, step: 'make', cid: mediator.member.cid });
+  t.like(terminal.last, { label: 5, port: 7, step: 'make' });
+});
+
 test('P7.4: without a label they end after 120 s, and who has one still is told so', async t => {
   const { channels, desk, label, arriving, mediator } = await orphaned();
   channels.clock.advance(119_000);

@@ -97,11 +97,17 @@ export class PortRouteDesk {
       if (step === 'make') this.onMake(end, message);
       return;
     }
-    // The terminal could have one now, and has none.
-    if (step === 'make' && entry === undefined) say(end.route.mediatorEnd, { port, step: 'make' });
+    if (step === 'make') return this.onWish(end.route, port, entry);
     if (entry === undefined || isBound(entry)) return;
     if (step === 'made') this.onMade(end, entry, message.cid);
     if (step === 'refuse') this.onRefused(entry, message.reason);
+  }
+
+  /** The terminal could have a route now, and has none: one that there was, it has lost with its channel. */
+  private onWish(route: Route, port: number, entry: Entry | undefined): void {
+    if (entry !== undefined && !isBound(entry)) return;
+    if (entry !== undefined) this.withdraw(route, port, route.terminalEnd, 'link-lost');
+    say(route.mediatorEnd, { port, step: 'make' });
   }
 
   /** A label of an attachment is no more. Its members know (P7.2): where a link was lost, all that is made goes on. */
@@ -167,13 +173,17 @@ export class PortRouteDesk {
         this.withdraw(entry.route, entry.port, undefined, 'link-lost');
   }
 
-  /** A datagram is too long for the channel that it was to leave on (P7.5): the TCP channel has room. */
-  onOversize(cid: number, route: number, { address, number }: PacketPeer, bytes: Buffer): void {
+  /**
+   * A datagram is too long for the channel that it was to leave on (P7.5): the TCP channel has room. False when it was on
+   * none of these routes.
+   */
+  onOversize(cid: number, route: number, { address, number }: PacketPeer, bytes: Buffer): boolean {
     const way = this.ways.get(wayKey(cid, route));
-    if (way === undefined) return;
+    if (way === undefined) return false;
     const { entry, side } = way;
     const end = side === 'mediator' ? entry.route.mediatorEnd : entry.route.terminalEnd;
     if (entry.route.live) end.sendLong({ port: entry.port, peerAddress: address, peerNumber: number, bytes });
+    return true;
   }
 
   private onMake(end: RouteEnd, { port, cid }: Portroute): void {

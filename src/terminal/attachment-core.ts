@@ -10,7 +10,8 @@ import { callOut } from './call-out.ts';
 import { CommandQueue, commandTimeoutMs } from './command-queue.ts';
 import { PathClock } from './path-clock.ts';
 import type { PortHost, PortWatcher } from './port-host.ts';
-import { PortRoutes, type TerminalUdp } from './port-routes.ts';
+import { PortRoutes } from './port-routes.ts';
+import type { TerminalUdp } from './terminal-udp.ts';
 import { failure, TunnelError } from './tunnel-error.ts';
 
 /** What the owner of a core is told. */

@@ -13,7 +13,7 @@ import { callOut } from './call-out.ts';
 import { pauseBeforeAttempt, retryDelayMs, untilReachable } from './come-back.ts';
 import { endsAttachment } from './final-reasons.ts';
 import type { MediatorWay } from './mediator-way.ts';
-import type { TerminalUdp } from './port-routes.ts';
+import type { TerminalUdp } from './terminal-udp.ts';
 
 /**
  * An attachment at the terminal over all the labels that it has in its life (P4.3, P4.6).

@@ -55,7 +55,6 @@ export type {
   OpenAndListenOptions,
 } from './mediator-attachment.ts';
 export type { Mediator, MediatorChange } from './mediator-list.ts';
-export type { PortBypass, RouteHub, TerminalUdpPath } from './port-routes.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
 export type { ServiceWish } from './service-directory.ts';
@@ -69,6 +68,7 @@ export {
   type TerminalMember,
   type TerminalOptions,
 } from './terminal.ts';
+export type { PortBypass, RouteHub, TerminalUdpPath } from './terminal-udp.ts';
 export type {
   DatagramContent,
   RemoteInfo,

@@ -1,44 +1,18 @@
 import type { Clock } from '../base/clock.ts';
 import { deferred } from '../base/deferred.ts';
 import { errorNumber } from '../base/errors.ts';
-import type { MemberChannels, OwnChannel } from '../member/channel-source.ts';
-import type { UdpPath } from '../member/udp-path.ts';
-import type { ChannelRoute, PlainTarget, Relay } from '../relay/relay.ts';
-import type { RouteListener } from '../relay/relay-hub.ts';
+import type { OwnChannel } from '../member/channel-source.ts';
 import type { Portroute } from '../wire/messages/attach.ts';
 import type { Datagram, DatagramMark } from '../wire/messages/binary.ts';
 import type { Carrier } from '../wire/messages/shared.ts';
 import type { PacketPeer } from '../wire/packet.ts';
+import type { PortBypass, TerminalUdp } from './terminal-udp.ts';
 import { WantedPorts } from './wanted-ports.ts';
 
 /**
  * The terminal's end of the redirected ports of one attachment (P5.5, P7.2, P7.7): which of them have a route on a UDP
  * channel, and which way each datagram goes. Each direction moves by itself, as the mediator's Redirection says.
  */
-
-/** What this end needs of a relay, and of who tells what it tells. */
-export interface RouteHub {
-  readonly relay: Pick<Relay, 'bindRoute' | 'unbindRoute' | 'sendDatagram'>;
-  listenToRoute(cid: number, route: number, listener: RouteListener | undefined): void;
-}
-
-/** The UDP side of a terminal. */
-export interface TerminalUdp {
-  readonly hub: RouteHub;
-  readonly channels: MemberChannels;
-}
-
-/** A member's UDP path, as a terminal uses it. */
-export type TerminalUdpPath = MemberChannels &
-  Pick<UdpPath, 'onOnline' | 'onOffline' | 'onMessage' | 'stop'> & { readonly hub: RouteHub };
-
-/** A way past this program for what comes and goes by UDP on one redirected port. */
-export interface PortBypass {
-  /** What comes by UDP leaves there. */
-  readonly to: PlainTarget;
-  /** From now on the port's datagrams leave by UDP on that route; undefined: by whatever the port's socket says. */
-  onRoute(route: ChannelRoute | undefined): void;
-}
 
 /** What an attachment's routes need. */
 export interface PortRoutesOptions {

@@ -20,9 +20,9 @@ import { findGrant, type GrantSources, namedMediators } from './grant-finder.ts'
 import { MediatorAttachment } from './mediator-attachment.ts';
 import { type Mediator, type MediatorChange, MediatorList } from './mediator-list.ts';
 import { wayTo } from './mediator-way.ts';
-import type { TerminalUdpPath } from './port-routes.ts';
 import { type ConnectionState, ServerConnection, type WaitOptions } from './server-connection.ts';
 import { type ServiceWish, wishesFor } from './service-directory.ts';
+import type { TerminalUdpPath } from './terminal-udp.ts';
 import { failure, TunnelError, tunnelError } from './tunnel-error.ts';
 
 /** The events of a {@link Terminal}. */

@@ -8,7 +8,7 @@ import { maxDatagramBytes } from '../wire/spec.ts';
 import { callOut } from './call-out.ts';
 import { commandTimeoutMs } from './command-queue.ts';
 import type { PortHost } from './port-host.ts';
-import type { PortBypass } from './port-routes.ts';
+import type { PortBypass } from './terminal-udp.ts';
 import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
 import type { ListenAddress } from './tunnel-server.ts';
 

@@ -22,6 +22,9 @@ export class ProcessUdp implements TerminalUdpPath {
     return () => void this.watchers.delete(watcher);
   }
 
+  /** Ports go past this program: there is nothing to share. */
+  ownChannel(): undefined {}
+
   onOnline(): void {
     this.become(true);
   }
