@@ -22,6 +22,19 @@ export class DeficitRing<T> {
     this.round.push(entry);
   }
 
+  /**
+   * Puts `items` at the head of the round, in that order, with what they had left of their turn: they left it with frames that
+   * could not go, and whoever was ready later stands behind them.
+   */
+  addFirst(items: readonly T[]): void {
+    if (items.length === 0) return;
+    const first = items.map(item => this.entries.get(item) ?? this.newEntry(item));
+    for (const entry of first) entry.inRound = true;
+    const ahead = new Set(first);
+    const others = this.round.filter(entry => !ahead.has(entry));
+    this.round.splice(0, this.round.length, ...first, ...others);
+  }
+
   private newEntry(item: T): Entry<T> {
     const entry = { item, deficit: quantumBytes, inRound: false };
     this.entries.set(item, entry);

@@ -94,6 +94,29 @@ test('P2.3: without credit WINDOW and COMMAND wait; RESET, ECHO and DATAGRAM do 
   t.deepEqual(taken(pair), ['window', 'command']);
 });
 
+test('P2.1: where credit is scarce every stream has its turn: who is ready again stands behind who still waits for it', t => {
+  const [creditBytes, lengthBytes] = [17_000, 4_000];
+  const pair = attachedPair({ creditBytes, budgetBytes: 1 << 26 });
+  const streams = [1, 2, 3].map(() => connectedStreams(pair).terminal);
+  for (const stream of streams) {
+    stream.raiseLimit(1 << 20);
+    stream.send(pattern(lengthBytes));
+  }
+  const turns = new Map(streams.map(({ id }) => [id, 0]));
+  for (let round = 0; round <= 30; round++) {
+    const gone: number[] = [];
+    for (let frame = pair.takeFrom('terminal'); frame !== undefined; frame = pair.takeFrom('terminal'))
+      gone.push(frame.stream);
+    for (const id of gone) {
+      turns.set(id, (turns.get(id) ?? 0) + 1);
+      // Its WINDOW comes before the next CREDIT, and its owner has more.
+      streams.find(stream => stream.id === id)?.send(pattern(lengthBytes));
+    }
+    pair.deliverTo('terminal', creditFrame(creditBytes + (round + 1) * (lengthBytes + 20)));
+  }
+  t.deepEqual([...turns.values()], [10, 10, 10]);
+});
+
 test('P2.3: what is counted and only that is taken from the credit', t => {
   const pair = attachedPair({ creditBytes: 100_000 });
   const { terminal } = connectedStreams(pair);

@@ -153,10 +153,12 @@ export class LabelOutlet {
     this.wake();
   }
 
-  /** The server's CREDIT: whoever waited for it is in the round again. */
+  /** The server's CREDIT: whoever waited for it is in the round again, before whoever has become ready meanwhile. */
   onCredit(frame: Frame): void {
     this.bound?.binding.credit.onCredit(decodeCredit(frameBody(frame)));
-    this.creditBlocked.leaveAll(stream => this.ring.add(stream));
+    const waited: Stream[] = [];
+    this.creditBlocked.leaveAll(stream => waited.push(stream));
+    this.ring.addFirst(waited);
     this.wake();
   }
 

@@ -85,3 +85,23 @@ test('a member of the ring that has nothing leaves it, and comes back when added
   ring.add('a');
   t.is(ring.take(item => Buffer.from(item))?.toString(), 'a');
 });
+
+test('who had to leave the ring is at its head again, in the order asked for, with what was left of its turn', t => {
+  const ring = new DeficitRing<string>();
+  for (const item of ['a', 'b', 'c']) ring.add(item);
+  ring.take(() => Buffer.alloc(16_000));
+  ring.take(() => undefined);
+  ring.take(() => undefined);
+  ring.take(() => undefined);
+  for (const item of ['d', 'b']) ring.add(item);
+  ring.addFirst(['a', 'b']);
+  const order = Array.from({ length: 5 }, () => {
+    let from = '';
+    ring.take(item => {
+      from = item;
+      return Buffer.alloc(10_000);
+    });
+    return from;
+  });
+  t.deepEqual(order, ['a', 'b', 'b', 'd', 'd']);
+});
