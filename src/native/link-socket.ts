@@ -25,11 +25,14 @@ export function tuneLink(
   native.setNotSentLowat(fd, notSentLowatBytes);
   keepAlive(native, socket);
   const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
-  return () => {
+  const read = () => {
     const facts = readPath(native, socket);
     if (facts !== undefined) limit.onRoundTrip(facts.roundTripMs);
     return facts;
   };
+  // What SYN has measured: what follows is not to wait longer either.
+  read();
+  return read;
 }
 
 /**

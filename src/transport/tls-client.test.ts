@@ -46,6 +46,21 @@ test('a server with one of the expected pins is accepted', async t => {
   t.deepEqual(client.serverPin, pinOf(testCertificate.cert));
 });
 
+test('P8.1: what is lost soon goes again from the first byte of TLS on: a connection is tuned once TCP is up', async t => {
+  const silent = createServer(socket => socket.on('error', () => {}));
+  const port = await portOf(t, silent);
+  const tuned = deferred<Socket>();
+  const giveUp = new AbortController();
+  const tune = (socket: Socket) => {
+    tuned.resolve(socket);
+    return undefined;
+  };
+  const trying = attempt({ port, tune, signal: giveUp.signal });
+  t.is((await tuned.promise).remotePort, port);
+  giveUp.abort();
+  await t.throwsAsync(trying, { code: 'aborted' });
+});
+
 for (const [name, expectedPins] of [
   ['another pin', [otherPin]],
   ['no pin at all', []],

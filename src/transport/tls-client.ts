@@ -169,23 +169,26 @@ class TlsAttempt {
   }
 
   async run(): Promise<Transport> {
-    const { options, endpoint } = this;
-    let secured: TLSSocket;
+    const plain = await this.step(() => reach(this.options, this.endpoint, this.abort.signal));
+    this.socket = plain;
+    if (this.abort.signal.aborted) plain.destroy();
+    else this.options.tune?.(plain);
+    this.stage = 'handshaking';
+    const secured = await this.step(() => secure(this.options, plain, this.abort.signal));
+    this.socket = secured;
+    return this.transportOf(secured);
+  }
+
+  private async step<T>(run: () => Promise<T>): Promise<T> {
     try {
-      const plain = await reach(options, endpoint, this.abort.signal);
-      this.socket = plain;
-      if (this.abort.signal.aborted) plain.destroy();
-      this.stage = 'handshaking';
-      secured = await secure(options, plain, this.abort.signal);
-      this.socket = secured;
+      return await run();
     } catch (thrown) {
       if (thrown instanceof EntremiseError) throw thrown;
       const cause = asError(thrown);
       if (cause instanceof RangeError || cause instanceof TypeError)
         throw new EntremiseError('bad-config', { message: `Cannot connect: ${cause.message}.`, cause });
-      throw connectFailure(endpoint, this.stage, cause);
+      throw connectFailure(this.endpoint, this.stage, cause);
     }
-    return this.transportOf(secured);
   }
 
   private transportOf(secured: TLSSocket): Transport {

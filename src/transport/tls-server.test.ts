@@ -4,6 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectRawTls, type TLSSocket } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { fakeClock } from '../base/clock.ts';
+import { deferred } from '../base/deferred.ts';
 import type { RefusalReason } from './admissions.ts';
 import { createKeyAndCertificate } from './certificate.ts';
 import { connectTo, eventually, type Loopback, loopback, testAlpn, testCertificate } from './loopback.ts';
@@ -99,6 +100,16 @@ for (const [name, options] of [
     await stillServes(t, door);
   });
 }
+
+test('P8.1: a connection is tuned when it is accepted, before TLS has said a word', async t => {
+  const tuned = deferred<Socket>();
+  const tune = (socket: Socket) => {
+    tuned.resolve(socket);
+    return undefined;
+  };
+  const { socket } = await tcpTo(t, await loopback(t, { tune }));
+  t.is((await tuned.promise).remotePort, socket.localPort);
+});
 
 test('a client without ALPN is closed', async t => {
   const door = await loopback(t);
@@ -205,7 +216,7 @@ for (const [name, broken] of [
     const socket = rawTls(t, door, { ALPNProtocols: [name === 'onHttp' ? 'http/1.1' : testAlpn] });
     socket.on('error', () => {});
     socket.resume();
-    await once(socket, 'close');
+    await new Promise(resolve => socket.once('close', resolve));
     const { reason, cause } = await door.refusals.next();
     t.deepEqual([reason, cause?.message], ['internal', 'a bug']);
   });

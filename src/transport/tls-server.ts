@@ -172,12 +172,22 @@ class Listener implements TlsListener {
 
   private accept(socket: Socket): void {
     this.accepted++;
-    if (this.admissions.admit(socket, this.serverPin)) this.tls.emit('connection', socket);
+    if (!this.admissions.admit(socket, this.serverPin)) return;
+    try {
+      this.options.tune?.(socket);
+      this.tls.emit('connection', socket);
+    } catch (thrown) {
+      this.fails(socket, { reason: 'internal', cause: asError(thrown) });
+    }
   }
 
   private handshakeFailed(cause: Error, socket: TLSSocket): void {
+    this.fails(socket, { reason: 'tls-failed', cause });
+  }
+
+  private fails(socket: Socket, failure: NonNullable<Admission['failure']>): void {
     const admission = this.admissions.find(socket);
-    if (admission !== undefined) admission.failure ??= { reason: 'tls-failed', cause };
+    if (admission !== undefined) admission.failure ??= failure;
     socket.destroy();
   }
 

@@ -41,7 +41,8 @@ export interface TlsTransportDetails {
 
 /**
  * Sets socket options that Node does not know on a connected socket before it is used; answers what reads its path from
- * then on, where the machine can be asked.
+ * then on, where the machine can be asked. Asked twice for a link: once TCP is up, since on a line that loses packets TLS
+ * is where most time goes, and for the socket that TLS has made of it.
  */
 export type SocketTuner = (socket: Socket) => PathReader | undefined;
 

@@ -1,10 +1,14 @@
 import type { Impairment } from 'netns-test-helpers';
+import { mediatorName } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { trafficThroughForward } from './support/load.ts';
+import { flawsOfLoad, startLoad, trafficThroughForward } from './support/load.ts';
+import { programPath } from './support/peers.ts';
 import { type Stage, setStage } from './support/stage.ts';
+import { profileFolder } from './support/technicians.ts';
 import { flawsOf, type StreamSpec, Traffic } from './support/traffic.ts';
+import { jsonLines } from './support/verbs.ts';
 
-/** Lines that lose packets carry nearly what the kernel's own TCP does. */
+/** Lines that lose packets: links are made all the same, and carry nearly what the kernel's own TCP does. */
 
 const claim = setStage({ name: 'sclossy', home: { line: {} } });
 
@@ -50,3 +54,23 @@ for (const [what, loss] of Object.entries(losses))
       t.true(byTunnel >= leastShare * byKernel);
     },
   );
+
+claim(
+  'F13: with 30 % lost each way fifty of fifty connect, and the usual load loses nothing',
+  async (t, stage) => {
+    const load = await startLoad(t, stage, { rate: 8_192, streams: 1 });
+    await lineOf(stage).set({ delayMs: 10, lossRatio: 0.3 });
+    const words = [profileFolder(stage.site.terminalEnv), mediatorName, '50'];
+    const { stdout, stderr } = await stage.home.gateway.exec(
+      [process.execPath, programPath('sdk-connects.mjs'), ...words],
+      { deadlineMs: 100_000 },
+    );
+    const times = jsonLines(stdout)
+      .map(({ connectedMs }) => Number(connectedMs))
+      .toSorted((a, b) => a - b);
+    t.is(times.length, 50, stderr);
+    t.log(`p50 ${times[25]} ms, p95 ${times[47]} ms, most ${times[49]} ms`);
+    await lineOf(stage).clear();
+    t.deepEqual(flawsOfLoad(await load.stop()), []);
+  },
+);
