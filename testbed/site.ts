@@ -48,6 +48,8 @@ export interface SiteOptions {
   readonly mediatorEnv?: Readonly<Record<string, string>>;
   /** Environment of the commands that make the authority and sign its first statement. */
   readonly foundingEnv?: Readonly<Record<string, string>>;
+  /** Environment of the server, beside its own. */
+  readonly serverEnv?: Readonly<Record<string, string>>;
   /** Environment of all that runs at the terminal, beside its own. */
   readonly terminalEnv?: Readonly<Record<string, string>>;
   /** Where the server listens; {@link serverAddress} when left out. */
@@ -156,7 +158,10 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
   const trustWords = ['authority', 'trust', '--pin', String(pin), '--address', serverAddress, ...signing];
   await run(home.server, trustWords, founding);
   const startServer = () =>
-    home.server.spawn(cliCommand('server', 'run', '--state', serverState), spawnOptions('server'));
+    home.server.spawn(cliCommand('server', 'run', '--state', serverState), {
+      ...spawnOptions('server'),
+      env: { ...options.serverEnv },
+    });
   const serverProgram = startServer();
   options.onCommand?.(home.server.name, asTyped(['server', 'run', '--state', serverState]), '(goes on)');
   await home.server.untilListening('tcp', servicePort);

@@ -6,7 +6,14 @@ import { flawsOf, type StreamSpec, Traffic } from '../scenarios/support/traffic.
 import { type Json, jsonLines } from '../scenarios/support/verbs.ts';
 import { mediatorName, type Site, servicePort, setUpSite } from '../site.ts';
 import { buildHome, type Home, homeAddresses } from '../topologies/home.ts';
-import { type Footprint, footprintOf, leaksOf } from './footprint.ts';
+import {
+  collectable,
+  descriptorsOf,
+  type Footprint,
+  footprintOf,
+  footprintText,
+  leaksOf,
+} from './footprint.ts';
 
 /**
  * Link after link is cut while streams and commands go on, and nothing may be kept: no number, no listener, no descriptor, no
@@ -49,6 +56,12 @@ interface Scene {
   teardown(undo: () => unknown): void;
 }
 
+function footprintsText(all: Readonly<Record<string, Footprint>>): string {
+  return Object.entries(all)
+    .map(([name, footprint]) => `${name} ${footprintText(footprint)}`)
+    .join('; ');
+}
+
 class Flapping {
   private readonly scene: Scene;
   private readonly options: FlapOptions;
@@ -83,7 +96,10 @@ class Flapping {
       servicePort,
       divisor,
     ].map(String);
-    const program = home.terminal.node(programPath('sdk-flaps.mjs'), words, { stdin: 'pipe' });
+    const program = home.terminal.node(programPath('sdk-flaps.mjs'), words, {
+      stdin: 'pipe',
+      env: collectable,
+    });
     this.program = program;
     scene.teardown(() => program.stop('SIGKILL'));
     const { port } = await this.line('that it is ready', line => 'port' in line);
@@ -113,7 +129,8 @@ class Flapping {
       this.listenersAfter.push(Number(said.listeners));
       await this.cutMediator();
       this.done += count;
-      if (this.done % sayEvery === 0) this.options.say(`${this.done} cuts: ${this.footprintText()}`);
+      if (this.done % sayEvery === 0)
+        this.options.say(`${this.done} cuts: ${footprintsText(await this.footprints())}`);
     }
   }
 
@@ -124,18 +141,11 @@ class Flapping {
     await this.line('that it is back', line => line.id === id);
   }
 
-  private footprints(): Record<string, Footprint> {
+  private async footprints(): Promise<Record<string, Footprint>> {
     const { site } = this.scene;
     const programs = { mediator: site.mediator, server: site.server, terminal: this.terminal };
-    return Object.fromEntries(Object.entries(programs).map(([name, { pid }]) => [name, footprintOf(pid)]));
-  }
-
-  private footprintText(): string {
-    return Object.entries(this.footprints())
-      .map(
-        ([name, { residentMb, descriptors }]) => `${name} ${residentMb.toFixed(1)} MB, ${descriptors} files`,
-      )
-      .join('; ');
+    const named = Object.entries(programs).map(async ([name, program]) => [name, await footprintOf(program)]);
+    return Object.fromEntries(await Promise.all(named));
   }
 
   private async untilMoving(): Promise<void> {
@@ -156,17 +166,17 @@ class Flapping {
   async play(): Promise<Omit<FlapReport, 'minutes'>> {
     const { flaps, say } = this.options;
     const bare = {
-      descriptors: footprintOf(this.scene.site.mediator.pid).descriptors,
+      descriptors: descriptorsOf(this.scene.site.mediator.pid),
       listening: await this.listening(),
     };
     await this.start();
     await this.cut(Math.min(warmUp, flaps));
     await this.untilMoving();
-    const before = this.footprints();
-    say(`after ${this.done} cuts to warm up: ${this.footprintText()}`);
+    const before = await this.footprints();
+    say(`after ${this.done} cuts to warm up: ${footprintsText(before)}`);
     await this.cut(Math.max(0, flaps - this.done));
     await this.untilMoving();
-    const after = this.footprints();
+    const after = await this.footprints();
     const leaks = Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
     const flaws = [...leaks, ...(await this.stopAll()), ...(await this.leftAtMediator(bare))];
     return { flaps: this.done, before, after, flaws };
@@ -188,7 +198,7 @@ class Flapping {
   /** With the last attachment gone the mediator holds no number and no listener: what it holds is as before the first. */
   private async leftAtMediator(bare: { descriptors: number; listening: number }): Promise<string[]> {
     const { mediator } = this.scene.site;
-    const heldMore = () => footprintOf(mediator.pid).descriptors - bare.descriptors;
+    const heldMore = () => descriptorsOf(mediator.pid) - bare.descriptors;
     const isBare = async () => heldMore() <= chanceDescriptors && (await this.listening()) === bare.listening;
     const settled = await until(isBare, { what: 'the mediator to hold nothing', deadlineMs: 20_000 }).catch(
       () => false,
@@ -210,7 +220,7 @@ export async function runFlaps(options: FlapOptions): Promise<FlapReport> {
   const home = await buildHome({ name: 'flaps' });
   let folder: string | undefined;
   try {
-    const site = await setUpSite(home);
+    const site = await setUpSite(home, { serverEnv: collectable, mediatorEnv: collectable });
     folder = site.directory;
     const scene = { home, site, undo, teardown: (each: () => unknown) => void undo.push(each) };
     const came = await new Flapping(scene, options).play();

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { labSupport } from 'netns-test-helpers';
 import { asEntremiseError, EntremiseError } from '../../src/base/errors.ts';
 import { type FlapReport, runFlaps } from './flaps.ts';
+import { footprintText } from './footprint.ts';
 import { runSoak, type SoakReport } from './soak.ts';
 
 const help = `npm run soak -- [--minutes N] [--seed S] [--flaps N] [--json]
@@ -52,10 +53,9 @@ function reportLines({ seed, minutes, happened, flaws }: SoakReport): string[] {
 }
 
 function flapLines({ flaps, minutes, before, after, flaws }: FlapReport): string[] {
-  const growth = Object.entries(after).map(([name, { residentMb, descriptors }]) => {
-    const from = before[name];
-    return `${name}: ${from?.residentMb.toFixed(1)} MB and ${from?.descriptors} descriptors became ${residentMb.toFixed(1)} and ${descriptors}`;
-  });
+  const growth = Object.entries(after).map(
+    ([name, now]) => `${name}: ${footprintText(before[name] ?? now)}; now ${footprintText(now)}`,
+  );
   return [
     `${flaps} cuts in ${minutes.toFixed(1)} minutes`,
     ...growth,

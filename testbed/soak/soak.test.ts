@@ -27,9 +27,10 @@ test('chance keeps to its bounds and reaches all of them', t => {
 });
 
 test('what grows is told, what varies is not', t => {
-  const before = { residentMb: 60, descriptors: 30 };
-  t.deepEqual(leaksOf('mediator', before, { residentMb: 77, descriptors: 33 }), []);
-  t.deepEqual(leaksOf('mediator', before, { residentMb: 90, descriptors: 34 }), [
+  const before = { heldMb: 20, residentMb: 60, descriptors: 30 };
+  t.deepEqual(leaksOf('mediator', before, { heldMb: 24, residentMb: 81, descriptors: 33 }), []);
+  t.deepEqual(leaksOf('mediator', before, { heldMb: 26, residentMb: 90, descriptors: 34 }), [
+    'mediator: 26.0 MB held, 20.0 before',
     'mediator: 90.0 MB resident, 60.0 before',
     'mediator: 34 descriptors, 30 before',
   ]);

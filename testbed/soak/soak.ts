@@ -5,7 +5,7 @@ import { flawsOfLoad, type Load, startLoad } from '../scenarios/support/load.ts'
 import { setUpSite } from '../site.ts';
 import { buildHome } from '../topologies/home.ts';
 import { Chance } from './chance.ts';
-import { type Footprint, footprintOf, leaksOf } from './footprint.ts';
+import { collectable, type Footprint, footprintOf, footprintText, leaksOf } from './footprint.ts';
 import { allMishaps, type Mishap, type World } from './mishaps.ts';
 
 /**
@@ -46,6 +46,9 @@ export interface SoakReport {
 const recoveryDeadlineMs = 60_000;
 const shortestMs = 50;
 
+/** While there is no way commands pile up, and with the first answers each of them holds a port. */
+const grant = ['--limit', 'ports=1000'];
+
 interface Scene extends World {
   readonly folder: string;
   readonly undo: (() => unknown)[];
@@ -54,7 +57,7 @@ interface Scene extends World {
 async function setScene(): Promise<Scene> {
   const home = await buildHome({ name: 'soak', line: {} });
   try {
-    const site = await setUpSite(home);
+    const site = await setUpSite(home, { grant, serverEnv: collectable, mediatorEnv: collectable });
     return { home, site, server: site.server, folder: site.directory, undo: [] };
   } catch (thrown) {
     await home.lab.destroy();
@@ -62,8 +65,8 @@ async function setScene(): Promise<Scene> {
   }
 }
 
-function footprints({ site, server }: World): Record<string, Footprint> {
-  return { mediator: footprintOf(site.mediator.pid), server: footprintOf(server.pid) };
+async function footprints({ site, server }: World): Promise<Record<string, Footprint>> {
+  return { mediator: await footprintOf(site.mediator), server: await footprintOf(server) };
 }
 
 async function happen(scene: Scene, load: Load, mishap: Mishap, lastsMs: number): Promise<Happened> {
@@ -105,11 +108,13 @@ async function play(scene: Scene, options: SoakOptions, happened: Happened[]): P
   const t = { teardown: (undo: () => unknown) => void scene.undo.push(undo) };
   const load = await startLoad(t, scene);
   await load.untilMoving();
-  const before = footprints(scene);
+  const before = await footprints(scene);
   scene.load = load;
   await mishapsFor(scene, load, options, happened);
   await load.untilMoving();
-  const after = footprints(scene);
+  const after = await footprints(scene);
+  for (const [name, now] of Object.entries(after))
+    options.say(`${name}: ${footprintText(before[name] ?? now)}; now ${footprintText(now)}`);
   const leaks = Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
   return [...flawsOfLoad(await load.stop('together', 60_000)), ...leaks];
 }

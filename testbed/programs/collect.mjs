@@ -1,0 +1,20 @@
+// Preloaded into a program of which is to be known what it holds, and not what it has yet to give back: upon SIGWINCH, which
+// means nothing to a program without a terminal, it collects its garbage and says on stderr what is left.
+import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+let collected = 0;
+
+process.on('SIGWINCH', () => {
+  collect();
+  // What the first has finalised is gone after the second.
+  setImmediate(() => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    collected += 1;
+    process.stderr.write(`${JSON.stringify({ collected, heldMb: (heapUsed + external) / 1e6 })}\n`);
+  });
+});
