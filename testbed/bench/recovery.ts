@@ -1,16 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Program } from 'netns-test-helpers';
 import { until } from 'netns-test-helpers';
-import { type Load, type Outcome, startLoad, trafficThroughForward } from '../scenarios/support/load.ts';
-import { programPath } from '../scenarios/support/peers.ts';
-import { profileFolder } from '../scenarios/support/technicians.ts';
-import type { Story } from '../scenarios/support/traffic.ts';
-import { type Json, jsonLines, startForward } from '../scenarios/support/verbs.ts';
-import { mediatorName } from '../site.ts';
-import { type Mishap, namedMishap, type World } from '../soak/mishaps.ts';
+import { type Load, type Outcome, startLoad } from '../scenarios/support/load.ts';
+import { jsonLines, startForward } from '../scenarios/support/verbs.ts';
+import { type Mishap, namedMishap } from '../soak/mishaps.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median } from './median.ts';
+import { lostBytes, measureReplay, type RecoveryScene } from './recovery-replay.ts';
 import { measureSshRecovery } from './recovery-ssh.ts';
 import { atMost, type Figure } from './report.ts';
 import { withSite } from './with-home.ts';
@@ -30,14 +27,12 @@ const classes: readonly (readonly [name: string, mishap: string, lastsMs: number
   ['server_killed', 'the server is killed', 2_000],
 ];
 
-interface Scene extends World {
-  readonly folder: string;
-  readonly undo: (() => unknown)[];
-  teardown(undo: () => unknown): void;
-}
+/** A link that was lost sooner than that is in no hurry to be back (P1.10), and this is about links that were good. */
+const linkLivesMs = 10_500;
 
 /** Milliseconds from good to moving. */
-async function recover(scene: Scene, load: Load, mishap: Mishap, lastsMs: number): Promise<number> {
+async function recover(scene: RecoveryScene, load: Load, mishap: Mishap, lastsMs: number): Promise<number> {
+  await delay(linkLivesMs);
   const heal = await mishap.begin(scene);
   await delay(lastsMs);
   await heal();
@@ -45,7 +40,7 @@ async function recover(scene: Scene, load: Load, mishap: Mishap, lastsMs: number
 }
 
 /** Milliseconds until a terminal has been told that the path of its mediator is dead. */
-async function detect(scene: Scene, watcher: Program, load: Load): Promise<number> {
+async function detect(scene: RecoveryScene, watcher: Program, load: Load): Promise<number> {
   const states = () => jsonLines(watcher.stderr).map(({ state }) => String(state));
   const suspended = () => states().filter(state => state === 'suspended').length;
   // It comes back when it likes, and only who is there can notice anything.
@@ -69,7 +64,7 @@ interface Recovery {
   readonly figures: readonly Figure[];
 }
 
-async function measureClasses(scene: Scene, context: BenchContext): Promise<Recovery> {
+async function measureClasses(scene: RecoveryScene, context: BenchContext): Promise<Recovery> {
   const rounds = context.quick ? 3 : 6;
   const load = await startLoad(scene, scene);
   const { program: watcher } = await startForward(scene, scene, `${homeAddresses.device}:9`);
@@ -86,16 +81,6 @@ async function measureClasses(scene: Scene, context: BenchContext): Promise<Reco
   return { figures: figuresOf(times, await load.stop('together', 60_000)) };
 }
 
-function lostBytes(stories: readonly Story[]): number {
-  return stories
-    .flatMap(({ connect, accept }) => [
-      ...[...connect.faults, ...accept.faults].map(({ bytes }) => bytes),
-      Math.abs(connect.sent - accept.received),
-      Math.abs(accept.sent - connect.received),
-    ])
-    .reduce((sum, bytes) => sum + bytes, 0);
-}
-
 function figuresOf(times: ReadonlyMap<string, readonly number[]>, outcome: Outcome): Figure[] {
   const all = classes.flatMap(([name]) => times.get(name) ?? []).toSorted((a, b) => a - b);
   const p95 = all[Math.ceil(all.length * 0.95) - 1] ?? Number.POSITIVE_INFINITY;
@@ -110,52 +95,8 @@ function figuresOf(times: ReadonlyMap<string, readonly number[]>, outcome: Outco
   ];
 }
 
-/** Cuts the path once and waits until an attachment is back; which stream moves when is asked in the end, for all cuts. */
-async function cutOnce(scene: Scene, watcher: Program): Promise<void> {
-  const resumed = () => watcher.stderr.split('"state":"resumed"').length;
-  const before = resumed();
-  await namedMishap("mediator's sockets killed").begin(scene);
-  await until(() => resumed() > before, {
-    what: 'an attachment to be resumed',
-    deadlineMs: 60_000,
-    intervalMs: 20,
-  });
-}
-
-/** What the mediator promised at most, as it says itself, while many streams were cut. */
-async function measureReplay(scene: Scene, context: BenchContext): Promise<Figure[]> {
-  const cuts = context.quick ? 50 : 1_000;
-  const specs = Array.from({ length: 200 }, (_, at) => ({
-    stream: at + 1,
-    manner: 'both' as const,
-    rate: 2_048,
-  }));
-  const traffic = await trafficThroughForward(scene, scene, specs);
-  await traffic.untilMoving(60_000);
-  const { program: watcher } = await startForward(scene, scene, `${homeAddresses.device}:9`);
-  const words = [profileFolder(scene.site.terminalEnv), mediatorName];
-  const limits = scene.home.terminal.node(programPath('sdk-limits.mjs'), words, { stdin: 'pipe' });
-  scene.teardown(() => limits.stop('SIGKILL'));
-  await limits.untilOutput(/"attached"/);
-  for (let done = 1; done <= cuts; done++) {
-    await cutOnce(scene, watcher);
-    if (done % 50 === 0) context.progress(`recovery: ${done} of ${cuts} cuts with 200 streams`);
-  }
-  await traffic.untilMoving(60_000);
-  limits.write('totals 1\n');
-  const most = await until(() => jsonLines(limits.stdout).find(({ number }) => number === 1), {
-    what: 'the limits',
-  });
-  const lost = lostBytes(await traffic.stop('together', 60_000));
-  const replayBytes = Number((most.most as Json)['replay-bytes']);
-  return [
-    { name: 'recovery.replay_mib', value: replayBytes / 2 ** 20, unit: 'MiB', goal: atMost(4) },
-    { name: 'recovery.replay_lost_bytes', value: lost, unit: 'bytes', goal: atMost(0) },
-  ];
-}
-
 /** A scene of its own for each part, so that none carries what another left. */
-function onScene<T>(measure: (scene: Scene) => Promise<T>): Promise<T> {
+function onScene<T>(measure: (scene: RecoveryScene) => Promise<T>): Promise<T> {
   const grant = ['ports=1000', 'streams=1000', 'newStreamsPerSecond=1000'].flatMap(each => ['--limit', each]);
   return withSite('bench', { grant }, async site => {
     const undo: (() => unknown)[] = [];

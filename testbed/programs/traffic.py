@@ -32,6 +32,8 @@ import time
 CHUNK = 65536
 IDLE_BYTES = 1000
 TICK_S = 0.05
+# Slow streams send less often instead of crumbs: two hundred of them would otherwise be work for a core.
+LEAST_PIECE = 512
 SEARCH_BYTES = 64 << 20
 # So many bytes that fit nowhere else by chance.
 PROBE = 16
@@ -253,14 +255,15 @@ class Stream:
             self.send_end = name_of(error)
 
     def send_on(self):
-        piece = CHUNK if self.rate == 0 else max(1, int(self.rate * TICK_S))
+        tick = TICK_S if self.rate == 0 else max(TICK_S, min(0.25, LEAST_PIECE / self.rate))
+        piece = CHUNK if self.rate == 0 else max(1, int(self.rate * tick))
         next_at = time.monotonic()
         while not stop.is_set() and not self.aborted and (self.limit is None or self.sent < self.limit):
             self.put(piece if self.limit is None else min(piece, self.limit - self.sent))
             if self.rate == 0:
                 continue
             # What the path held up is not made up for.
-            next_at = max(next_at + TICK_S, time.monotonic() - TICK_S)
+            next_at = max(next_at + tick, time.monotonic() - tick)
             stop.wait(max(0, next_at - time.monotonic()))
 
     def put(self, count):

@@ -1,4 +1,4 @@
-import { type Program, until } from 'netns-test-helpers';
+import { type Program, type SpawnOptions, until } from 'netns-test-helpers';
 import { mediatorName } from '../../site.ts';
 import { homeAddresses } from '../../topologies/home.ts';
 import { programPath } from './peers.ts';
@@ -14,7 +14,7 @@ import {
   Traffic,
   type TrafficEnd,
 } from './traffic.ts';
-import { type Json, jsonLines, startExpose, startForward, type Teardown } from './verbs.ts';
+import { type Json, jsonLines, startExpose, startVerb, type Teardown, untilForwards } from './verbs.ts';
 
 /**
  * What runs while something goes wrong: byte-counted streams through `forward` and through `expose`, an idle one, and
@@ -141,16 +141,18 @@ export async function startLoad(t: Teardown, stage: Stage, options: LoadOptions 
   return load;
 }
 
-/** Streams that the terminal opens to the device. */
+/** Streams that the terminal opens to the device. `options`: of the forward's program. */
 export async function trafficThroughForward(
   t: Teardown,
   stage: Stage,
   specs: readonly StreamSpec[],
+  options: SpawnOptions = {},
 ): Promise<Traffic> {
   const number = nextNumber++;
   const traffic = await Traffic.listen(t, stage.home.device, homeAddresses.device, number);
-  const { ports } = await startForward(t, stage, `${homeAddresses.device}:${number}`);
-  await traffic.connect(t, stage.home.terminal, '127.0.0.1', ports[0] ?? 0, specs);
+  const words = ['forward', mediatorName, `0:${homeAddresses.device}:${number}`];
+  const [port = 0] = await untilForwards(startVerb(t, stage, words, options), 1);
+  await traffic.connect(t, stage.home.terminal, '127.0.0.1', port, specs);
   return traffic;
 }
 

@@ -1,6 +1,6 @@
 import { type Namespace, type Program, until } from 'netns-test-helpers';
 import { programPath } from './peers.ts';
-import { type Json, jsonLines, type Teardown } from './verbs.ts';
+import { jsonLines, type Teardown } from './verbs.ts';
 
 /** Streams of testbed/programs/traffic.py, whose every byte tells where it belongs. */
 
@@ -101,7 +101,7 @@ export class Traffic {
 
   /**
    * Waits until each stream that is to carry bytes has carried `bytes` more in each direction (any, when left out); gives
-   * the milliseconds.
+   * the milliseconds. @throws Error at once when one has ended, LabError `deadline` when one stands still
    */
   async untilMoving(deadlineMs = 10_000, bytes = 1): Promise<number> {
     const startedAt = performance.now();
@@ -114,11 +114,17 @@ export class Traffic {
         ),
       );
     };
-    await until(async () => (await stands()).length === 0, {
-      what: 'all streams to move',
-      deadlineMs,
-      explain: async () => `these stand: ${JSON.stringify(await stands())}`,
-    });
+    const explain = async () => `these stand: ${JSON.stringify(await stands())}`;
+    let over: readonly StreamEnd[] = [];
+    const known = async () => {
+      const still = await stands();
+      over = still.filter(({ receiveEnd }) => receiveEnd !== null);
+      return still.length === 0 || over.length > 0;
+    };
+    // Of many streams what each says is long.
+    const intervalMs = Math.max(20, this.#specs.length);
+    await until(known, { what: 'all streams to move', deadlineMs, intervalMs, explain });
+    if (over.length > 0) throw new Error(`these will move no more: ${JSON.stringify(over)}`);
     return performance.now() - startedAt;
   }
 
@@ -199,8 +205,12 @@ export class Traffic {
     this.#asked += 1;
     const number = this.#asked;
     program.write(`totals ${number}\n`);
-    const answer = () =>
-      jsonLines(program.stdout).findLast(line => line.number === number) as Json | undefined;
+    // What was asked before is as long, and need not be read again.
+    const begins = `{"number": ${number},`;
+    const answer = () => {
+      const at = program.stdout.lastIndexOf(begins);
+      return at < 0 ? undefined : jsonLines(program.stdout.slice(at))[0];
+    };
     const found = await until(answer, { what: `${program} to say its totals`, intervalMs: 10 });
     return found.totals as readonly StreamEnd[];
   }
