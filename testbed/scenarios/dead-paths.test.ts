@@ -1,17 +1,12 @@
 import { type Impairment, until, type Way } from 'netns-test-helpers';
 import { servicePort } from '../site.ts';
+import { linkEnds } from './support/link-ends.ts';
 import { flawsOfLoad, startLoad } from './support/load.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 /** When a link is given up, and when not (P8.1): the line of the home is cut, and made bad in every way it allows for. */
 
 const claim = setStage({ name: 'scdead', home: { line: {} } });
-
-/** How often either end has said that the mediator's link ended. */
-function ends({ site }: Stage): number {
-  const said = (text: string, what: RegExp) => text.match(what)?.length ?? 0;
-  return said(site.mediator.stderr, /"offline"/g) + said(site.server.stderr, /"home-1".*"link ended"/g);
-}
 
 function lineOf({ home }: Stage) {
   if (home.line === undefined) throw new Error('this home has no impaired line');
@@ -48,16 +43,16 @@ const pauseMs = 8_000;
 claim(
   'readers that stop, whatever is sent at them from either side, end no link, and nothing is lost (P8.1)',
   async (t, stage) => {
-    const before = ends(stage);
+    const before = linkEnds(stage);
     const load = await startLoad(t, stage, { rate: 1_000_000, streams: 2, others: [], commands: 0 });
     load.pause(['accept']);
     const startedAt = performance.now();
     await until(() => performance.now() - startedAt >= pauseMs, { what: 'the pause to be over' });
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
     load.goOn();
     await load.untilMoving();
     t.deepEqual(flawsOfLoad(await load.stop()), []);
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
   },
 );
 
@@ -95,13 +90,13 @@ async function untilGone(stage: Stage, bytes: number): Promise<void> {
 
 for (const [what, { how, rate, bytes }] of Object.entries(bad))
   claim(`a line with ${what} is never given up while its bytes move (P8.1)`, async (t, stage) => {
-    const before = ends(stage);
+    const before = linkEnds(stage);
     const load = await startLoad(t, stage, { streams: 1, others: ['up', 'down'], rate, commands: 0 });
     await lineOf(stage).set(how);
     await untilGone(stage, bytes);
     await lineOf(stage).clear();
     t.deepEqual(flawsOfLoad(await load.stop()), []);
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
   });
 
 claim(
@@ -111,7 +106,7 @@ claim(
     // A connection that knew the line as a wide one would fill it for half a minute, whatever it carries.
     await stage.home.gateway.killConnections([servicePort]);
     const load = await startLoad(t, stage, { streams: 0, others: ['idle', 'up', 'down'] });
-    const before = ends(stage);
+    const before = linkEnds(stage);
     await untilGone(stage, 160_000);
     // From here on as at most homes, whose way out alone is narrow: two such queues are more than commands may take.
     await lineOf(stage).set({ rateKbit: 10_000 }, 'back');
@@ -121,9 +116,9 @@ claim(
     const p95Ms = (await load.commandTotals())?.p95Ms ?? Number.POSITIVE_INFINITY;
     t.log(`p95 of commands: ${p95Ms} ms`);
     t.true(p95Ms <= 3_000);
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
     await lineOf(stage).clear();
     t.deepEqual(flawsOfLoad(await load.stop()), []);
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
   },
 );

@@ -2,6 +2,7 @@ import { until } from 'netns-test-helpers';
 import { namedMishap, type World } from '../soak/mishaps.ts';
 import { namedFault } from '../topologies/faults.ts';
 import { goesOn, type Loaded } from './support/goes-on.ts';
+import { linkEnds } from './support/link-ends.ts';
 import { flawsOfLoad, startLoad } from './support/load.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
@@ -20,22 +21,16 @@ const claim = setStage<Loaded>({
 /** Bytes that each stream of the usual load carries each way in a second. */
 const perSecond = 65_536;
 
-/** How often either end has said that the mediator's link ended. */
-function ends({ site }: Stage): number {
-  const said = (text: string, what: RegExp) => text.match(what)?.length ?? 0;
-  return said(site.mediator.stderr, /"offline"/g) + said(site.server.stderr, /"home-1".*"link ended"/g);
-}
-
 function worldOf({ home, site, now }: Stage & Loaded): World {
   return { home, site, server: site.server, load: now.load };
 }
 
 for (const name of ['carrier forgets its NAT', 'gateway forgets its NAT'])
   claim(`F1, F8: ${name} while the home sends, and nobody notices`, async (t, stage) => {
-    const before = ends(stage);
+    const before = linkEnds(stage);
     await namedFault(name)(stage.home);
     t.log(`all moved within ${Math.round(await stage.now.load.untilMoving(30_000, perSecond))} ms`);
-    t.is(ends(stage), before);
+    t.is(linkEnds(stage), before);
   });
 
 claim('F9: the WAN address is replaced, and the server drops the old path', async (t, stage) => {
@@ -48,11 +43,11 @@ claim('F9: the WAN address is replaced, and the server drops the old path', asyn
 });
 
 claim('F12: while new flows are refused the links go on, and nobody calls for others', async (t, stage) => {
-  const before = ends(stage);
+  const before = linkEnds(stage);
   const heal = await namedFault('new flows dropped')(stage.home);
   await stage.now.load.untilMoving(30_000, 3 * perSecond);
   await heal();
-  t.is(ends(stage), before);
+  t.is(linkEnds(stage), before);
 });
 
 claim(
