@@ -75,7 +75,7 @@ claim(
     const doctor = await stage.site.terminal('doctor', '--json');
     t.regex(
       doctor.stdout,
-      /UDP passes, silent for 2.3 s at most \(learned, [^)]*: 2.9 s of silence held, 4.4 s did not\)/,
+      /UDP passes in packets of 1472 bytes, silent for 2.3 s at most \(learned, [^)]*: 2.9 s of silence held, 4.4 s did not\)/,
     );
     // Every port is random: a binding that was lost would come back with another number, and be logged.
     t.deepEqual(logged(mediator, forgotten), []);
