@@ -1,4 +1,4 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 
 /** The logger that is passed around: pino's, with ids as fields and constant messages. */
 export type Log = Logger;
@@ -15,9 +15,21 @@ const secretPaths = [
   '*.token',
 ];
 
-/** A logger that writes JSON lines to file descriptor `fd`, synchronously (a worker would not survive bundling). */
-export function createLog(level: string, fd = 2): Log {
-  return pino({ level, base: null, redact: secretPaths }, pino.destination({ dest: fd, sync: true }));
+/** Who else is told of lines of `info` and above that are written, with what the log was given. */
+export type LogTap = (fields: unknown, message: unknown) => void;
+
+/**
+ * A logger that writes JSON lines to file descriptor `fd`, synchronously (a worker would not survive bundling).
+ */
+export function createLog(level: string, fd = 2, tap: LogTap = () => {}): Log {
+  const told = pino.levels.values.info ?? 0;
+  const hooks: LoggerOptions['hooks'] = {
+    logMethod(words, write, number) {
+      if (number >= told) tap(words[0], words[1]);
+      write.apply(this, words);
+    },
+  };
+  return pino({ level, base: null, redact: secretPaths, hooks }, pino.destination({ dest: fd, sync: true }));
 }
 
 /** A logger that drops everything, for tests and for parts that were given none. */

@@ -28,6 +28,7 @@ const status: MediatorStatus = {
       targets: ['tcp 192.168.1.10:80'],
     },
   ],
+  recent: [],
 };
 
 test('the owner reads when nobody is let in', t => {
@@ -64,7 +65,7 @@ test('nobody is here, and all is well', t => {
   const consent = { allowed: true, consent: 'always' } as const;
   const quiet: MediatorStatus = {
     ...status,
-    link: { online: true, since: 'a' },
+    link: { online: true, since: 'a', server: '192.0.2.1:8443' },
     configuration: { path: '/b' },
     missingCapabilities: [],
     consent: { assistance: consent, service: { allowed: true, consent: 'window' } },
@@ -72,7 +73,7 @@ test('nobody is here, and all is well', t => {
   };
   const lines = statusLines(quiet);
   for (const line of [
-    'server         online since a',
+    'server         online with 192.0.2.1:8443 since a',
     'configuration  /b is in force',
     'attached       nobody',
   ])

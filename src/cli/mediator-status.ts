@@ -29,10 +29,11 @@ function attachedLines({ terminal, grant, purpose, since, away, ports, targets }
 export function statusLines(status: MediatorStatus): string[] {
   const { name, version, link, configuration, missingCapabilities, stopped, consent, attached } = status;
   const { path, problem } = configuration;
+  const server = link.server === undefined ? '' : ` with ${link.server}`;
   const reason = link.reason === undefined ? '' : `: ${link.reason}`;
   return [
     `${name}, ${version}`,
-    `server         ${link.online ? 'online' : 'offline'} since ${link.since}${reason}`,
+    `server         ${link.online ? 'online' : 'offline'}${server} since ${link.since}${reason}`,
     `configuration  ${problem === undefined ? `${path} is in force` : `what was good before; ${problem}`}`,
     ...missingCapabilities.map(capability => `capability     ${capability} is missing`),
     `assistance     ${consentWords(consent.assistance, stopped)}`,

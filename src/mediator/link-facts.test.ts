@@ -26,7 +26,7 @@ test('the owner is told since when there is a link, or since when and why there 
   t.false(facts.onOffline(unreachable, 2000), 'the same again is no news');
   t.deepEqual(facts.status, { online: false, since: since(0), reason: 'Nobody answers.' });
   facts.onOnline('192.0.2.1:8443', 3000);
-  t.deepEqual(facts.status, { online: true, since: since(3) });
+  t.deepEqual(facts.status, { online: true, since: since(3), server: '192.0.2.1:8443' });
   t.true(facts.onOffline(unreachable, 4000));
   t.deepEqual(facts.status, { online: false, since: since(4), reason: 'Nobody answers.' });
 });

@@ -46,7 +46,8 @@ export class LinkFacts {
   /** For the gateway's owner. */
   get status(): LinkStatus {
     const { current, offlineSinceMs, reason } = this;
-    if (current !== undefined) return { online: true, since: isoTime(current.sinceMs) };
+    if (current !== undefined)
+      return { online: true, since: isoTime(current.sinceMs), server: current.server };
     return { online: false, since: isoTime(offlineSinceMs), ...(reason === undefined ? {} : { reason }) };
   }
 }

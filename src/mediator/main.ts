@@ -57,7 +57,7 @@ export interface RunningMediator {
    */
   adopt(config: MediatorConfig): boolean;
   /** What the gateway's owner is told, but for what the program itself knows. */
-  status(): Omit<MediatorStatus, 'configuration'>;
+  status(): Omit<MediatorStatus, 'configuration' | 'recent'>;
   /** Detaches everybody, says GOAWAY and resolves when the link is closed. */
   stop(): Promise<void>;
 }

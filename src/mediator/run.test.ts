@@ -69,6 +69,11 @@ test('the owner asks the program that runs, in JSON and in words; SIGUSR2 is a s
   );
   const { name, configuration, stopped } = await askMediator(control, { verb: 'allow', minutes: 30 });
   t.deepEqual([name, configuration, stopped], ['gateway', { path }, false]);
+  const { link, recent } = await ask('status');
+  t.regex(link.server ?? '', /^127\.0\.0\.1:\d+$/);
+  const said = recent.map(({ what, details }) => [what, details]);
+  t.deepEqual(said.at(-1), ['the owner has opened the consent window', { minutes: 30 }]);
+  t.true(said.some(([what]) => what === 'online'));
   t.true((await ask('stop')).stopped);
   t.false((await askMediator(control, { verb: 'allow', minutes: 1 })).stopped);
   child.kill('SIGUSR2');

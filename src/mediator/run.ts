@@ -6,6 +6,8 @@ import type { MediatorConfig } from './config.ts';
 import type { ConfigFile } from './config-file.ts';
 import { Consent } from './control/consent.ts';
 import { ControlSocket, type Controls } from './control/control-socket.ts';
+import { RecentEvents } from './control/recent-events.ts';
+import { isoTime } from './control/status.ts';
 import { type MediatorOptions, type RunningMediator, startMediator } from './main.ts';
 
 /** The mediator as a program: what signals and the gateway's owner do to it. */
@@ -24,11 +26,12 @@ function reread(file: ConfigFile, mediator: RunningMediator, round: Round, log: 
 interface Program {
   readonly file: ConfigFile;
   readonly options: MediatorOptions & { readonly log: Log; readonly consent: Consent };
+  readonly recent: RecentEvents;
   running: RunningMediator | undefined;
 }
 
 function controlsOf(program: Program): Controls {
-  const { file, options } = program;
+  const { file, options, recent } = program;
   const { consent, log } = options;
   return {
     status() {
@@ -36,7 +39,7 @@ function controlsOf(program: Program): Controls {
         throw new EntremiseError('wrong-state', { message: 'The mediator is just starting; ask again.' });
       const { path, problem } = file;
       const configuration = problem === undefined ? { path } : { path, problem };
-      return { ...program.running.status(), configuration };
+      return { ...program.running.status(), configuration, recent: recent.all };
     },
     allow(minutes, purpose) {
       consent.allow(minutes, purpose === undefined ? undefined : [purpose]);
@@ -56,8 +59,12 @@ function controlsOf(program: Program): Controls {
  */
 export async function runMediator(file: ConfigFile, options: MediatorOptions): Promise<void> {
   const { current } = file;
-  const { log = createLog(current.logLevel), consent = new Consent(current.stateDir, systemClock) } = options;
-  const program: Program = { file, options: { ...options, log, consent }, running: undefined };
+  const recent = new RecentEvents(() => isoTime(systemClock.wallTimeMs()));
+  const {
+    log = createLog(current.logLevel, 2, (fields, message) => recent.note(fields, message)),
+    consent = new Consent(current.stateDir, systemClock),
+  } = options;
+  const program: Program = { file, options: { ...options, log, consent }, recent, running: undefined };
   if (file.problem !== undefined)
     log.error({ reason: file.problem }, 'configuration not taken; what was good before is in force');
   // Nothing else need keep the process alive while the server is away.

@@ -5,6 +5,7 @@ import { type Purpose, purposes } from '../../policy/schema.ts';
 import type { PortListing } from '../../wire/messages/command.ts';
 import type { Consent } from './consent.ts';
 import { isWithinHours } from './hours-watch.ts';
+import type { RecentEvent } from './recent-events.ts';
 
 /** What the owner of the gateway is told: who is here, since when, to what, and what the owner has allowed. */
 
@@ -20,12 +21,16 @@ export interface MediatorStatus {
   readonly stopped: boolean;
   readonly consent: Readonly<Record<Purpose, ConsentStatus>>;
   readonly attached: readonly AttachedStatus[];
+  /** What the log has said of late, the newest last. */
+  readonly recent: readonly RecentEvent[];
 }
 
 /** The link to the server. */
 export interface LinkStatus {
   readonly online: boolean;
   readonly since: string;
+  /** The address that it goes to, `192.0.2.1:8443`, while there is one. */
+  readonly server?: string;
   /** Why there is none. */
   readonly reason?: string;
 }
