@@ -1,7 +1,8 @@
 // npm run package:openwrt -- --arch ARCH [--arch ARCH ...] [--out FOLDER] [--addon FILE] [--source] [--json]
 //
-// The mediator for OpenWRT: an .ipk and the tree of an .apk for each architecture, from one staged tree; with --source the
-// archive that the feed's Makefile (openwrt/entremise-mediator) is built from. The same input gives the same bytes.
+// The mediator for OpenWRT: an .ipk and the tree of an .apk for each architecture, from one staged tree, and its LuCI page
+// for all of them; with --source the archive that the feed's Makefile (openwrt/entremise-mediator) is built from. The
+// same input gives the same bytes.
 // --addon takes a .node that is built already instead of cross-building one.
 import { cpSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import { filesOf, stage } from './openwrt/tree.mjs';
 import { root } from './setup.mjs';
 
 const feed = join(root, 'openwrt/entremise-mediator');
+const page = join(root, 'openwrt/luci-app-entremise');
 
 const { values } = parseArgs({
   options: {
@@ -49,6 +51,22 @@ async function makeProgram(work) {
   return program;
 }
 
+/** Both kinds of package of a staged tree. */
+function pack({ recipe, arch, tree, folder, out }) {
+  const common = { recipe, arch, tree, out, epochS: epochS() };
+  rmSync(join(out, `apk-${arch}`), { recursive: true, force: true });
+  const ipk = packIpk({ ...common, work: join(folder, 'ipk') });
+  return {
+    arch,
+    ipk,
+    apk: packApk(common),
+    router: {
+      ipk_kib: kib(statSync(ipk).size),
+      installed_kib: kib(filesOf(tree).reduce((sum, { bytes }) => sum + bytes, 0)),
+    },
+  };
+}
+
 function packageFor(arch, { recipe, program, work, out }) {
   if (targetOf(arch) === undefined)
     throw new Error(
@@ -59,21 +77,22 @@ function packageFor(arch, { recipe, program, work, out }) {
   const addon = values.addon === undefined ? join(folder, 'entremise.node') : resolve(values.addon);
   if (values.addon === undefined) crossBuild(arch, addon);
   const tree = join(folder, 'tree');
-  stage({ recipe, files: join(feed, 'files'), program: { ...program, addon }, tree });
-  const common = { recipe, arch, tree, out, epochS: epochS() };
-  rmSync(join(out, `apk-${arch}`), { recursive: true, force: true });
-  const ipk = packIpk({ ...common, work: join(folder, 'ipk') });
-  const installed = partsOf(tree);
-  return {
-    arch,
-    ipk,
-    apk: packApk(common),
-    router: {
-      ipk_kib: kib(statSync(ipk).size),
-      installed_kib: kib(filesOf(tree).reduce((sum, { bytes }) => sum + bytes, 0)),
-    },
-    installed_by_part_kib: installed,
-  };
+  stage({ recipe, folders: [[join(feed, 'files'), '.']], program: { ...program, addon }, tree });
+  const packed = pack({ recipe, arch, tree, folder, out });
+  return { ...packed, installed_by_part_kib: partsOf(tree) };
+}
+
+/** LuCI's page: text that every router reads. */
+function packageOfPage({ work, out }) {
+  const folder = join(work, 'page');
+  const tree = join(folder, 'tree');
+  const recipe = readRecipe(join(page, 'Makefile'));
+  const folders = [
+    [join(page, 'htdocs'), 'www'],
+    [join(page, 'root'), '.'],
+  ];
+  stage({ recipe, folders, tree });
+  return pack({ recipe, arch: 'all', tree, folder, out });
 }
 
 /** The feed's source: what its Makefile builds from, with all headers, so that nothing of a target's Node is needed. */
@@ -107,22 +126,29 @@ async function main() {
     const recipe = readRecipe(join(feed, 'Makefile'));
     const build = { recipe, program: await makeProgram(work), work, out };
     const packages = values.arch.map(arch => packageFor(arch, build));
-    const source = values.source ? makeSource(build) : undefined;
-    report({ packages, ...(source === undefined ? {} : { source }) });
+    report({
+      packages,
+      ...(packages.length === 0 ? {} : { page: packageOfPage(build) }),
+      ...(values.source ? { source: makeSource(build) } : {}),
+    });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
+function reportPackage({ arch, ipk, apk, router, installed_by_part_kib: parts = {} }) {
+  const sizes = Object.entries(parts).map(([part, size]) => `${part} ${size}`);
+  console.log(`${arch}\n  ${ipk}\n  ${apk.path ?? apk.missing}`);
+  console.log(`  router.ipk_kib        ${router.ipk_kib}`);
+  console.log(
+    `  router.installed_kib  ${router.installed_kib}${sizes.length > 0 ? ` (${sizes.join(', ')})` : ''}`,
+  );
+}
+
 function report(made) {
   if (values.json) return console.log(JSON.stringify(made));
   if (made.source !== undefined) console.log(made.source);
-  for (const { arch, ipk, apk, router, installed_by_part_kib } of made.packages) {
-    console.log(`${arch}\n  ${ipk}\n  ${apk.path ?? apk.missing}`);
-    console.log(`  router.ipk_kib        ${router.ipk_kib}`);
-    const parts = Object.entries(installed_by_part_kib).map(([part, size]) => `${part} ${size}`);
-    console.log(`  router.installed_kib  ${router.installed_kib} (${parts.join(', ')})`);
-  }
+  for (const one of [...made.packages, made.page ?? []].flat()) reportPackage(one);
 }
 
 try {

@@ -36,11 +36,15 @@ function writeMetadata(recipe, tree) {
     createHash('sha256')
       .update(readFileSync(join(tree, path)))
       .digest('hex');
-  put('rusers', lines([recipe.users]));
   put('list', lines(list));
+  if (recipe.users !== undefined) put('rusers', lines([recipe.users]));
+  if (recipe.conffiles.length === 0) return;
   put('conffiles', lines([...recipe.conffiles, ...recipe.kept]));
   put('conffiles_static', lines(recipe.conffiles.map(path => `${path} ${digest(path)}`)));
 }
+
+/** opkg's and apk's word for a package that fits everywhere. */
+const apkArch = arch => (arch === 'all' ? 'noarch' : arch);
 
 /** The version of apk-tools that is there, when it can make packages. */
 function apkTool() {
@@ -60,12 +64,12 @@ export function packApk({ recipe, arch, tree, out, epochS }) {
   const made = scripts(recipe);
   for (const [name, text] of Object.entries(made))
     writeFileSync(join(folder, 'scripts', name), text, { mode: 0o755 });
-  const path = join(out, `${recipe.name}-${recipe.version}-r${recipe.release}.${arch}.apk`);
+  const path = join(out, `${recipe.name}-${recipe.version}-r${recipe.release}.${apkArch(arch)}.apk`);
   const info = {
     name: recipe.name,
     version: `${recipe.version}-r${recipe.release}`,
     description: recipe.title,
-    arch,
+    arch: apkArch(arch),
     license: recipe.license,
     origin: `feeds/entremise/${recipe.name}`,
     maintainer: recipe.maintainer,

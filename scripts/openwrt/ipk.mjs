@@ -30,6 +30,7 @@ function control(recipe, arch, installedBytes, epochS) {
     Description: `${recipe.title}\n ${recipe.description}`,
   };
   return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${value}\n`)
     .join('');
 }
@@ -41,7 +42,8 @@ export function packIpk({ recipe, arch, tree, work, out, epochS }) {
   mkdirSync(info, { recursive: true });
   const put = (name, text, mode) => writeFileSync(join(info, name), text, { mode });
   put('control', control(recipe, arch, installedBytes, epochS), 0o644);
-  put('conffiles', recipe.conffiles.map(path => `${path}\n`).join(''), 0o644);
+  if (recipe.conffiles.length > 0)
+    put('conffiles', recipe.conffiles.map(path => `${path}\n`).join(''), 0o644);
   put('postinst', stub('postinst', noScript), 0o755);
   put('prerm', stub('prerm', ''), 0o755);
   put('postinst-pkg', recipe.postinst, 0o755);

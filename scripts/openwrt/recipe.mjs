@@ -17,14 +17,44 @@ function definition(text, name) {
 /** What the C++ library is linked into the addon for: no SDK, no package of it. */
 const linkedStatically = ['libstdcpp'];
 
+const words = (value = '') => value.split(/\s+/).filter(Boolean);
+
+const dependsOf = text => [
+  'libc',
+  ...words(text)
+    .map(word => word.replace(/^\+/, ''))
+    .filter(word => !linkedStatically.includes(word)),
+];
+
+/** What a Makefile of an application says to luci.mk, and what luci.mk makes of it. */
+function pageOf(outside) {
+  return {
+    section: 'luci',
+    title: outside.get('LUCI_TITLE'),
+    description: outside.get('LUCI_DESCRIPTION'),
+    depends: dependsOf(outside.get('LUCI_DEPENDS')),
+  };
+}
+
+function packageOf(inside, description) {
+  return {
+    section: inside.get('SECTION'),
+    title: inside.get('TITLE'),
+    description: description
+      .trim()
+      .split(/\s*\n\s*/)
+      .join('\n '),
+    depends: dependsOf(inside.get('DEPENDS')),
+  };
+}
+
 /** The package as the Makefile at that path describes it. */
 export function readRecipe(path) {
   const text = readFileSync(path, 'utf8');
   const outside = assignments(text.replace(/^define [\s\S]*?^endef$/gm, ''));
   const name = outside.get('PKG_NAME');
   const part = which => definition(text, `Package/${name}${which}`);
-  const inside = assignments(part(''));
-  const words = value => value.split(/\s+/).filter(Boolean);
+  const inside = assignments(part('') ?? '');
   const conffiles = words(part('/conffiles'));
   return {
     name,
@@ -32,18 +62,8 @@ export function readRecipe(path) {
     release: outside.get('PKG_RELEASE'),
     maintainer: outside.get('PKG_MAINTAINER'),
     license: outside.get('PKG_LICENSE'),
-    section: inside.get('SECTION'),
-    title: inside.get('TITLE'),
-    description: part('/description')
-      .trim()
-      .split(/\s*\n\s*/)
-      .join('\n '),
-    depends: [
-      'libc',
-      ...words(inside.get('DEPENDS'))
-        .map(word => word.replace(/^\+/, ''))
-        .filter(word => !linkedStatically.includes(word)),
-    ],
+    ...(outside.has('LUCI_TITLE') ? pageOf(outside) : packageOf(inside, part('/description'))),
+    /** Undefined where the package brings no user. */
     users: inside.get('USERID'),
     conffiles: conffiles.filter(entry => !entry.endsWith('/')),
     /** What a sysupgrade keeps besides changed conffiles. */

@@ -41,11 +41,27 @@ export function settleTimes(folder, epochS) {
     utimesSync(join(entry.parentPath, entry.name), epochS, epochS);
 }
 
-/** Stages everything into `tree`. `program`: { bundle, licenses, addon }, paths of what is built. */
-export function stage({ recipe, files, program, tree }) {
+/** As the SDK does with conffiles that are folders. */
+function keep(recipe, tree) {
+  if (recipe.kept.length === 0) return;
+  const path = join(tree, 'lib/upgrade/keep.d', recipe.name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, recipe.kept.map(entry => `${entry}\n`).join(''));
+}
+
+/**
+ * Stages everything into `tree`. `folders`: pairs of a folder and where its content goes; `program`: { bundle, licenses,
+ * addon }, paths of what is built.
+ */
+export function stage({ recipe, folders, program, tree }) {
   mkdirSync(tree, { recursive: true });
-  cpSync(files, tree, { recursive: true });
-  const lib = join(tree, 'usr/lib/entremise');
+  for (const [from, to] of folders) cpSync(from, join(tree, to), { recursive: true });
+  if (program !== undefined) putProgram(program, join(tree, 'usr/lib/entremise'));
+  keep(recipe, tree);
+  settleModes(tree, recipe);
+}
+
+function putProgram(program, lib) {
   mkdirSync(lib, { recursive: true });
   const put = (from, name, mode) => {
     copyFileSync(from, join(lib, name));
@@ -54,9 +70,4 @@ export function stage({ recipe, files, program, tree }) {
   put(program.bundle, 'entremise-mediator.mjs', 0o644);
   put(program.licenses, 'LICENSES', 0o644);
   put(program.addon, 'entremise.node', 0o755);
-  // As the SDK does with conffiles that are folders.
-  const keep = join(tree, 'lib/upgrade/keep.d', recipe.name);
-  mkdirSync(dirname(keep), { recursive: true });
-  writeFileSync(keep, recipe.kept.map(path => `${path}\n`).join(''));
-  settleModes(tree, recipe);
 }

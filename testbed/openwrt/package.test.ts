@@ -27,7 +27,7 @@ writeFileSync(
   join(tools, 'apk'),
   `#!/bin/sh
 [ "$1" = --version ] && { echo "apk-tools 3.0.5, compiled for x86_64."; exit; }
-printf '%s\\n' "$@" > ${join(tools, 'words')}
+printf '%s\\n' "$@" >> ${join(tools, 'words')}
 `,
   { mode: 0o755 },
 );
@@ -98,8 +98,10 @@ test('the same input makes the same bytes', t => {
   t.is(same.stdout, '');
   t.deepEqual(readdirSync(one).sort(), [
     `apk-${arch}`,
+    'apk-all',
     `entremise-mediator-${version}.tar.gz`,
     `entremise-mediator_${version}-r1_${arch}.ipk`,
+    `luci-app-entremise_${version}-r1_all.ipk`,
   ]);
 });
 
@@ -140,6 +142,8 @@ test('the .apk is made of the same tree with what OpenWRT 25.12 wants to know, b
     'depends:libc node',
     withTool?.apk.path ?? '-',
   ])
+    t.true(said.includes(word), word);
+  for (const word of ['name:luci-app-entremise', 'arch:noarch', 'depends:libc luci-base entremise-mediator'])
     t.true(said.includes(word), word);
   const files = join(made?.apk.folder ?? '', 'files');
   const metadata = (kind: string) =>

@@ -16,7 +16,15 @@ export interface MadePackage {
   readonly ipk: string;
   readonly apk: { readonly folder: string; readonly missing?: string; readonly path?: string };
   readonly router: { readonly ipk_kib: number; readonly installed_kib: number };
-  readonly installed_by_part_kib: Readonly<Record<string, number>>;
+  readonly installed_by_part_kib?: Readonly<Record<string, number>>;
+}
+
+/** What it says of a run. */
+export interface MadePackages {
+  readonly packages: readonly MadePackage[];
+  /** LuCI's page, where there are packages. */
+  readonly page?: MadePackage;
+  readonly source?: string;
 }
 
 /** A folder that is gone after the test. */
@@ -27,7 +35,7 @@ export function folderOf(t: ExecutionContext): string {
 }
 
 /**
- * Runs the script with these words; its packages and the path of the feed's source. With the addon of this machine
+ * Runs the script with these words. With the addon of this machine
  * unless `addon` is 'cross': everything but that file is what a router gets. Under a umask that must not matter.
  */
 export function makePackages(
@@ -35,7 +43,7 @@ export function makePackages(
   words: readonly string[],
   addon: 'cross' | 'native' = 'native',
   env: NodeJS.ProcessEnv = {},
-): { readonly packages: readonly MadePackage[]; readonly source?: string } {
+): MadePackages {
   const given = addon === 'cross' ? [] : ['--addon', join(checkout, 'build/Release/entremise.node')];
   const script = join(checkout, 'scripts/package-openwrt.mjs');
   const text = execFileSync(
@@ -54,7 +62,7 @@ export function makePackages(
     ],
     { encoding: 'utf8', env: { ...process.env, ...env } },
   );
-  return JSON.parse(text) as ReturnType<typeof makePackages>;
+  return JSON.parse(text) as MadePackages;
 }
 
 /** Opens an .ipk into `folder`: `data` and `control` in it. */

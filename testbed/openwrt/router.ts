@@ -22,7 +22,10 @@ import { checkout, folderOf, openIpk } from './packages.ts';
  * there and what is not, and opkg's part of an installation.
  */
 
-const name = 'entremise-mediator';
+const mediator = 'entremise-mediator';
+
+/** The package in a file of that name. */
+const nameOf = (ipk: string) => basename(ipk).split('_')[0] ?? '';
 
 /** Why there can be none here, or undefined. */
 export function noRouterBecause(t: ExecutionContext): string | undefined {
@@ -126,19 +129,26 @@ export class Router {
       .sort();
   }
 
-  private info(kind: string): string {
+  private info(name: string, kind: string): string {
     return join(this.root, 'usr/lib/opkg/info', `${name}.${kind}`);
   }
 
-  private script(kind: string, words: string, isUpgrade: boolean): void {
-    if (!existsSync(this.info(kind))) return;
+  private listed(name: string, kind: string): string[] {
+    const path = this.info(name, kind);
+    return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
+  }
+
+  private script(name: string, kind: string, words: string, isUpgrade: boolean): void {
+    if (!existsSync(this.info(name, kind))) return;
     const upgrade = isUpgrade ? 'PKG_UPGRADE=1 ' : '';
     this.sh(`${upgrade}/usr/lib/opkg/info/${name}.${kind} ${words}`);
   }
 
   private unpack(ipk: string, keepConffiles: boolean): void {
     const { data, control } = openIpk(ipk, join(this.unpacked, `${basename(ipk)}-${Math.random()}`));
-    const conffiles = readFileSync(join(control, 'conffiles'), 'utf8').split('\n').filter(Boolean);
+    const name = nameOf(ipk);
+    for (const kind of readdirSync(control)) cpSync(join(control, kind), this.info(name, kind));
+    const conffiles = this.listed(name, 'conffiles');
     const installed = readdirSync(data, { recursive: true, withFileTypes: true })
       .filter(entry => !entry.isDirectory())
       .map(entry => join(entry.parentPath, entry.name).slice(data.length));
@@ -147,32 +157,32 @@ export class Router {
       execFileSync('mkdir', ['-p', dirname(join(this.root, path))]);
       cpSync(join(data, path), join(this.root, isChanged ? `${path}-opkg` : path));
     }
-    for (const kind of readdirSync(control)) cpSync(join(control, kind), this.info(kind));
-    writeFileSync(this.info('list'), installed.map(path => `${path}\n`).join(''));
+    writeFileSync(this.info(name, 'list'), installed.map(path => `${path}\n`).join(''));
   }
 
   /** `opkg install FILE` of a package that is not there. */
   install(ipk: string): void {
     this.unpack(ipk, false);
-    this.script('postinst', 'configure', false);
+    this.script(nameOf(ipk), 'postinst', 'configure', false);
   }
 
   /** `opkg install FILE` of a newer one. The configuration counts as changed. */
   upgrade(ipk: string): void {
-    this.script('prerm', 'upgrade 9.9.9', true);
-    this.script('postrm', 'upgrade 9.9.9', true);
+    const name = nameOf(ipk);
+    this.script(name, 'prerm', 'upgrade 9.9.9', true);
+    this.script(name, 'postrm', 'upgrade 9.9.9', true);
     this.unpack(ipk, true);
-    this.script('postinst', 'configure', true);
+    this.script(name, 'postinst', 'configure', true);
   }
 
   /** `opkg remove`. A configuration that was changed stays, as opkg leaves it. */
-  remove(): void {
-    this.script('prerm', 'remove', false);
-    const conffiles = readFileSync(this.info('conffiles'), 'utf8').split('\n');
-    for (const path of readFileSync(this.info('list'), 'utf8').split('\n').filter(Boolean))
+  remove(name = mediator): void {
+    this.script(name, 'prerm', 'remove', false);
+    const conffiles = this.listed(name, 'conffiles');
+    for (const path of this.listed(name, 'list'))
       if (!conffiles.includes(path)) rmSync(join(this.root, path), { force: true });
-    this.script('postrm', 'remove', false);
-    for (const entry of readdirSync(join(this.root, 'usr/lib/opkg/info')))
-      rmSync(join(this.root, 'usr/lib/opkg/info', entry));
+    this.script(name, 'postrm', 'remove', false);
+    const folder = join(this.root, 'usr/lib/opkg/info');
+    for (const entry of readdirSync(folder)) if (entry.startsWith(`${name}.`)) rmSync(join(folder, entry));
   }
 }
