@@ -5,7 +5,7 @@ import process from 'node:process';
 import { build } from './build.mjs';
 import { root, setUp } from './setup.mjs';
 
-setUp(['build', 'network', 'peers', 'router']);
+setUp(['build', 'network', 'peers', 'router', 'browser']);
 build();
 
 const { labSupport, sweep, userNamespaceCommand } = await import('netns-test-helpers');
