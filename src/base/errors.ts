@@ -124,6 +124,8 @@ export interface ErrorDetails {
 
 /** The one error class of the product: a code of the catalogue, a sentence that helps, and the cause. */
 export class EntremiseError extends Error {
+  /** What logs call it, also where a bundle has shortened names. */
+  static override readonly name = 'EntremiseError';
   override readonly name = 'EntremiseError';
   readonly code: ErrorCode;
   readonly by: RefusedBy | undefined;
