@@ -15,6 +15,7 @@ process.on('SIGWINCH', () => {
     collect();
     const { heapUsed, external } = process.memoryUsage();
     collected += 1;
-    process.stderr.write(`${JSON.stringify({ collected, heldMb: (heapUsed + external) / 1e6 })}\n`);
+    const left = { collected, heapMb: heapUsed / 1e6, externalMb: external / 1e6 };
+    process.stderr.write(`${JSON.stringify(left)}\n`);
   });
 });

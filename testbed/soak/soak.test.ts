@@ -27,10 +27,13 @@ test('chance keeps to its bounds and reaches all of them', t => {
 });
 
 test('what grows is told, what varies is not', t => {
-  const before = { heldMb: 20, residentMb: 60, descriptors: 30 };
-  t.deepEqual(leaksOf('mediator', before, { heldMb: 24, residentMb: 81, descriptors: 33 }), []);
-  t.deepEqual(leaksOf('mediator', before, { heldMb: 26, residentMb: 90, descriptors: 34 }), [
-    'mediator: 26.0 MB held, 20.0 before',
+  const before = { heapMb: 10, externalMb: 10, residentMb: 60, descriptors: 30 };
+  const varied = { heapMb: 14, externalMb: 16, residentMb: 85, descriptors: 33 };
+  t.deepEqual(leaksOf('mediator', before, varied), []);
+  const grown = { heapMb: 16, externalMb: 18, residentMb: 90, descriptors: 34 };
+  t.deepEqual(leaksOf('mediator', before, grown), [
+    'mediator: 16.0 MB of heap, 10.0 before',
+    'mediator: 18.0 MB of buffers, 10.0 before',
     'mediator: 90.0 MB resident, 60.0 before',
     'mediator: 34 descriptors, 30 before',
   ]);
