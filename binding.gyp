@@ -25,6 +25,7 @@
         "native/relay_upcalls.cc",
         "native/relay_wrap.cc",
         "native/sockets.cc",
+        "native/udp_scope.cc",
         "native/sockets_wrap.cc",
         "native/tcp_segment.cc",
         "native/udp_socket.cc"

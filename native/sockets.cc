@@ -12,7 +12,8 @@
 // reserved-socket.ts and watched-socket.ts): listen() checks the number again and would stumble over
 // TIME_WAIT, and a TIME_WAIT socket inherits the flag for step 2 of the next one.
 //
-// A UDP number has no TIME_WAIT; it is bound without the flag.
+// A UDP number has no TIME_WAIT; it is bound without the flag, unless it is a group's or a broadcast's: each of those who
+// have that gets every datagram, and the flag stays on, or whoever comes later could not have it (udp_scope.h).
 //
 // Port 0 is resolved first and then bound by its number: a number that the kernel chose at bind() is
 // not locked (SOCK_BINDPORT_LOCK), and the kernel takes it away after a failed connect.
@@ -138,24 +139,30 @@ int ReadBack(int fd, Endpoint* out) {
   return getsockname(fd, &out->address.any, &out->length) == 0 ? 0 : errno;
 }
 
+int OpenScoped(Transport transport, int family, const UdpScope& scope, Fd* out) {
+  const int error = Open(transport, family, out);
+  return error != 0 || transport == Transport::kTcp ? error : ApplyScope(out->number(), family, scope);
+}
+
 // A number that was free a moment ago.
-int PickNumber(Transport transport, Endpoint* at) {
+int PickNumber(Transport transport, const UdpScope& scope, Endpoint* at) {
   Fd probe;
   Endpoint got;
-  int error = Open(transport, at->family(), &probe);
+  int error = OpenScoped(transport, at->family(), scope, &probe);
   if (error == 0) error = Bind(probe.number(), *at);
   if (error == 0) error = ReadBack(probe.number(), &got);
   if (error == 0) at->set_port(got.port());
   return error;
 }
 
-int ReserveExactly(Transport transport, const Endpoint& at, BoundSocket* out) {
+int ReserveExactly(Transport transport, const Endpoint& at, const UdpScope& scope, BoundSocket* out) {
   Fd fd;
   Endpoint got;
-  int error = Open(transport, at.family(), &fd);
+  int error = OpenScoped(transport, at.family(), scope, &fd);
   if (error != 0) return error;
   error = Bind(fd.number(), at);
   if (error == EADDRINUSE && transport == Transport::kTcp) error = BindBesideTimeWait(fd.number(), at);
+  if (error == 0 && scope.shared) error = JoinBoundGroup(fd.number(), at.address.any, scope);
   if (error == 0) error = ReadBack(fd.number(), &got);
   if (error != 0) return error;
   *out = BoundSocket{std::move(fd), Format(got), got.port()};
@@ -164,14 +171,14 @@ int ReserveExactly(Transport transport, const Endpoint& at, BoundSocket* out) {
 
 }  // namespace
 
-int Reserve(Transport transport, const std::string& address, uint16_t port, BoundSocket* out) {
+int Reserve(Transport transport, const std::string& address, uint16_t port, const UdpScope& scope, BoundSocket* out) {
   Endpoint at;
   int error = Parse(address, port, &at);
-  if (error != 0 || port != 0) return error != 0 ? error : ReserveExactly(transport, at, out);
+  if (error != 0 || port != 0) return error != 0 ? error : ReserveExactly(transport, at, scope, out);
   for (int attempt = 0; attempt < kPickAttempts; attempt++) {
     at.set_port(0);
-    error = PickNumber(transport, &at);
-    if (error == 0) error = ReserveExactly(transport, at, out);
+    error = PickNumber(transport, scope, &at);
+    if (error == 0) error = ReserveExactly(transport, at, scope, out);
     // Somebody was faster between the probe and the bind.
     if (error != EADDRINUSE) return error;
   }

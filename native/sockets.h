@@ -7,6 +7,7 @@
 #include <string>
 
 #include "fd.h"
+#include "udp_scope.h"
 
 namespace entremise {
 
@@ -34,8 +35,8 @@ struct TcpInfo {
 };
 
 // Binds `port` of `address` (literal, IPv6 with optional %zone) so that nobody else can have it.
-// Port 0 picks a free number. See the theory of operation in sockets.cc.
-int Reserve(Transport transport, const std::string& address, uint16_t port, BoundSocket* out);
+// Port 0 picks a free number. See the theory of operation in sockets.cc. `scope` is of UDP; a shared number is not one's own.
+int Reserve(Transport transport, const std::string& address, uint16_t port, const UdpScope& scope, BoundSocket* out);
 
 int Duplicate(int fd, Fd* out);
 

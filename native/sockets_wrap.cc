@@ -2,6 +2,7 @@
 // is the errno's name as a string; otherwise the value, or undefined where there is none.
 #include "sockets_wrap.h"
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -27,21 +28,37 @@ void Put(Napi::Object object, const char* name, T value) {
   static_cast<void>(object.Set(name, value));
 }
 
+Value Reserved(Napi::Env env, Transport transport, const std::string& address, uint32_t port, const UdpScope& scope) {
+  BoundSocket bound;
+  const int error = Reserve(transport, address, static_cast<uint16_t>(port), scope, &bound);
+  if (error != 0) return ErrnoName(env, error);
+  Napi::Object result = Napi::Object::New(env);
+  Put(result, "fd", bound.fd.number());
+  Put(result, "address", bound.address);
+  Put(result, "port", static_cast<uint32_t>(bound.port));
+  Instance::Of(env).Own(std::move(bound.fd));
+  return result;
+}
+
 template <Transport kTransport>
 Value ReserveNumber(const CallbackInfo& info) {
   Arguments arguments(info);
   const std::string address = arguments.Text(0, "address");
   const uint32_t port = arguments.Number(1, UINT16_MAX, "port");
+  return arguments.ok() ? Reserved(info.Env(), kTransport, address, port, UdpScope()) : Value();
+}
+
+Value ReserveScopedUdp(const CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string address = arguments.Text(0, "address");
+  const uint32_t port = arguments.Number(1, UINT16_MAX, "port");
+  UdpScope scope;
+  scope.interface = arguments.Text(2, "interface");
+  scope.shared = arguments.Flag(3, "shared");
   if (!arguments.ok()) return Value();
-  BoundSocket bound;
-  const int error = Reserve(kTransport, address, static_cast<uint16_t>(port), &bound);
-  if (error != 0) return ErrnoName(info.Env(), error);
-  Napi::Object result = Napi::Object::New(info.Env());
-  Put(result, "fd", bound.fd.number());
-  Put(result, "address", bound.address);
-  Put(result, "port", static_cast<uint32_t>(bound.port));
-  Instance::Of(info.Env()).Own(std::move(bound.fd));
-  return result;
+  // An embedded NUL would cut the name short of what was checked.
+  if (scope.interface.find('\0') != std::string::npos) return ErrnoName(info.Env(), EINVAL);
+  return Reserved(info.Env(), Transport::kUdp, address, port, scope);
 }
 
 Value DuplicateFd(const CallbackInfo& info) {
@@ -196,6 +213,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   };
   put("reserveTcp", ReserveNumber<Transport::kTcp>);
   put("reserveUdp", ReserveNumber<Transport::kUdp>);
+  put("reserveScopedUdp", ReserveScopedUdp);
   put("duplicate", DuplicateFd);
   put("release", OnKnownFd<&Instance::Release>);
   put("close", OnKnownFd<&Instance::Close>);

@@ -31,6 +31,8 @@ const packages = {
     tnftp: '/usr/bin/tnftp',
     ncat: '/usr/bin/ncat',
     faketime: '/usr/bin/faketime',
+    'miniupnpd-nftables': '/usr/sbin/miniupnpd',
+    'avahi-daemon': '/usr/sbin/avahi-daemon',
   },
   router: { 'busybox-static': '/bin/busybox', shellcheck: '/usr/bin/shellcheck' },
   browser: { chromium: '/usr/bin/chromium' },

@@ -8,6 +8,7 @@ const status: MediatorStatus = {
   name: 'home-4711',
   link: { online: false, since: '2026-01-01T00:00:00.000Z', reason: 'The server cannot be reached.' },
   configuration: { path: '/etc/config/entremise', problem: 'logLevel must be one of ...' },
+  addonProblem: 'the native addon is at none of /x',
   missingCapabilities: ['CAP_NET_RAW'],
   stopped: false,
   consent: {
@@ -49,6 +50,7 @@ test('the owner reads what is wrong, what was allowed, who is here and what they
     'home-4711, entremise 0.1.0',
     'server         offline since 2026-01-01T00:00:00.000Z: The server cannot be reached.',
     'configuration  what was good before; logLevel must be one of ...',
+    'addon          missing: the native addon is at none of /x',
     'capability     CAP_NET_RAW is missing',
     'assistance     window open until 2026-01-01T00:30:00.000Z',
     'service        not allowed',

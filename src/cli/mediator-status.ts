@@ -27,7 +27,17 @@ function attachedLines({ terminal, grant, purpose, since, away, ports, targets }
 
 /** See the head of this file. */
 export function statusLines(status: MediatorStatus): string[] {
-  const { name, version, link, configuration, missingCapabilities, stopped, consent, attached } = status;
+  const {
+    name,
+    version,
+    link,
+    configuration,
+    missingCapabilities,
+    stopped,
+    consent,
+    attached,
+    addonProblem,
+  } = status;
   const { path, problem } = configuration;
   const server = link.server === undefined ? '' : ` with ${link.server}`;
   const reason = link.reason === undefined ? '' : `: ${link.reason}`;
@@ -35,6 +45,7 @@ export function statusLines(status: MediatorStatus): string[] {
     `${name}, ${version}`,
     `server         ${link.online ? 'online' : 'offline'}${server} since ${link.since}${reason}`,
     `configuration  ${problem === undefined ? `${path} is in force` : `what was good before; ${problem}`}`,
+    ...(addonProblem === undefined ? [] : [`addon          missing: ${addonProblem}`]),
     ...missingCapabilities.map(capability => `capability     ${capability} is missing`),
     `assistance     ${consentWords(consent.assistance, stopped)}`,
     `service        ${consentWords(consent.service, stopped)}`,

@@ -48,7 +48,7 @@ export interface AgentOptions {
   verifyGrant(text: string): Promise<AcceptedGrant>;
   readonly basis: AccessBasis;
   readonly audit: Audit;
-  readonly native: NativeSockets;
+  readonly native: NativeSockets | undefined;
   /** The relay of UDP ports, and the channels that redirected ones go over. */
   readonly hub: RelayHub;
   readonly channels: MemberChannels;
@@ -96,6 +96,7 @@ export class MediatorAgent {
       lookup,
       devices,
       wire,
+      facts: () => options.basis.owner().facts,
       pool: this.resources.pool,
       cork: new CorkRound(),
       numbers: new NumberRegistry(),

@@ -6,7 +6,7 @@ import { MemberDirectory } from '../member/directory.ts';
 import { proxySetting } from '../member/proxy-setting.ts';
 import { type RunningMember, startMember } from '../member/running-member.ts';
 import { UdpPath } from '../member/udp-path.ts';
-import { type NativeSockets, requireAddon } from '../native/addon.ts';
+import { findAddon, type NativeSockets } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import { bestRelay } from '../relay/best-relay.ts';
 import type { MemberLink } from '../session/member-link.ts';
@@ -78,13 +78,15 @@ function sameButForOwner(before: MediatorConfig, after: MediatorConfig): boolean
 
 /**
  * Starts a mediator.
- * @throws EntremiseError `addon-missing`, `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
+ * @throws EntremiseError `not-enrolled`, `state-unreadable`, `document-invalid`, `key-revoked`
  */
 export async function startMediator(
   config: MediatorConfig,
   options: MediatorOptions,
 ): Promise<RunningMediator> {
-  const { software, native = requireAddon(), log = createLog(config.logLevel) } = options;
+  const { software, log = createLog(config.logLevel) } = options;
+  const { native, problem } = options.native === undefined ? findAddon() : { native: options.native };
+  if (problem !== undefined) log.warn({ reason: problem }, 'works without the native addon, which is less');
   const clock = systemClock;
   const machine = readMachine(readIfThere);
   const read = () => readEnvironment(readIfThere, machine);
@@ -137,7 +139,7 @@ export async function startMediator(
     ...(config.keepaliveMs === undefined ? {} : { keepaliveMs: config.keepaliveMs }),
     unitMs: config.ladderUnitMs,
     wan,
-    tune: socket => tuneLink(native, socket, notSentLowatBytes),
+    tune: socket => native && tuneLink(native, socket, notSentLowatBytes),
     handlers: {
       onOnline(up, { serverBootId }) {
         offline = deferred();
@@ -256,6 +258,7 @@ export async function startMediator(
       version: software,
       name: trust.own.name,
       link: linkFacts.status,
+      ...(problem === undefined ? {} : { addonProblem: problem }),
       missingCapabilities: missingCapabilities(readIfThere('/proc/self/status')),
       stopped: consent.stopped,
       consent: consentStatus(owner.policy, consent, clock),

@@ -7,7 +7,7 @@ import type { MemoryFacts } from './memory-keeper.ts';
  * The memory of this process. V8 is asked to collect only where it was started with --expose-gc, as the shipped mediator
  * is (docs/configuration.md).
  */
-export function memoryFacts(native: NativeSockets): MemoryFacts {
+export function memoryFacts(native: NativeSockets | undefined): MemoryFacts {
   let before = performance.eventLoopUtilization();
   return {
     residentBytes: () => process.memoryUsage.rss(),
@@ -19,7 +19,7 @@ export function memoryFacts(native: NativeSockets): MemoryFacts {
     },
     collect() {
       globalThis.gc?.();
-      native.trimHeap();
+      native?.trimHeap();
     },
   };
 }

@@ -24,7 +24,7 @@ import { SlabFeed } from './slab-feed.ts';
 
 /** What a pump needs. */
 export interface PumpSurroundings {
-  readonly native: NativeSockets;
+  readonly native: NativeSockets | undefined;
   readonly clock: Clock;
   readonly pool: SlabPool;
   readonly cork: CorkRound;
@@ -245,7 +245,7 @@ export class StreamPump implements StreamHandlers {
 
   private unreadBytes(): number {
     const fd = this.socket === undefined ? undefined : fdOf(this.socket.socket);
-    const unread = fd === undefined ? 0 : this.surroundings.native.unreadBytes(fd);
+    const unread = fd === undefined ? 0 : this.surroundings.native?.unreadBytes(fd);
     return typeof unread === 'number' ? unread : 0;
   }
 

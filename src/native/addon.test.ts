@@ -34,6 +34,7 @@ test.serial('a missing addon is said with the place where it should be', t => {
 const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly unknown[]> = {
   reserveTcp: ['127.0.0.1', 0],
   reserveUdp: ['127.0.0.1', 0],
+  reserveScopedUdp: ['127.0.0.1', 0, 'lo', false],
   duplicate: [0],
   release: [0],
   close: [0],

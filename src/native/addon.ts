@@ -71,8 +71,14 @@ export type Disconnect = 'fin' | 'reset';
 export interface NativeSockets extends NativeRelays {
   /** Binds exactly that number, exclusively; 0 picks a free one. `address` is an IP literal, IPv6 with optional %zone. */
   reserveTcp(address: string, port: number): BoundFd | ErrnoName;
-  /** As {@link reserveTcp}, for UDP. */
+  /** As {@link reserveTcp}, for UDP. Groups are sent to as the machine's routes say. */
   reserveUdp(address: string, port: number): BoundFd | ErrnoName;
+  /**
+   * As {@link reserveUdp}; by that interface groups are sent to, one hop far and not to this machine's own listeners.
+   * `shared`: the address is a group, which is joined there, or a broadcast; its number is shared with who shares it. ENODEV
+   * when there is no such interface.
+   */
+  reserveScopedUdp(address: string, port: number, name: string, shared: boolean): BoundFd | ErrnoName;
   /** A second fd of the same socket, owned by the addon. */
   duplicate(fd: number): number | ErrnoName;
   /** The addon forgets an fd it owns: Node has taken it. */
@@ -133,7 +139,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 7;
+const interfaceVersion = 8;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';
@@ -176,12 +182,18 @@ export function requireAddon(): NativeSockets {
   throw new EntremiseError('addon-missing', { message });
 }
 
-/** The addon, or undefined when it is missing or does not load: for who can do with less. */
-export function loadAddon(): NativeSockets | undefined {
+/** The addon, or why there is none: one sentence. */
+export function findAddon(): { readonly native?: NativeSockets; readonly problem?: string } {
   try {
-    return requireAddon();
+    return { native: requireAddon() };
   } catch (thrown) {
-    if (thrown instanceof EntremiseError && thrown.code === 'addon-missing') return undefined;
+    if (thrown instanceof EntremiseError && thrown.code === 'addon-missing')
+      return { problem: thrown.message };
     throw thrown;
   }
+}
+
+/** The addon, or undefined when it is missing or does not load: for who can do with less. */
+export function loadAddon(): NativeSockets | undefined {
+  return findAddon().native;
 }

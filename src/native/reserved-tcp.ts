@@ -15,18 +15,9 @@ import { EntremiseError } from '../base/errors.ts';
 import type { NativeSockets } from './addon.ts';
 import { bindError, connectError, errnoOf } from './errno.ts';
 import { fdOf } from './fd-of.ts';
-import { type SlabReader, socketOnFd } from './slab-reader.ts';
-
-/** Where to connect to, and how. */
-export interface ConnectTarget {
-  /** IP literal; IPv6 with optional %zone. */
-  readonly host: string;
-  readonly port: number;
-  /** Reads go there; without it the socket is an ordinary one ('data', 'readable'). */
-  readonly slabs?: SlabReader;
-  /** Gives up: the promise rejects with `aborted`, the number stays held. */
-  readonly signal?: AbortSignal;
-}
+import type { ConnectTarget, HeldTcp } from './held-number.ts';
+import { asEntremise, connected, listening } from './settled.ts';
+import { socketOnFd } from './slab-reader.ts';
 
 type State =
   | { readonly kind: 'held'; readonly fd: number }
@@ -36,7 +27,7 @@ type State =
   | { readonly kind: 'closed' };
 
 /** One reserved TCP number: exclusive from {@link ReservedTcp.reserve} on, usable once. */
-export class ReservedTcp {
+export class ReservedTcp implements HeldTcp {
   /** As the kernel has it. */
   readonly address: string;
   readonly port: number;
@@ -180,37 +171,4 @@ export class ReservedTcp {
     this.#native.setReuseAddress(fd, false);
     this.#state = { kind: 'held', fd };
   }
-}
-
-function asEntremise(thrown: unknown, otherwise: EntremiseError): EntremiseError {
-  return thrown instanceof EntremiseError ? thrown : otherwise;
-}
-
-function listening(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (outcome: () => void) => {
-      server.off('listening', heard).off('error', failed).off('close', closed);
-      outcome();
-    };
-    const heard = () => settle(resolve);
-    const failed = (error: Error) => settle(() => reject(error));
-    const closed = () => settle(() => reject(new EntremiseError('aborted')));
-    server.once('listening', heard).once('error', failed).once('close', closed);
-  });
-}
-
-/** Resolves when `socket` is connected; rejects when it is closed, which is when Node has let go of the fd. */
-function connected(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let failure: Error | undefined;
-    const failed = (error: Error) => {
-      failure = error;
-    };
-    const closed = () => reject(failure ?? new EntremiseError('aborted'));
-    socket.once('error', failed).once('close', closed);
-    socket.once('connect', () => {
-      socket.off('error', failed).off('close', closed);
-      resolve();
-    });
-  });
 }

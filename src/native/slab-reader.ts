@@ -21,6 +21,32 @@ function onread(reader: SlabReader): OnReadOpts {
   };
 }
 
+/** A net.Socket that is not connected yet; half-close kept. It does not read before `resume()`. */
+export function socketToConnect(slabs: SlabReader | undefined): Socket {
+  const options: SocketConstructorOpts & { onread?: OnReadOpts } = { allowHalfOpen: true };
+  if (slabs !== undefined) options.onread = onread(slabs);
+  const socket = new net.Socket(options);
+  socket.on('error', () => {});
+  return socket.pause();
+}
+
+/**
+ * Gives what an ordinary socket reads to `slabs`, by a copy; once it is paused nothing more. For sockets that somebody else
+ * has made.
+ */
+export function readInto(socket: Socket, slabs: SlabReader): void {
+  socket.on('data', (chunk: Buffer) => {
+    for (let rest = chunk; rest.length > 0; ) {
+      const buffer = slabs.nextBuffer();
+      const lengthBytes = Math.min(rest.length, buffer.length);
+      buffer.set(rest.subarray(0, lengthBytes));
+      rest = rest.subarray(lengthBytes);
+      slabs.received(lengthBytes, buffer);
+      if (rest.length > 0 && socket.isPaused()) return socket.unshift(rest);
+    }
+  });
+}
+
 /**
  * A net.Socket on `fd`, which is Node's from here on; half-close kept. It does not read before `resume()`:
  * `manualStart` (undocumented, in Node 20 to 24) keeps the constructor from reading, which on a socket that

@@ -9,7 +9,12 @@ import { fdOf } from './fd-of.ts';
 export const tcpKeepAlive = { idleS: 60, intervalS: 10, count: 3 } as const;
 
 /** Sets {@link tcpKeepAlive} on a connected TCP or TLS socket; EBADF when it is closed. */
-export function keepAlive(native: NativeSockets, socket: Socket): ErrnoName | undefined {
+export function keepAlive(native: NativeSockets | undefined, socket: Socket): ErrnoName | undefined {
+  if (native === undefined) {
+    // Node knows the first of them alone.
+    socket.setKeepAlive(true, tcpKeepAlive.idleS * 1000);
+    return undefined;
+  }
   const fd = fdOf(socket);
   if (fd === undefined) return 'EBADF';
   return native.setKeepAlive(fd, tcpKeepAlive.idleS, tcpKeepAlive.intervalS, tcpKeepAlive.count);

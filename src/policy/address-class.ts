@@ -65,6 +65,11 @@ function classesByNumber(address: CanonicalAddress): readonly AddressClass[] {
   return found.includes('broadcast') ? found.filter(name => name !== 'reserved') : found;
 }
 
+/** True when a packet to the address may reach several systems: a group, a broadcast; without facts no directed one. */
+export function meetsMany(address: CanonicalAddress, facts: GatewayFacts | undefined): boolean {
+  return classesOf(address, facts).some(name => name === 'multicast' || name === 'broadcast');
+}
+
 /** Classes whose addresses reach the gateway itself. */
 const selfReaching: ReadonlySet<AddressClass> = new Set(['loopback', 'unspecified', 'gateway']);
 

@@ -19,6 +19,8 @@ export interface GatewayFacts {
 /** An address of the gateway. */
 export interface OwnAddress {
   readonly address: CanonicalAddress;
+  /** Name of the interface that has it; empty when that is not known. */
+  readonly interface: string;
   /** The directly attached network around it. */
   readonly network: Network;
   /** It is on an interface of the owner's LAN. */
@@ -52,9 +54,13 @@ function looksLikeLan(described: InterfaceDescription, defaultRoutes: ReadonlySe
 }
 
 function ownAddressesOf(described: InterfaceDescription, lan: boolean): OwnAddress[] {
+  // Addresses with a label of their own (br-lan:1) are their interface's.
+  const name = described.name.replace(/:.*/, '');
   return described.addresses.flatMap(({ address: text, prefixLength }) => {
     const address = parseAddress(text);
-    return address === undefined ? [] : [{ address, network: networkOf(address, prefixLength), lan }];
+    return address === undefined
+      ? []
+      : [{ address, interface: name, network: networkOf(address, prefixLength), lan }];
   });
 }
 
@@ -72,6 +78,11 @@ export function gatewayFacts(
   const isLan = (described: InterfaceDescription) =>
     lanInterfaces?.includes(described.name) ?? looksLikeLan(described, defaultRoutes);
   return { ownAddresses: interfaces.flatMap(each => ownAddressesOf(each, isLan(each))) };
+}
+
+/** The gateway's own address that this one is, if it is one. */
+export function ownAddress(facts: GatewayFacts, address: CanonicalAddress): OwnAddress | undefined {
+  return facts.ownAddresses.find(own => sameBytes(own.address, address));
 }
 
 /** True for every address of the gateway, and for the IPv6 address that any router of a network answers (RFC 4291 §2.6.1). */

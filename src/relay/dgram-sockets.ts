@@ -2,6 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import type { NativeSockets } from '../native/addon.ts';
+import type { PlainUdpSource } from '../native/held-number.ts';
 import { canonicalIp } from '../wire/ip.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
@@ -52,9 +53,10 @@ function relaySocket(socket: Socket, onArrival: OnArrival, spell: (address: stri
   };
 }
 
-function socketOf(family: 4 | 6): Socket {
+function socketOf(family: 4 | 6, ipv6Only = false): Socket {
   return createSocket({
     type: family === 4 ? 'udp4' : 'udp6',
+    ipv6Only,
     // Only literals are sent to: nothing is ever resolved here.
     lookup: (host, _options, done) => done(null, host, family),
   });
@@ -86,6 +88,21 @@ function memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket {
   return relaySocket(socket, fromServer, plain);
 }
 
+/** Binds a port that no addon has bound. Since only literals are looked up Node is done, or has failed, at once. */
+function bindPlain(socket: Socket, { address, port, interface: name }: PlainUdpSource): void {
+  let failure: unknown;
+  socket.once('error', error => {
+    failure = error;
+  });
+  socket.bind({ address, port, exclusive: true });
+  if (failure !== undefined) throw failure;
+  if (name === undefined) return;
+  // As native/udp_scope.h, as far as Node can.
+  socket.setMulticastInterface(address.includes(':') ? `::%${name}` : address);
+  socket.setMulticastLoopback(false);
+  socket.setMulticastTTL(1);
+}
+
 /** Whose a bound fd is until a socket here takes it over: the addon's. */
 export type FdOwner = Pick<NativeSockets, 'release'>;
 
@@ -95,16 +112,18 @@ export const dgramSockets = (owner?: FdOwner): RelaySockets => ({
   setsDf: false,
   serviceDoor,
   memberDoor,
-  port(fd, { family, broadcast }, onArrival) {
-    const socket = socketOf(family);
+  port(source, { family, broadcast }, onArrival) {
+    const socket = socketOf(family, family === 6);
     // `exclusive`: never the shared handle of a cluster.
     try {
-      socket.bind({ fd, exclusive: true });
+      if (typeof source === 'number') socket.bind({ fd: source, exclusive: true });
+      else bindPlain(socket, source);
     } catch (thrown) {
+      if (typeof source !== 'number') socket.close();
       throw bindError(thrown);
     }
     // In the same tick (native/README.md): two owners would close it twice, and by then the number is somebody else's.
-    owner?.release(fd);
+    if (typeof source === 'number') owner?.release(source);
     if (broadcast === true) socket.setBroadcast(true);
     // On a port of a link-local address its peers are on the same link.
     const zone = socket.address().address.split('%')[1];

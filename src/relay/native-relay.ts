@@ -2,6 +2,7 @@ import process from 'node:process';
 import { EntremiseError } from '../base/errors.ts';
 import type { ErrnoName, NativeSockets } from '../native/addon.ts';
 import { bindError } from '../native/errno.ts';
+import type { UdpSource } from '../native/held-number.ts';
 import { relayCounts } from '../native/relay-addon.ts';
 import type { IpText } from '../wire/ip.ts';
 import { encodePacketBody, encodePeer, type PacketPeer, packetKind } from '../wire/packet.ts';
@@ -153,7 +154,9 @@ class NativeRelay implements Relay, UpcallOwner {
     this.#addon.relaySendControl(this.#relay, cid, door, encodePeer(to), packetKind[body.kind], bytes);
   }
 
-  addPort(fd: number, { approve, broadcast = false, onlyFrom = [] }: PortOptions): RelayPort {
+  addPort(fd: UdpSource, { approve, broadcast = false, onlyFrom = [] }: PortOptions): RelayPort {
+    if (typeof fd !== 'number')
+      throw new EntremiseError('internal', { message: 'this UDP relay takes sockets of the addon' });
     const networks = onlyFrom.map(({ address, prefixLength }) =>
       encodePeer({ address, number: prefixLength }),
     );

@@ -1,3 +1,4 @@
+import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import type { PortOptions } from './relay.ts';
@@ -21,6 +22,6 @@ export interface RelaySockets {
   /** @throws EntremiseError as {@link Relay.openServiceDoor} */
   serviceDoor(address: IpText, number: number, onArrival: OnArrival): Promise<RelaySocket>;
   memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket;
-  /** @throws EntremiseError `internal` when the fd is none */
-  port(fd: number, options: PortOptions, onArrival: OnArrival): RelaySocket;
+  /** @throws EntremiseError as {@link Relay.addPort} */
+  port(source: UdpSource, options: PortOptions, onArrival: OnArrival): RelaySocket;
 }

@@ -1,3 +1,4 @@
+import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
 import type { PacketBody, PacketPeer } from '../wire/packet.ts';
 import type { PacketKey } from '../wire/packet-key.ts';
@@ -183,10 +184,11 @@ export interface Relay {
   sendControl(cid: number, door: DoorId, to: PacketPeer, body: ControlBody): void;
 
   /**
-   * Takes a bound UDP socket over that the addon owns: fd and number are the relay's. Bound to `script`.
-   * @throws EntremiseError `internal` when the fd is none
+   * Takes a bound UDP socket over that the addon owns: fd and number are the relay's. Bound to `script`. The relay in
+   * JavaScript also takes an address and a number, which it binds.
+   * @throws EntremiseError `internal` when the fd is none; `port-in-use`, `not-permitted`, `address-not-available`
    */
-  addPort(fd: number, options: PortOptions): RelayPort;
+  addPort(source: UdpSource, options: PortOptions): RelayPort;
   /**
    * A port towards one plain service, with a socket for each peer that is sent to from it: what the service answers on
    * that socket comes from that peer (P7.6). Bound to `script`; peers have no bindings of their own. See {@link ServiceOptions}.

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
 import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
@@ -132,11 +133,11 @@ export class ScriptRelay implements Relay {
       this.upcalls.within(() => this.sendPacket(channel, door, to, channel.seal(body)));
   }
 
-  addPort(fd: number, options: PortOptions): RelayPort {
+  addPort(source: UdpSource, options: PortOptions): RelayPort {
     const id = this.nextId++;
     const onIdle = (peer: PacketPeer) => this.upcalls.tell(() => this.handlers.onIdle(id, peer));
     const port = new ScriptPort(this.clock, options, onIdle);
-    port.use(this.sockets.port(fd, options, (bytes, from) => this.onPortArrival(id, port, bytes, from)));
+    port.use(this.sockets.port(source, options, (bytes, from) => this.onPortArrival(id, port, bytes, from)));
     this.ports.set(id, port);
     return id;
   }
@@ -144,9 +145,8 @@ export class ScriptRelay implements Relay {
   addService(options: ServiceOptions): RelayPort {
     const id = this.nextId++;
     const open = (onArrival: OnArrival) => this.sockets.memberDoor(options.service, onArrival);
-    const port: ScriptService = new ScriptService(this.clock, options, open, (bytes, peer) =>
-      this.onPortArrival(id, port, bytes, peer),
-    );
+    const arrive: OnArrival = (bytes, peer) => this.onPortArrival(id, port, bytes, peer);
+    const port: ScriptService = new ScriptService(this.clock, options, open, arrive);
     this.ports.set(id, port);
     return id;
   }

@@ -1,6 +1,8 @@
 import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
 import { isIP, isIPv6 } from 'node:net';
+import { meetsMany } from '../policy/address-class.ts';
+import { canonicalAddress } from '../policy/target.ts';
 import { canonicalIp, type IpText } from '../wire/ip.ts';
 import type { Carrier } from '../wire/messages/shared.ts';
 import type { AttachmentKeeper } from './attachment-keeper.ts';
@@ -56,7 +58,7 @@ class Client {
 
 /**
  * A local UDP port whose datagrams leave from a mediator: every local client gets a port of its own there, from which
- * only the target's answers come back. A client that is silent for 120 s is forgotten; 256 at once.
+ * only the target's answers come back, or where that is a group or 255.255.255.255 everybody's. A client that is silent for 120 s is forgotten; 256 at once.
  */
 export class UdpForward extends EventEmitter<UdpForwardEvents> {
   private readonly socket: Socket;
@@ -114,11 +116,12 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
       targetAddress = await this.targetAddress(attachment);
       const address = sourceAddressFor(this.source.mediator?.report, targetAddress);
       const family = isIPv6(targetAddress) ? 6 : 4;
+      const isGroup = meetsMany(canonicalAddress(targetAddress), undefined);
       const port = await udpSocketBestWay(attachment, address === undefined ? { family } : { address });
       port.on('error', () => {});
       port.on('close', () => this.clients.remove(from.address, from.port, client));
       port.on('message', (bytes, { address: sender, port: number }) => {
-        if (sender !== targetAddress || number !== targetPort || client.closed) return;
+        if (client.closed || (!isGroup && (sender !== targetAddress || number !== targetPort))) return;
         this.clients.touch(from.address, from.port);
         this.socket.send(bytes, from.port, from.address);
       });

@@ -20,6 +20,8 @@ import {
 export interface Home {
   readonly lab: Lab;
   readonly device: Namespace;
+  /** Another host of the LAN; undefined unless {@link HomeOptions} asked for it. */
+  readonly secondDevice: Namespace | undefined;
   readonly gateway: Namespace;
   readonly carrier: Namespace;
   readonly server: Namespace;
@@ -32,6 +34,8 @@ export interface Home {
 export const homeAddresses = {
   device: '192.168.1.10',
   deviceIpv6: 'fd00:1::10',
+  secondDevice: '192.168.1.11',
+  secondDeviceIpv6: 'fd00:1::11',
   gatewayLan: '192.168.1.1',
   gatewayLanIpv6: 'fd00:1::1',
   server: '203.0.113.9',
@@ -52,21 +56,24 @@ export interface HomeOptions {
   readonly unsolicited?: Masquerade['unsolicited'];
   /** The way to the server and the terminal exists by IPv6, too. */
   readonly ipv6?: boolean;
+  /** There is another device beside the first. */
+  readonly secondDevice?: boolean;
   /** Gets every command as a line. */
   readonly log?: (line: string) => void;
 }
 
-async function connectLan({ lab, gateway, device }: Pick<Home, 'lab' | 'gateway' | 'device'>): Promise<void> {
+type Lan = Pick<Home, 'lab' | 'gateway' | 'device' | 'secondDevice'>;
+
+async function connectLan({ lab, gateway, device, secondDevice }: Lan): Promise<void> {
+  const host = (namespace: Namespace, number: number) => ({
+    namespace,
+    interface: 'eth0',
+    addresses: [`192.168.1.${number}/24`, `fd00:1::${number}/64`],
+    gateways: ['192.168.1.1', 'fd00:1::1'],
+  });
   await lab.bridge(
     { namespace: gateway, interface: 'br-lan', addresses: ['192.168.1.1/24', 'fd00:1::1/64'] },
-    [
-      {
-        namespace: device,
-        interface: 'eth0',
-        addresses: ['192.168.1.10/24', 'fd00:1::10/64'],
-        gateways: ['192.168.1.1', 'fd00:1::1'],
-      },
-    ],
+    [host(device, 10), ...(secondDevice === undefined ? [] : [host(secondDevice, 11)])],
   );
 }
 
@@ -126,6 +133,7 @@ export async function buildHome(options: HomeOptions): Promise<Home> {
   const home = {
     lab,
     device: await lab.namespace('device'),
+    secondDevice: options.secondDevice === true ? await lab.namespace('device2') : undefined,
     gateway: await lab.namespace('gateway'),
     carrier: await lab.namespace('carrier'),
     server: await lab.namespace('server'),

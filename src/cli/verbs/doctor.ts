@@ -3,8 +3,10 @@ import type { Command } from 'commander';
 import { systemClock } from '../../base/clock.ts';
 import { deferred } from '../../base/deferred.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
+import { withoutAddon } from '../../mediator/capture/wire-view.ts';
 import { proxySetting } from '../../member/proxy-setting.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
+import { findAddon } from '../../native/addon.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { connectTls } from '../../transport/tls.ts';
 import type { EventsReport } from '../../wire/messages/report.ts';
@@ -70,11 +72,20 @@ async function doctor(context: Context): Promise<void> {
     },
   );
   tell(profile);
+  tell(addonFinding());
   if (keeper !== undefined) await checkServers(context, keeper, tell);
   if (context.output.json) context.output.result(findings, []);
   const bad = findings.find(({ good }) => !good);
   if (bad !== undefined)
     throw new EntremiseError(bad.code ?? 'environment-unfit', { message: `${bad.check}: ${bad.detail}` });
+}
+
+/** What does without it does, and is told: no fault. */
+function addonFinding(): Finding {
+  const { problem } = findAddon();
+  if (problem === undefined) return { check: 'addon', good: true, detail: 'there' };
+  const detail = `missing here: some ends of local connections are told apart less well (${problem})`;
+  return { check: 'addon', good: true, detail };
 }
 
 function linesOf({ check, good, detail, advice }: Finding): string[] {
@@ -213,7 +224,11 @@ function eventsFinding(who: string, { from, why }: EventsReport): Finding {
   const check = { check: 'events', good: true };
   if (from === 'wire') return { ...check, detail: `${who}: off the wire, attempts and refusals too` };
   const detail = `${who}: from sockets alone, no attempts and no refusals (${why ?? 'no reason given'})`;
-  return { ...check, detail, advice: 'Let the mediator capture packets: it needs CAP_NET_RAW.' };
+  const advice =
+    why === withoutAddon
+      ? 'Install the package that was built for the mediator’s machine.'
+      : 'Let the mediator capture packets: it needs CAP_NET_RAW.';
+  return { ...check, detail, advice };
 }
 
 function grantFinding(keeper: TrustKeeper): Finding {

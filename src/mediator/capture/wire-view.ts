@@ -53,7 +53,7 @@ export interface TappedPort {
 
 /** What is needed of the mediator. */
 export interface WireViewOptions {
-  readonly native: NativeSockets;
+  readonly native: NativeSockets | undefined;
   readonly clock: Clock;
   readonly log: Log;
   interfaces(): readonly NetworkInterface[];
@@ -68,6 +68,9 @@ interface Tap {
   readonly listener: WireListener;
   readonly sinceMs: number;
 }
+
+/** Why only sockets tell, and what else is different, where there is no addon (docs/configuration.md). */
+export const withoutAddon = 'the native addon is missing, and with it more (docs/configuration.md)';
 
 /** How long the rings stay when no port is left: ports come and go, and each ring is a megabyte that has to be found. */
 const lingerMs = 60_000;
@@ -90,10 +93,13 @@ export class WireView {
 
   constructor(options: WireViewOptions) {
     this.options = options;
-    const started = PacketCapture.start(options.native, (sightings, lost) =>
-      this.onSightings(sightings, lost),
-    );
+    const { native } = options;
+    const started =
+      native === undefined
+        ? 'ENOSYS'
+        : PacketCapture.start(native, (sightings, lost) => this.onSightings(sightings, lost));
     if (started instanceof PacketCapture) this.capture = started;
+    else if (native === undefined) this.trouble = withoutAddon;
     else this.trouble = started === 'EPERM' ? 'CAP_NET_RAW is missing' : `no packet sockets: ${started}`;
     if (this.capture === undefined)
       options.log.info({ reason: this.trouble }, 'events come from sockets only');

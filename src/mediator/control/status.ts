@@ -15,6 +15,8 @@ export interface MediatorStatus {
   readonly name: string;
   readonly link: LinkStatus;
   readonly configuration: { readonly path: string; readonly problem?: string };
+  /** Why it works without the native addon, if it does. */
+  readonly addonProblem?: string;
   /** Capabilities that the program would use and does not have. */
   readonly missingCapabilities: readonly string[];
   /** True after `stop`, until something is allowed again. */

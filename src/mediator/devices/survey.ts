@@ -12,7 +12,8 @@ const freshMs = 1000;
 
 /** What a survey looks at. */
 export interface SurveySources {
-  readonly native: Pick<NativeSockets, 'neighbours'>;
+  /** Without it there are the leases alone. */
+  readonly native: Pick<NativeSockets, 'neighbours'> | undefined;
   readonly clock: Clock;
   readonly read: ReadText;
   readonly leaseFiles: readonly string[];
@@ -42,7 +43,7 @@ export class DeviceSurvey {
 
   private look(): readonly Device[] {
     const { native, clock, read, leaseFiles, environment, facts } = this.sources;
-    const neighbours = native.neighbours();
+    const neighbours = native?.neighbours() ?? [];
     return devicesOf({
       leases: leaseFiles.flatMap(path => parseLeases(read(path) ?? '')),
       // Without them there are still the leases.

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { EntremiseError } from '../../base/errors.ts';
-import type { ReservedTcp } from '../../native/reserved-tcp.ts';
+import type { HeldTcp } from '../../native/held-number.ts';
 import type { SlabReader } from '../../native/slab-reader.ts';
 import type { CanonicalAddress, TargetHost } from '../../policy/target.ts';
 
@@ -17,7 +17,7 @@ export const connectTimeoutMs = 10_000;
 export interface DialOptions {
   readonly target: TargetHost;
   readonly number: number;
-  readonly reserved: ReservedTcp;
+  readonly reserved: HeldTcp;
   /** Family of the port's own address. */
   readonly family: 4 | 6;
   readonly slabs: SlabReader;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { EntremiseError } from '../../base/errors.ts';
 import { rewrapAccepted } from '../../native/accepted.ts';
-import type { ReservedTcp } from '../../native/reserved-tcp.ts';
+import type { HeldTcp } from '../../native/held-number.ts';
 import { canonicalIp } from '../../wire/ip.ts';
 import type { WireTap } from '../capture/wire-view.ts';
 import { SlabFeed } from '../slab-feed.ts';
@@ -37,7 +37,7 @@ interface Waiting {
 /** What a listener is made with. */
 export interface ListenerOptions {
   readonly port: number;
-  readonly reserved: ReservedTcp;
+  readonly reserved: HeldTcp;
   readonly backlog: number;
   /** Whether it listens while the terminal is away (P4.7). */
   readonly whileAway: boolean;

@@ -1,6 +1,6 @@
 import net, { type Server, type Socket } from 'node:net';
 import { asEntremiseError, type EntremiseError } from '../../base/errors.ts';
-import type { ReservedTcp } from '../../native/reserved-tcp.ts';
+import type { HeldTcp } from '../../native/held-number.ts';
 
 /**
  * The socket of a listener, which can stop listening for a while and keep its number (P4.7). Both take turns of the event
@@ -9,7 +9,7 @@ import type { ReservedTcp } from '../../native/reserved-tcp.ts';
 
 /** What a listening socket is made with. */
 export interface ListeningSocketOptions {
-  readonly reserved: ReservedTcp;
+  readonly reserved: HeldTcp;
   /** Connections that may wait in the kernel. */
   readonly backlog: number;
   onConnection(socket: Socket): void;

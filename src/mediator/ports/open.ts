@@ -1,59 +1,29 @@
 import { EntremiseError } from '../../base/errors.ts';
 import type { NativeSockets } from '../../native/addon.ts';
+import type { HeldTcp, HeldUdp } from '../../native/held-number.ts';
+import { PlainTcp, PlainUdp } from '../../native/plain-numbers.ts';
 import { ReservedTcp } from '../../native/reserved-tcp.ts';
 import { ReservedUdp } from '../../native/reserved-udp.ts';
 import type { Command as AccessCommand } from '../../policy/authorise.ts';
-import type { NumberWish, PortAddress } from '../../policy/check-port.ts';
-import { type CanonicalAddress, canonicalAddress } from '../../policy/target.ts';
+import type { NumberWish } from '../../policy/check-port.ts';
 import type { CommandOf, Protocol } from '../../wire/messages/command.ts';
+import { type BoundTo, boundTo } from './bound-to.ts';
 import { type NumberSource, pickNumber } from './pick-number.ts';
 import type { PortSurroundings } from './surroundings.ts';
+
+export type { BoundTo } from './bound-to.ts';
 
 /** OPEN (S7, P5.1): checks what is asked for, and has the number held by kernel and registry. */
 
 /** A number that is held, and how both registries give it up. */
 export type HeldNumber =
-  | { readonly protocol: 'tcp'; readonly reserved: ReservedTcp; readonly giveUp: () => void }
-  | { readonly protocol: 'udp'; readonly reserved: ReservedUdp; readonly giveUp: () => void };
-
-/** What a port is bound to. */
-export interface BoundTo {
-  /** For authorise(). */
-  readonly address: PortAddress;
-  /** For the kernel: an IP literal, a link-local one with its zone. */
-  readonly text: string;
-  readonly family: 4 | 6;
-}
+  | { readonly protocol: 'tcp'; readonly reserved: HeldTcp; readonly giveUp: () => void }
+  | { readonly protocol: 'udp'; readonly reserved: HeldUdp; readonly giveUp: () => void };
 
 /** The open port, before it has an id. */
 export interface Opened {
   readonly held: HeldNumber;
   readonly bound: BoundTo;
-}
-
-function isWildcard(address: CanonicalAddress): boolean {
-  return address.bytes.every(byte => byte === 0);
-}
-
-function boundTo(command: CommandOf<'open'>): BoundTo {
-  const { address: text, zone, family } = command;
-  const wildcardFamily = family === 'ipv6' ? 6 : 4;
-  if (text === undefined)
-    return { address: 'wildcard', text: wildcardFamily === 6 ? '::' : '0.0.0.0', family: wildcardFamily };
-  const address = canonicalAddress(zone === undefined ? text : `${text}%${zone}`);
-  if (family !== undefined && family !== (address.family === 6 ? 'ipv6' : 'ipv4')) {
-    throw new EntremiseError('bad-request', { message: `${address.text} is no ${family} address.` });
-  }
-  if (zone === undefined && /^fe[89ab]/.test(address.text)) {
-    throw new EntremiseError('bad-request', {
-      message: `${address.text} is link-local; say on which interface by \`zone\`.`,
-    });
-  }
-  return {
-    address: isWildcard(address) ? 'wildcard' : address,
-    text: address.text,
-    family: address.family,
-  };
 }
 
 function wishOf({ choice, number }: CommandOf<'open'>): NumberWish {
@@ -62,15 +32,36 @@ function wishOf({ choice, number }: CommandOf<'open'>): NumberWish {
   throw new EntremiseError('bad-request', { message: 'Number 0 is none; ask for `any` instead.' });
 }
 
-type Reserved = ReservedTcp | ReservedUdp;
+type Reserved =
+  | { readonly protocol: 'tcp'; readonly number: HeldTcp }
+  | { readonly protocol: 'udp'; readonly number: HeldUdp };
 
-function reserveOf(protocol: Protocol, native: NativeSockets, address: string): (number: number) => Reserved {
-  const kind = protocol === 'tcp' ? ReservedTcp : ReservedUdp;
+function reserve(
+  protocol: Protocol,
+  native: NativeSockets | undefined,
+  { text, scope }: BoundTo,
+  wanted: number,
+): Reserved {
+  if (protocol === 'tcp') {
+    const number = native ? ReservedTcp.reserve(native, text, wanted) : PlainTcp.reserve(text, wanted);
+    return { protocol, number };
+  }
+  const number = native
+    ? ReservedUdp.reserve(native, text, wanted, scope)
+    : PlainUdp.reserve(text, wanted, scope);
+  return { protocol, number };
+}
+
+function reserveOf(
+  protocol: Protocol,
+  native: NativeSockets | undefined,
+  bound: BoundTo,
+): (number: number) => Reserved {
   return number => {
     try {
-      return kind.reserve(native, address, number);
+      return reserve(protocol, native, bound, number);
     } catch (thrown) {
-      throw explained(thrown, address, number);
+      throw explained(thrown, bound.text, number);
     }
   };
 }
@@ -113,9 +104,9 @@ export function openNumber(
   verb: 'open' | 'redirect',
   surroundings: PortSurroundings,
 ): Opened {
-  const { door, usage, native, numbers, holder } = surroundings;
+  const { door, usage, native, numbers, holder, facts } = surroundings;
   const { protocol } = command;
-  const bound = boundTo(command);
+  const bound = boundTo(command, facts());
   const wish = wishOf(command);
   const { address } = bound;
   const asked = (number: NumberWish): AccessCommand =>
@@ -127,6 +118,7 @@ export function openNumber(
     verb,
     protocol,
     address: bound.text,
+    ...(bound.scope?.shared === true ? { interface: bound.scope.interface } : {}),
     number: command.number,
     choice: wish.choice,
   });
@@ -134,7 +126,7 @@ export function openNumber(
   if (wish.choice !== 'any' && mayHave(wish.number) && ask(wish.number) === undefined) takeOver(wish.number);
   usage.addPort();
   try {
-    const fromKernel = reserveOf(protocol, native, bound.text);
+    const fromKernel = reserveOf(protocol, native, bound);
     const reserve = (number: number) => {
       if (number !== 0) takeOver(number);
       return fromKernel(number);
@@ -148,8 +140,8 @@ export function openNumber(
       isFree: number =>
         wish.choice === 'any' ? numbers.isFree(protocol, bound.text, number) : mayHave(number),
       reserve,
-      numberOf: reserved => reserved.port,
-      release: reserved => reserved.close(),
+      numberOf: ({ number }) => number.port,
+      release: ({ number }) => number.close(),
       random: Math.random,
     };
     return { bound, held: heldNumber(pickNumber(wish, source), bound, surroundings) };
@@ -164,17 +156,19 @@ function heldNumber(
   bound: BoundTo,
   { usage, numbers, holder }: PortSurroundings,
 ): HeldNumber {
-  const protocol = reserved instanceof ReservedTcp ? 'tcp' : 'udp';
-  const giveUpClaim = numbers.claim(protocol, bound.text, reserved.port, holder);
+  const { protocol, number } = reserved;
+  // A group's number is nobody's own.
+  const isShared = bound.scope?.shared === true;
+  const giveUpClaim = isShared ? () => {} : numbers.claim(protocol, bound.text, number.port, holder);
   let held = true;
   const giveUp = () => {
     if (!held) return;
     held = false;
-    reserved.close();
+    number.close();
     giveUpClaim();
     usage.removePort();
   };
-  return reserved instanceof ReservedTcp
-    ? { protocol: 'tcp', reserved, giveUp }
-    : { protocol: 'udp', reserved, giveUp };
+  return reserved.protocol === 'tcp'
+    ? { protocol: 'tcp', reserved: reserved.number, giveUp }
+    : { protocol: 'udp', reserved: reserved.number, giveUp };
 }

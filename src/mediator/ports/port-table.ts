@@ -24,6 +24,16 @@ function refusal(answer: Exclude<PortAnswer, 'run'>): EntremiseError {
   return new EntremiseError(answer.code, { by: 'mediator', message: answer.message });
 }
 
+/** The relay may find that it cannot have the number after all. @throws EntremiseError as the relay's addPort */
+function udpPort(...args: ConstructorParameters<typeof UdpPort>): UdpPort {
+  try {
+    return new UdpPort(...args);
+  } catch (thrown) {
+    args[1].giveUp();
+    throw thrown;
+  }
+}
+
 /** See the head of this file. */
 export class PortTable {
   private readonly surroundings: PortSurroundings;
@@ -100,7 +110,7 @@ export class PortTable {
     const port =
       held.protocol === 'tcp'
         ? new TcpPort(id, held, bound, surroundings, onClosed)
-        : new UdpPort(id, held, bound, surroundings, onClosed);
+        : udpPort(id, held, bound, surroundings, onClosed);
     this.ports.set(id, port);
     this.idOfSeq.set(seq, id);
     return port;

@@ -3,6 +3,7 @@ import type { Log } from '../../base/log.ts';
 import type { MemberChannels } from '../../member/channel-source.ts';
 import type { NativeSockets } from '../../native/addon.ts';
 import type { Command as AccessCommand } from '../../policy/authorise.ts';
+import type { GatewayFacts } from '../../policy/gateway-facts.ts';
 import type { NumberRange } from '../../policy/number-range.ts';
 import type { CanonicalAddress } from '../../policy/target.ts';
 import type { Denial } from '../../policy/verdict.ts';
@@ -41,7 +42,10 @@ export interface Door {
 export interface PortSurroundings {
   readonly door: Door;
   readonly usage: UsageShare;
-  readonly native: NativeSockets;
+  /** The gateway's addresses and interfaces, as they are now. */
+  facts(): GatewayFacts;
+  /** Undefined: numbers are held as far as Node can. */
+  readonly native: NativeSockets | undefined;
   /** The relay of UDP ports. */
   readonly hub: RelayHub;
   /** The channels that redirected ports go over. */

@@ -1,5 +1,5 @@
 import { EntremiseError, type ErrorCode, unreachable } from '../../base/errors.ts';
-import type { ReservedTcp } from '../../native/reserved-tcp.ts';
+import type { HeldTcp } from '../../native/held-number.ts';
 import type { CanonicalAddress, TargetHost } from '../../policy/target.ts';
 import type { Stream } from '../../session/stream.ts';
 import { canonicalIp } from '../../wire/ip.ts';
@@ -56,7 +56,7 @@ export class TcpPort {
     this.teller = new WireTeller(id, { bound, number: this.number }, surroundings);
   }
 
-  private get reserved(): ReservedTcp {
+  private get reserved(): HeldTcp {
     return this.held.reserved;
   }
 

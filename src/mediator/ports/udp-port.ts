@@ -1,5 +1,6 @@
-import { asEntremiseError, type ErrorCode } from '../../base/errors.ts';
-import { canonicalAddress } from '../../policy/target.ts';
+import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
+import { meetsMany } from '../../policy/address-class.ts';
+import { type CanonicalAddress, canonicalAddress } from '../../policy/target.ts';
 import type { RelayPort } from '../../relay/relay.ts';
 import { canonicalIp, type IpText } from '../../wire/ip.ts';
 import type { Portroute } from '../../wire/messages/attach.ts';
@@ -68,7 +69,11 @@ export class UdpPort {
     this.surroundings = surroundings;
     this.onClosed = onClosed;
     this.destinations = new Destinations(clock, (address, number) => this.decide(address, number));
-    this.port = held.reserved.handTo(hub.relay, { family: bound.family, approve: true });
+    this.port = held.reserved.handTo(hub.relay, {
+      family: bound.family,
+      approve: true,
+      broadcast: bound.family === 4 && bound.onLan === true,
+    });
     hub.listenToPort(this.port, {
       onDatagram: (peer, bytes, local) => this.onArrival(peer, bytes, local),
       onUnapproved: (peer, bytes) => this.sendTo(peer, bytes),
@@ -135,6 +140,7 @@ export class UdpPort {
       // What cannot be sent at all is not asked about: the answer would be about nothing.
       if (number === 0 || canonicalAddress(address).family !== this.bound.family) return 'denied';
       const target = canonicalAddress(this.withZone(address));
+      this.checkReach(target);
       const details = { verb: 'datagram', port: this.id, address: target.text, number };
       this.surroundings.door.permit({ verb: 'datagram', target, number }, details);
       return 'allowed';
@@ -145,9 +151,16 @@ export class UdpPort {
     }
   }
 
-  /** On a port of a link-local address its peers are on the same link. */
+  /** Groups and broadcasts are met on the LAN, and nowhere else (P6.8). */
+  private checkReach(target: CanonicalAddress): void {
+    if (this.bound.onLan === true || !meetsMany(target, this.surroundings.facts())) return;
+    const message = `${target.text} is sent to from a port of an address on the owner's LAN, and ${this.bound.text} is none.`;
+    throw new EntremiseError('not-permitted', { by: 'mediator', message });
+  }
+
+  /** On a port of a link-local address its peers are on the same link, and on one of a group. */
   private withZone(address: string): string {
-    const zone = this.bound.text.split('%')[1];
+    const { zone } = this.bound;
     const linkLocal = zone !== undefined && /^fe[89ab]/.test(address);
     return linkLocal ? `${address}%${zone}` : address;
   }

@@ -70,6 +70,8 @@ export interface RigOptions {
   readonly replayBudgetBytes?: number;
   /** The UDP channel; none when absent. */
   readonly channels?: MemberChannels;
+  /** As a mediator whose addon is missing. */
+  readonly withoutAddon?: boolean;
   /** Default: 15 minutes. */
   readonly maxHoldMs?: number;
 }
@@ -126,7 +128,14 @@ function memoryAudit(lines: AuditEntry[], fault: { failing: boolean }): Audit {
 export async function makeRig(options: RigOptions = {}): Promise<Rig> {
   const { clock = systemClock, owner = ownerTable } = options;
   const native = requireAddon();
-  const hub = new RelayHub(handlers => new ScriptRelay({ clock, handlers, owner: native }));
+  const hub = new RelayHub(
+    handlers =>
+      new ScriptRelay({
+        clock,
+        handlers,
+        owner: options.withoutAddon === true ? undefined : native,
+      }),
+  );
   const mediatorKey = generateSigningKey();
   const authority = generateSigningKey();
   const grants = new Map<string, AcceptedGrant>();
@@ -181,7 +190,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
       now: () => clock.now(),
     },
     audit: memoryAudit(lines, auditFault),
-    native,
+    native: options.withoutAddon === true ? undefined : native,
     hub,
     channels: options.channels ?? noChannel,
     clock,

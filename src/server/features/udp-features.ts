@@ -3,6 +3,7 @@ import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { SparingLog } from '../../base/sparing-log.ts';
 import type { NativeSockets } from '../../native/addon.ts';
+import { PlainUdp } from '../../native/plain-numbers.ts';
 import { ReservedUdp } from '../../native/reserved-udp.ts';
 import type { Audit } from '../../switch/permit.ts';
 import type { PlainSide } from '../../switch/plain-side.ts';
@@ -82,10 +83,12 @@ function openTowards(keeper: AttachmentKeeper, { address: target }: PacketPeer) 
 function publish(rule: PublishRule, { side, keeper }: Running, options: UdpFeatureOptions): PublishedUdp {
   const { native, audit, clock, log } = options;
   const { on, to, from, mediator, peers, newPeersPerSecond, idleS } = rule;
-  if (native === undefined) throw new EntremiseError('addon-missing');
   const family = on.address.includes(':') ? 6 : 4;
   const onlyFrom = from.map(({ base, prefixLength }) => ({ address: base.text, prefixLength }));
-  const reserved = ReservedUdp.reserve(native, on.address, on.number);
+  const reserved =
+    native === undefined
+      ? PlainUdp.reserve(on.address, on.number)
+      : ReservedUdp.reserve(native, on.address, on.number);
   const port = reserved.handTo(side.relay, { family, approve: false, onlyFrom });
   // From now on, so that the first client need not wait.
   const attached = keeper(mediator);

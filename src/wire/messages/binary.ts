@@ -132,7 +132,7 @@ export interface Datagram {
   readonly port: number;
   readonly peerAddress: IpText;
   readonly peerNumber: number;
-  /** The gateway's address it came to or leaves from, when the port is bound to a wildcard or group. */
+  /** The gateway's address it came to or leaves from, when the port is bound to a wildcard. */
   readonly localAddress?: IpText;
   readonly bytes: Buffer;
 }
