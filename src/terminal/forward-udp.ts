@@ -11,6 +11,7 @@ import type { Endpoint, ForwardOptions } from './forward-tcp.ts';
 import { sourceAddressFor } from './lan-address.ts';
 import type { MediatorAttachment } from './mediator-attachment.ts';
 import { PeerTable } from './peer-table.ts';
+import { SideDoors } from './side-doors.ts';
 import type { TunnelDatagramSocket } from './tunnel-datagram-socket.ts';
 import { tunnelError } from './tunnel-error.ts';
 
@@ -28,37 +29,61 @@ const maxWaiting = 64;
 
 /** The port on the mediator that stands for one local client. */
 class Client {
-  private readonly send: (bytes: Buffer, port: TunnelDatagramSocket) => void;
+  private readonly target: Endpoint;
+  private readonly sideDoors: SideDoors;
+  /** As the mediator sees the target. */
+  private address: IpText = '';
   private port: TunnelDatagramSocket | undefined;
   private waiting: Buffer[] = [];
   closed = false;
 
-  constructor(send: (bytes: Buffer, port: TunnelDatagramSocket) => void) {
-    this.send = send;
+  /** `from`: the client; `at`: the local address at which it is served. */
+  constructor(from: RemoteInfo, at: string, target: Endpoint) {
+    this.target = target;
+    this.sideDoors = new SideDoors({
+      client: { host: from.address, port: from.port },
+      at,
+      onAnswer: (bytes, number) => this.send(bytes, number),
+    });
   }
 
   take(bytes: Buffer): void {
-    if (this.port !== undefined) this.send(bytes, this.port);
+    if (this.port !== undefined) this.send(bytes, this.target.port);
     else if (this.waiting.length < maxWaiting) this.waiting.push(bytes);
   }
 
-  open(port: TunnelDatagramSocket): void {
+  private send(bytes: Buffer, number: number): void {
+    this.port?.send(bytes, number, this.address, () => {});
+  }
+
+  open(port: TunnelDatagramSocket, address: IpText): void {
     if (this.closed) return void port.close();
     this.port = port;
-    for (const bytes of this.waiting) this.send(bytes, port);
+    this.address = address;
+    for (const bytes of this.waiting) this.send(bytes, this.target.port);
     this.waiting = [];
+  }
+
+  /** The target has sent this from one of its numbers; `plain` takes what came from the one that was asked. */
+  deliver(bytes: Buffer, number: number, plain: (bytes: Buffer) => void): void {
+    if (this.closed) return;
+    if (number === this.target.port) plain(bytes);
+    else this.sideDoors.deliver(bytes, number);
   }
 
   close(): void {
     this.closed = true;
     this.waiting = [];
+    this.sideDoors.close();
     this.port?.close();
   }
 }
 
 /**
  * A local UDP port whose datagrams leave from a mediator: every local client gets a port of its own there, from which
- * only the target's answers come back, or where that is a group or 255.255.255.255 everybody's. A client that is silent for 120 s is forgotten; 256 at once.
+ * only the target's answers come back, or where that is a group or 255.255.255.255 everybody's. What the target sends from
+ * another number comes from a local socket of its own, as where there is no tunnel ({@link SideDoors}). A client that is
+ * silent for 120 s is forgotten; 256 at once.
  */
 export class UdpForward extends EventEmitter<UdpForwardEvents> {
   private readonly socket: Socket;
@@ -109,11 +134,10 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
   }
 
   private addClient(attachment: MediatorAttachment, from: RemoteInfo): Client {
-    let targetAddress: IpText = '';
-    const { port: targetPort } = this.target;
-    const client = new Client((bytes, port) => port.send(bytes, targetPort, targetAddress, () => {}));
+    const client = new Client(from, this.address().host, this.target);
+    const answer = (bytes: Buffer) => this.socket.send(bytes, from.port, from.address);
     const serve = async () => {
-      targetAddress = await this.targetAddress(attachment);
+      const targetAddress = await this.targetAddress(attachment);
       const address = sourceAddressFor(this.source.mediator?.report, targetAddress);
       const family = isIPv6(targetAddress) ? 6 : 4;
       const isGroup = meetsMany(canonicalAddress(targetAddress), undefined);
@@ -121,13 +145,14 @@ export class UdpForward extends EventEmitter<UdpForwardEvents> {
       port.on('error', () => {});
       port.on('close', () => this.clients.remove(from.address, from.port, client));
       port.on('message', (bytes, { address: sender, port: number }) => {
-        if (client.closed || (!isGroup && (sender !== targetAddress || number !== targetPort))) return;
+        if (client.closed || (!isGroup && sender !== targetAddress)) return;
         this.clients.touch(from.address, from.port);
-        this.socket.send(bytes, from.port, from.address);
+        if (isGroup) answer(bytes);
+        else client.deliver(bytes, number, answer);
       });
       port.on('channel', carrier => this.onChannel(carrier));
       this.onChannel(port.channel);
-      client.open(port);
+      client.open(port, targetAddress);
     };
     serve().catch(thrown => {
       this.clients.remove(from.address, from.port, client);

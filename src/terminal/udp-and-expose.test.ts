@@ -31,10 +31,11 @@ const report: Report = {
 async function udp(
   t: ExecutionContext,
   onMessage: (socket: dgram.Socket, bytes: Buffer, from: dgram.RemoteInfo) => void,
+  address = host,
 ) {
   const socket = dgram.createSocket('udp4');
   socket.on('message', (bytes, from) => onMessage(socket, bytes, from));
-  socket.bind(0, host);
+  socket.bind(0, address);
   await once(socket, 'listening');
   t.teardown(() => void socket.close());
   return socket;
@@ -81,7 +82,7 @@ test('UDP: every local client has its own port on the mediator, and gets its own
 test('UDP: answers from elsewhere than the target are not passed on', async t => {
   const kept = await keptLab(t, { entries: [await mediatorEntry({ report })] });
   await kept.keeper.attached(AbortSignal.timeout(5000));
-  const stranger = await udp(t, () => {});
+  const stranger = await udp(t, () => {}, '127.0.0.2');
   const target = await udp(t, (socket, bytes, from) => {
     stranger.send('forged', from.port, from.address, () => echo(socket, bytes, from));
   });
@@ -94,6 +95,29 @@ test('UDP: answers from elsewhere than the target are not passed on', async t =>
   const client = await udp(t, () => {});
   client.send('question', forward.address().port, host);
   t.is(String((await once(client, 'message'))[0]), 'question');
+});
+
+test('UDP: a target that answers from another number is answered there, by the client that asked and nobody else', async t => {
+  const kept = await keptLab(t, { entries: [await mediatorEntry({ report })] });
+  await kept.keeper.attached(AbortSignal.timeout(5000));
+  const heard: string[] = [];
+  const transfer = await udp(t, (_socket, bytes) => heard.push(String(bytes)));
+  const target = await udp(t, (_socket, bytes, from) => transfer.send(bytes, from.port, from.address));
+  const forward = await forwardUdp({
+    source: kept.keeper,
+    listen: {},
+    target: { host, port: target.address().port },
+  });
+  t.teardown(() => forward.close());
+  const [client, other] = [await udp(t, () => {}), await udp(t, () => {})];
+  client.send('read', forward.address().port, host);
+  const [bytes, { port }] = (await once(client, 'message')) as [Buffer, dgram.RemoteInfo];
+  t.is(String(bytes), 'read');
+  t.not(port, forward.address().port);
+  await new Promise(sent => other.send('forged', port, host, sent));
+  client.send('acknowledged', port, host);
+  await eventually('the answer arrives', () => heard.length > 0);
+  t.deepEqual(heard, ['acknowledged']);
 });
 
 test('UDP: a client whose port was lost with the link gets a new one', async t => {
