@@ -265,6 +265,8 @@ export class UdpPath implements MemberChannels {
 
   private onRebound(from: PacketPeer, to: PacketPeer, isFirst: boolean): void {
     this.options.log.info({ from, to }, 'a NAT had forgotten the UDP channel');
+    // It may have forgotten the link as well, which would learn of it by its next packet only.
+    this.link?.driver.ask();
     if (!isFirst) return;
     const samePath = from.address === to.address;
     this.checkPath(to);

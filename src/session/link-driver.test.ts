@@ -113,6 +113,24 @@ test('P8.1: a member that is idle says PING with its promise when its keepalive 
   t.is(ping.fromBytes(frameBody(asked ?? emptyFrame)).nextWithinMs, 25_000);
 });
 
+test('P8.1: asked to, a link says PING at once, but not while one is unanswered, nor before it is authenticated', async t => {
+  const { driver, peer } = makeLink();
+  const pings = () => peer.got(frameType.ping).length;
+  await settled();
+  t.is(pings(), 1);
+  peer.answers = false;
+  driver.ask();
+  await settled();
+  t.is(pings(), 2);
+  driver.ask();
+  await settled();
+  t.is(pings(), 2, 'it is unanswered');
+  const early = makeLink({ byFirstFrame: true });
+  early.driver.ask();
+  await settled();
+  t.is(early.peer.got(frameType.ping).length, 0);
+});
+
 test('P8.1: after a loss the link tells out of how long a silence it was lost; what is answered leaves none', async t => {
   const { clock, driver, peer, told } = makeLink({ keepaliveMs: 240_000 });
   await settled();

@@ -210,8 +210,13 @@ export class LinkDriver {
   }
 
   private askHowFar(): void {
-    if (this.window?.wantsPing(this.output.writtenBytes) !== true || this.reason !== undefined) return;
-    if (this.authenticated && !this.upkeep.isAsking) this.sendPing();
+    if (this.window?.wantsPing(this.output.writtenBytes) === true) this.ask();
+  }
+
+  /** PING now, unless one is unanswered: something says that the path is not what it was (P8.1). */
+  ask(): void {
+    const { live, reason, authenticated, upkeep } = this;
+    if (live && reason === undefined && authenticated && !upkeep.isAsking) this.sendPing();
   }
 
   /** Besides what it tells its label, it says how much of the link the server has had (P2.3). */
@@ -233,12 +238,9 @@ export class LinkDriver {
   }
 
   private sendPing(): void {
+    const { keepaliveMs: nextWithinMs = noPromiseMs, clock } = this.options;
     this.window?.onPing(this.output.writtenBytes);
-    const nextWithinMs = this.options.keepaliveMs ?? noPromiseMs;
-    this.sendNow(
-      frameType.ping,
-      ping.toBytes({ id: this.upkeep.ping(this.options.clock.now()), nextWithinMs }),
-    );
+    this.sendNow(frameType.ping, ping.toBytes({ id: this.upkeep.ping(clock.now()), nextWithinMs }));
   }
 
   private onWritten(asks: boolean): void {

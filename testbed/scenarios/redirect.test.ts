@@ -3,12 +3,13 @@ import process from 'node:process';
 import { blockUdp, type Program, until } from 'netns-test-helpers';
 import { startEcho } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
-import { homeAddresses } from '../topologies/home.ts';
+import { homeAddresses, type NatKind } from '../topologies/home.ts';
 import { programPath } from './support/peers.ts';
+import { RedirectedFlow } from './support/redirected-flow.ts';
 import { setStage } from './support/stage.ts';
 import { jsonLines, startExpose, startForward, type Teardown, untilJson } from './support/verbs.ts';
 
-/** A redirected port behind NATs that choose ports at random, while UDP is blocked and allowed again on the way. */
+/** A redirected port behind NATs of any kind, which forget, while UDP is blocked and allowed again on the way. */
 
 const { device, gatewayLan } = homeAddresses;
 
@@ -163,3 +164,36 @@ claim(
     t.is(channelsUp(), before + 2, 'the one it had has ended with the port');
   },
 );
+
+const symmetric: NatKind = { ports: 'fully-random' };
+const coneOf = (filtering: NonNullable<NatKind['filtering']>): NatKind => {
+  return { ports: 'fully-random', mapping: 'endpoint-independent', filtering };
+};
+
+const homes: Readonly<Record<string, readonly [gateway: NatKind, carrier: NatKind]>> = {
+  'two full cones': [coneOf('endpoint-independent'), coneOf('endpoint-independent')],
+  'a port-restricted cone behind a symmetric NAT of the carrier': [
+    coneOf('address-and-port-dependent'),
+    symmetric,
+  ],
+  'two symmetric NATs': [symmetric, symmetric],
+};
+
+for (const [name, nats] of Object.entries(homes))
+  claim(
+    `P7.4: all NATs are replaced by ${name}: a redirected flow goes on by itself, and so does the link`,
+    async (t, stage) => {
+      const { home, site } = stage;
+      const flow = await RedirectedFlow.start(t, stage, { from: gatewayLan, to: device });
+      const onlines = () => site.mediator.stderr.match(/"online"/g)?.length ?? 0;
+      const before = onlines();
+      await home.useNats(...nats);
+      t.log(`${Math.round(await flow.untilAnswered(40, 60_000))} ms until 40 answers, which take 2,000`);
+      // The channel tells that the NATs have forgotten: nothing else would for a minute.
+      const linkMs = performance.now();
+      await until(() => onlines() > before, { what: 'the link to be made anew', deadlineMs: 20_000 });
+      t.log(`${Math.round(performance.now() - linkMs)} ms more until the link`);
+      await until(() => flow.changes.at(-1) !== 'tcp', { what: 'the flow to be on UDP', deadlineMs: 20_000 });
+      t.is(flow.counts.disordered, 0);
+    },
+  );

@@ -1,4 +1,6 @@
 import {
+  type AppliedRules,
+  blackHole,
   createLab,
   type ImpairedLink,
   type Impairment,
@@ -28,7 +30,12 @@ export interface Home {
   readonly terminal: Namespace;
   /** The access line, gateway to carrier (`there`) and back; undefined unless {@link HomeOptions} asked for it. */
   readonly line: ImpairedLink | undefined;
+  /** Replaces both NATs by others, which know nothing of what the old ones have translated. */
+  readonly useNats: (gateway: NatKind, carrier: NatKind) => Promise<void>;
 }
+
+/** How a NAT maps and filters. */
+export type NatKind = Partial<Pick<Masquerade, 'ports' | 'mapping' | 'filtering'>>;
 
 /** Addresses of {@link buildHome}. */
 export const homeAddresses = {
@@ -108,7 +115,7 @@ async function connectCarrier(
 }
 
 async function connectInternet(
-  home: Omit<Home, 'line'>,
+  home: Omit<Home, 'line' | 'useNats'>,
   internet: Namespace,
   options: HomeOptions,
 ): Promise<void> {
@@ -126,9 +133,29 @@ async function connectInternet(
   ]);
 }
 
+/** Puts both NATs in force, the second time instead of those of before. */
+function natsOf({ gateway, carrier }: Routers, options: HomeOptions): Home['useNats'] {
+  const { unsolicited = 'drop', ipv6 = false } = options;
+  let inForce: AppliedRules[] = [];
+  return async (ofGateway, ofCarrier) => {
+    // What passes meanwhile would tell the new ones of ports that the old ones gave.
+    const holes = [
+      await gateway.apply(blackHole({ outside: 'wan' })),
+      await carrier.apply(blackHole({ outside: 'net' })),
+    ];
+    for (const rules of inForce) await rules.remove();
+    inForce = [
+      await gateway.apply(masquerade({ outside: 'wan', unsolicited, ipv6, ...ofGateway })),
+      await carrier.apply(masquerade({ outside: 'net', unsolicited, ipv6, ...ofCarrier })),
+    ];
+    for (const router of [gateway, carrier]) await router.flushConntrack();
+    for (const hole of holes) await hole.remove();
+  };
+}
+
 /** Builds the network of {@link Home}; `lab.destroy()` removes it. */
 export async function buildHome(options: HomeOptions): Promise<Home> {
-  const { name, ports = 'port-preserving', unsolicited = 'drop', ipv6 = false, log } = options;
+  const { name, ports = 'port-preserving', log } = options;
   const lab = await createLab(log === undefined ? { name } : { name, log });
   const home = {
     lab,
@@ -144,7 +171,7 @@ export async function buildHome(options: HomeOptions): Promise<Home> {
   await connectLan(home);
   const line = await connectCarrier(home, options);
   await connectInternet(home, internet, options);
-  await home.gateway.apply(masquerade({ outside: 'wan', ports, unsolicited, ipv6 }));
-  await home.carrier.apply(masquerade({ outside: 'net', ports, unsolicited, ipv6 }));
-  return { ...home, line };
+  const useNats = natsOf(home, options);
+  await useNats({ ports }, { ports });
+  return { ...home, line, useNats };
 }
