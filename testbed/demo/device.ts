@@ -50,9 +50,13 @@ export async function startWebServer(
   return program;
 }
 
-/** Starts a UDP echo service on the device, port 7. */
-export async function startEcho(device: Namespace, options: SpawnOptions = {}): Promise<Program> {
-  const program = device.spawn([process.execPath, echoProgram, '0.0.0.0', '7'], options);
+/** Starts a UDP echo service on the device, port 7, at all its IPv4 addresses or at `address`. */
+export async function startEcho(
+  device: Namespace,
+  options: SpawnOptions = {},
+  address = '0.0.0.0',
+): Promise<Program> {
+  const program = device.spawn([process.execPath, echoProgram, address, '7'], options);
   await device.untilListening('udp', 7);
   return program;
 }

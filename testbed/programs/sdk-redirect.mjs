@@ -2,7 +2,8 @@
 // Arguments: directory of the terminal, mediator, address of the mediator, address and number of the service; then, if
 // they are to be others, how many ms lie between two questions and how many bytes each has, and `own` for a channel that no
 // other port shares.
-// On stdin: `back` moves the port to the TCP channel, `again` to UDP, the end of it stops. Prints JSON lines.
+// On stdin: `back` moves the port to the TCP channel, `again` to UDP, `rest` stops asking, `ask` goes on, the end of it
+// stops. Prints JSON lines.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { connectTerminal } from 'entremise';
@@ -29,7 +30,8 @@ socket.on('message', answer => {
 socket.on('channel', channel => tell({ channel }));
 // Number() takes no notice of the blanks.
 const question = () => String(++asked).padEnd(Number(bytes));
-const ask = setInterval(() => socket.send(question(), Number(number), host), Number(everyMs));
+const startAsking = () => setInterval(() => socket.send(question(), Number(number), host), Number(everyMs));
+let asking = startAsking();
 attachment.on('suspended', () => tell({ suspended: true }));
 attachment.on('resumed', () => tell({ resumed: true }));
 const counts = () => ({ asked, answered, disordered });
@@ -38,9 +40,10 @@ tell({ result: await port.redirect({ ownChannel }) });
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'back') await port.redirectBack();
   if (line === 'again') tell({ result: await port.redirect({ ownChannel }) });
-  if (line === 'rest') clearInterval(ask);
+  if (line === 'rest') clearInterval(asking);
+  if (line === 'ask') asking = startAsking();
   tell({ did: line });
 }
 clearInterval(count);
-clearInterval(ask);
+clearInterval(asking);
 await terminal.close();

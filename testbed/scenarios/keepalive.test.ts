@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { blockUdp, type Interface, type Program, until } from 'netns-test-helpers';
+import { startEcho } from '../demo/device.ts';
 import { servicePort } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { RedirectedFlow } from './support/redirected-flow.ts';
 import { type Stage, setStage } from './support/stage.ts';
 import { type Json, jsonLines, startVerb } from './support/verbs.ts';
 
@@ -18,8 +21,10 @@ const claim = setStage({
   name: 'sckeep',
   home: { ports: 'fully-random' },
   site: () => ({ mediatorConfig: 'ladderUnitMs = 50' }),
-  peers: async ({ carrier }) =>
-    carrier.setConntrackTimers({ udpSeconds: natSeconds, udpStreamSeconds: natSeconds }),
+  peers: async ({ carrier, device }) => {
+    await carrier.setConntrackTimers({ udpSeconds: natSeconds, udpStreamSeconds: natSeconds });
+    await startEcho(device);
+  },
 });
 
 /** Every path of the mediator in what `mediators --watch --json` printed: the list, then changes. */
@@ -79,6 +84,32 @@ claim(
     );
     // Every port is random: a binding that was lost would come back with another number, and be logged.
     t.deepEqual(logged(mediator, forgotten), []);
+  },
+);
+
+claim(
+  'F4: a redirected port rests for three times as long as the NAT remembers, and its next datagram arrives (P8.3)',
+  async (t, stage) => {
+    const { device, gatewayLan } = homeAddresses;
+    const flow = await RedirectedFlow.start(t, stage, { from: gatewayLan, to: device });
+    await flow.untilAnswered(5);
+    await flow.order('rest');
+    await flow.untilCounts('every answer', ({ asked, answered }) => asked === answered);
+    const restedMs = performance.now();
+    await until(() => performance.now() - restedMs > 3_000 * natSeconds, {
+      what: 'a long silence',
+      deadlineMs: 3_000 * natSeconds + 5_000,
+    });
+    const { asked } = flow.counts;
+    await flow.order('ask');
+    await flow.untilCounts('more questions', counts => counts.asked > asked + 20);
+    await flow.order('rest');
+    await flow.untilCounts(
+      'every answer, of the first question too',
+      counts => counts.asked === counts.answered,
+    );
+    t.deepEqual(flow.changes, [], 'all by UDP');
+    t.deepEqual(logged(stage.site.mediator, forgotten), []);
   },
 );
 

@@ -1,9 +1,11 @@
 import { type Program, until } from 'netns-test-helpers';
+import { startEcho } from '../demo/device.ts';
 import { servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { goesOn } from './support/goes-on.ts';
 import { flawsOfLoad, type Load, startLoad } from './support/load.ts';
 import { startNameServer, withNameServer } from './support/peers.ts';
+import { RedirectedFlow } from './support/redirected-flow.ts';
 import { type Stage, setStage } from './support/stage.ts';
 
 /**
@@ -65,10 +67,27 @@ claim(
   },
 );
 
-claim('F32: IPv6 that swallows everything mid-run: all goes on by IPv4', async (t, stage) => {
-  await goesOn(t, stage, () => cutIpv6(stage));
-  t.true((await serverOf(stage)).includes(server));
-});
+claim(
+  'F32: IPv6 that swallows everything mid-run: all goes on by IPv4, a redirected port of an IPv6 address as well (P7)',
+  async (t, stage) => {
+    const { home, site } = stage;
+    await startEcho(home.device, {}, '::');
+    const channels = () => site.mediator.stderr.match(/"observed".*"UDP channel up"/g) ?? [];
+    t.regex(channels().at(-1) ?? '', /2001:db8:113::2/);
+    const where = { from: homeAddresses.gatewayLanIpv6, to: homeAddresses.deviceIpv6 };
+    const flow = await RedirectedFlow.start(t, stage, where);
+    await flow.untilAnswered(20);
+    await goesOn(t, stage, () => cutIpv6(stage));
+    t.true((await serverOf(stage)).includes(server));
+    await until(() => /203\.0\.113\.2/.test(channels().at(-1) ?? ''), {
+      what: 'a UDP channel over IPv4',
+      deadlineMs: 30_000,
+    });
+    await until(() => flow.changes.at(-1) !== 'tcp', { what: 'the flow to be on UDP', deadlineMs: 30_000 });
+    await flow.untilAnswered(20);
+    t.is(flow.counts.disordered, 0);
+  },
+);
 
 claim('F32: IPv6 that swallows everything when a link is made: IPv4 carries it', async (t, stage) => {
   await goesOn(t, stage, () => stage.home.gateway.killConnections([servicePort]));
