@@ -1,4 +1,5 @@
 import type { Bench } from './bench.ts';
+import { callBench } from './call.ts';
 import { captureBench } from './capture.ts';
 import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
@@ -20,4 +21,5 @@ export const benches: readonly Bench[] = [
   udpBench,
   captureBench,
   routerBench,
+  callBench,
 ];
