@@ -10,6 +10,13 @@ import { compileIn } from './build-native.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const flags = '-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g';
 
+/** The fuzzers have sanitizers of their own, and their compiler needs none. */
+const nativeTests = [
+  'dist/src/native/**/*.test.js',
+  '!dist/src/native/fuzz-native.test.js',
+  'dist/src/relay/native-relay.test.js',
+];
+
 /** The compiler's own copy of a sanitizer's library: node is not linked with it, so it has to be loaded first. */
 function libraryOf(name) {
   const { stdout } = spawnSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' });
@@ -34,8 +41,7 @@ function run() {
     UBSAN_OPTIONS: 'print_stacktrace=1',
   };
   const given = process.argv.slice(2);
-  const args =
-    given.length > 0 ? given : ['dist/src/native/**/*.test.js', 'dist/src/relay/native-relay.test.js'];
+  const args = given.length > 0 ? given : nativeTests;
   return spawnSync(process.execPath, [ava, ...args], { cwd: root, stdio: 'inherit', env: environment })
     .status;
 }
