@@ -110,6 +110,10 @@ void Relay::RemovePort(uint32_t id) {
   thread_.RunAndWait([this, id] { core_.RemovePort(id); });
 }
 
+void Relay::LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second) {
+  thread_.Run([this, port, group, bytes_per_second] { core_.LimitPort(port, group, bytes_per_second); });
+}
+
 void Relay::Approve(uint32_t port, const Endpoint& peer) {
   thread_.Run([this, port, peer] { core_.Approve(port, peer); });
 }

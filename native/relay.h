@@ -49,6 +49,7 @@ class Relay {
   int AddPort(Fd* fd, PortRules rules, bool broadcast, uint32_t* id);
   uint32_t AddService(Service service);
   void RemovePort(uint32_t id);
+  void LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second);
   void Approve(uint32_t port, const Endpoint& peer);
   // Nobody is sent to any more by an approval from before when it returns.
   void ClearApprovals(uint32_t port);

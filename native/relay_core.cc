@@ -143,6 +143,21 @@ void RelayCore::RemovePort(uint32_t id) {
   if (Port* port = PortOf(id)) ClosePort(port);
 }
 
+void RelayCore::LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second) {
+  Port* found = PortOf(port);
+  if (found == nullptr) return;
+  found->budget = nullptr;
+  for (auto known = budgets_.begin(); known != budgets_.end();) {
+    known = known->second.expired() ? budgets_.erase(known) : std::next(known);
+  }
+  if (bytes_per_second == 0) return;
+  std::weak_ptr<Budget>& known = budgets_[group];
+  found->budget = known.lock();
+  if (found->budget == nullptr) found->budget = std::make_shared<Budget>();
+  known = found->budget;
+  found->budget->bytes_per_ms = bytes_per_second / 1000.0;
+}
+
 void RelayCore::ClosePort(Port* port) {
   Flush();
   if (port->service != nullptr) {

@@ -40,6 +40,8 @@ class RelayCore final : public RelayThread::Work {
   void AddPort(uint32_t id, UdpSocket socket, const PortRules& rules, std::shared_ptr<RelayCounters> counters);
   void AddService(uint32_t id, Service service, std::shared_ptr<RelayCounters> counters);
   void RemovePort(uint32_t id);
+  // Ports of one group have one budget; 0 bytes a second: no bound.
+  void LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second);
   void Approve(uint32_t port, const Endpoint& peer);
   void ClearApprovals(uint32_t port);
   void BindPort(uint32_t port, const Target& to);
@@ -68,6 +70,7 @@ class RelayCore final : public RelayThread::Work {
   void OnPortErrors(Port* port);
   void OnPortDatagram(Port* port, const Received& datagram);
 
+  bool Pays(Port* port, size_t bytes);
   void SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
   void SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
   void SendBody(Channel* channel, uint8_t* body, size_t length);
@@ -106,6 +109,7 @@ class RelayCore final : public RelayThread::Work {
   // Sockets and bindings that may be idle; never fewer than there are.
   size_t expiring_ = 0;
   uint64_t swept_ms_ = 0;
+  std::unordered_map<uint32_t, std::weak_ptr<Budget>> budgets_;
 };
 
 }  // namespace entremise

@@ -24,6 +24,7 @@ enum class Count : uint8_t {
   kFull,
   kHalves,
   kForeign,
+  kLimited,
   kCounts,
 };
 

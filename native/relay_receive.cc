@@ -181,6 +181,7 @@ void RelayCore::OnPortErrors(Port* port) {
 void RelayCore::OnPortDatagram(Port* port, const Received& datagram) {
   port->counters->In(datagram.length);
   if (!Hears(*port, datagram.from.address)) return port->counters->Add(Count::kForeign);
+  if (!Pays(port, datagram.length)) return;
   if (port->socket.wildcard && datagram.local.family != 0) port->asked_at.Put(datagram.from, datagram.local, now_ms_);
   const bool of_service = port->service_port != 0;
   const Port* bound = of_service ? PortOf(port->service_port) : port;

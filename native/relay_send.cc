@@ -32,11 +32,18 @@ uint8_t* RelayCore::Copy(const uint8_t* bytes, size_t length) {
   return Keep(std::move(copy));
 }
 
+bool RelayCore::Pays(Port* port, size_t bytes) {
+  if (port->budget == nullptr || port->budget->Take(bytes, now_ms_)) return true;
+  port->counters->Add(Count::kLimited);
+  return false;
+}
+
 void RelayCore::SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {
   if (port->service != nullptr) return SendToService(port, peer, bytes, length);
   if (port->approve && port->approved.Find(peer, now_ms_) == nullptr) {
     return upcalls_->Tell(Upcall::kUnapproved, port->id, 0, 0, peer, {}, bytes, length);
   }
+  if (!Pays(port, length)) return;
   if (Binding* binding = BindingOf(port, peer)) binding->used_ms = now_ms_;
   const Address* from = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
   send_.Add({&port->socket, peer, from == nullptr ? Address{} : *from, port->counters.get()}, bytes, length);
@@ -137,6 +144,7 @@ void RelayCore::SendPlain(uint32_t port_id, const Endpoint& peer, const Address&
   const size_t length = bytes.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
   now_ms_ = MonotonicMs();
   if (port->service != nullptr) return SendToService(port, peer, Keep(std::move(bytes)), length);
+  if (!Pays(port, length)) return;
   if (Binding* binding = BindingOf(port, peer)) binding->used_ms = now_ms_;
   const Address* asked = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
   const Address& chosen = from.family == 0 && asked != nullptr ? *asked : from;

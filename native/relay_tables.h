@@ -60,6 +60,23 @@ struct Binding {
   uint64_t used_ms = 0;
 };
 
+// What the ports of one grant may move, both ways together (P6.3).
+struct Budget {
+  // What may go at full speed before the rate is felt, as time at that rate; as src/mediator/grant-usage.ts has it.
+  static constexpr double kBurstMs = 200;
+
+  double bytes_per_ms = 0;
+  double paid_until_ms = 0;
+
+  bool Take(size_t bytes, uint64_t now_ms) {
+    const auto now = static_cast<double>(now_ms);
+    const double from = paid_until_ms < now - kBurstMs ? now - kBurstMs : paid_until_ms;
+    if (from > now) return false;
+    paid_until_ms = from + static_cast<double>(bytes) / bytes_per_ms;
+    return true;
+  }
+};
+
 // The addresses that begin with so many bits of `address`.
 struct Network {
   Address address;
@@ -128,6 +145,8 @@ struct Port {
   std::unordered_map<Endpoint, Binding, EndpointHash> peers;
   // Where datagrams may come from; none: anywhere.
   std::vector<Network> only_from;
+  // Shared with the other ports of its grant; null: no bound.
+  std::shared_ptr<Budget> budget;
   EndpointTable<bool> approved;
   // At which of a wildcard's addresses they have asked.
   EndpointTable<Address> asked_at{kMostAsked, kAskedIdleMs};

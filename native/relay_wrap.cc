@@ -116,6 +116,13 @@ void SetPath(RelayArguments& arguments) {
   if (Relay* relay = arguments.relay()) relay->SetPath(cid, path);
 }
 
+void LimitPort(RelayArguments& arguments) {
+  const uint32_t port = arguments.Id(1);
+  const uint32_t group = arguments.Unsigned(2, "group");
+  const uint32_t bytes_per_second = arguments.Unsigned(3, "bytesPerSecond");
+  if (Relay* relay = arguments.relay()) relay->LimitPort(port, group, bytes_per_second);
+}
+
 void Approve(RelayArguments& arguments) {
   const uint32_t port = arguments.Id(1);
   const Endpoint peer = arguments.Peer(2);
@@ -239,6 +246,7 @@ void ExportRelays(Napi::Env env, Napi::Object exports) {
   put("relaySetPath", Ask<SetPath>);
   put("relayRemoveChannel", Ask<OnId<&Relay::RemoveChannel>>);
   put("relayRemovePort", Ask<OnId<&Relay::RemovePort>>);
+  put("relayLimitPort", Ask<LimitPort>);
   put("relayApprove", Ask<Approve>);
   put("relayClearApprovals", Ask<OnId<&Relay::ClearApprovals>>);
   put("relayBindPort", Ask<BindPort>);

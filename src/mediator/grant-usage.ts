@@ -7,8 +7,12 @@ import { TokenBucket } from '../policy/rate.ts';
 /** Bytes that may go at full speed before the rate of a grant is felt, as time at that rate. */
 const burstMs = 200;
 
+let nextNumber = 1;
+
 /** See the head of this file. Times are monotonic milliseconds. */
 export class GrantUsage {
+  /** Tells it from others; the relay bounds the datagrams of its ports together by it. */
+  readonly number = nextNumber++;
   private readonly limits: GrantLimits;
   private readonly streamStarts: TokenBucket;
   private openPorts = 0;

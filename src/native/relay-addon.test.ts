@@ -26,6 +26,7 @@ const calls: Record<keyof NativeRelays, readonly unknown[]> = {
   relayAddPort: [0, 0, true, false, bytes],
   relayAddService: [0, peer, 1, 1, 1],
   relayRemovePort: [0, 1],
+  relayLimitPort: [0, 1, 1, 1],
   relayApprove: [0, 1, peer],
   relayClearApprovals: [0, 1],
   relayBindPort: [0, 1, ...target],

@@ -1,4 +1,4 @@
-import type { RelayCounters } from './relay.ts';
+import type { RelayCounters, RelayReport } from './relay.ts';
 
 /** Counters while they are counted. */
 export type Tally = { -readonly [Name in keyof RelayCounters]: RelayCounters[Name] };
@@ -22,6 +22,7 @@ export function newTally(): Tally {
     full: 0,
     halves: 0,
     foreign: 0,
+    limited: 0,
   };
 }
 
@@ -35,4 +36,16 @@ export function tallyIn(tally: Tally, bytes: number): void {
 export function tallyOut(tally: Tally, bytes: number): void {
   tally.packetsOut++;
   tally.bytesOut += bytes;
+}
+
+type Tallied<K> = ReadonlyMap<K, { readonly tally: Tally }>;
+
+/** All that is counted, as it is now. */
+export function reportOf(
+  doors: Tallied<number>,
+  channels: Tallied<number>,
+  ports: Tallied<number>,
+): RelayReport {
+  const copies = <K>(all: Tallied<K>) => new Map([...all].map(([id, { tally }]) => [id, { ...tally }]));
+  return { doors: copies(doors), channels: copies(channels), ports: copies(ports), upcallsDropped: 0 };
 }

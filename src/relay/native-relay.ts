@@ -14,6 +14,7 @@ import type {
   DoorId,
   EpochKeys,
   PeerTarget,
+  PortLimit,
   PortOptions,
   PortTarget,
   Relay,
@@ -175,6 +176,11 @@ class NativeRelay implements Relay, UpcallOwner {
 
   removePort(port: RelayPort): void {
     this.#addon.relayRemovePort(this.#relay, port);
+  }
+
+  limitPort(port: RelayPort, limit: PortLimit | undefined): void {
+    const bytesPerSecond = Math.min(limit?.bytesPerSecond ?? 0, 2 ** 32 - 1);
+    this.#addon.relayLimitPort(this.#relay, port, limit?.group ?? 0, bytesPerSecond);
   }
 
   approve(port: RelayPort, peer: PacketPeer): void {

@@ -113,6 +113,8 @@ export interface RelayDrops {
   readonly halves: number;
   /** From outside the networks that the port hears. */
   readonly foreign: number;
+  /** More than the port's grant may move in a second. */
+  readonly limited: number;
 }
 
 /** Of a channel, a port, a door. A channel's flow is its packets, a port's its datagrams. */
@@ -196,6 +198,11 @@ export interface Relay {
   addService(options: ServiceOptions): RelayPort;
   /** Closes the port's socket, or all of a service's; its number is free for others. */
   removePort(port: RelayPort): void;
+  /**
+   * Bounds what the port moves, both ways together; undefined: nothing does. Ports of one group share one bound, the last
+   * that was said. A fifth of a second's worth goes at once; what is beyond is dropped and counted.
+   */
+  limitPort(port: RelayPort, limit: PortLimit | undefined): void;
   /** That peer may be sent to, until it is idle for 5 min or 1,024 newer ones have come (P5.9). */
   approve(port: RelayPort, peer: PacketPeer): void;
   /** Nobody is approved any more. Holds from the moment that it returns. */
@@ -239,6 +246,12 @@ export interface PortOptions {
   readonly broadcast?: boolean;
   /** Datagrams from elsewhere are dropped and counted; absent: from anywhere. */
   readonly onlyFrom?: readonly PeerNetwork[];
+}
+
+/** See {@link Relay.limitPort}. */
+export interface PortLimit {
+  readonly group: number;
+  readonly bytesPerSecond: number;
 }
 
 /** The addresses that share their first `prefixLength` bits with `address`. */

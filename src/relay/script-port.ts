@@ -1,10 +1,11 @@
 import { BlockList } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { PacketPeer } from '../wire/packet.ts';
-import { newTally, tallyIn, tallyOut } from './counters.ts';
+import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
 import { IdleSweep, peerKey } from './idle-sweep.ts';
 import type { PeerNetwork, PeerTarget, PortOptions, PortTarget } from './relay.ts';
 import type { RelaySocket } from './relay-sockets.ts';
+import type { ByteBudget } from './script-budget.ts';
 
 /** One plain port of a script relay, and whom it may send to (P5.9). */
 
@@ -12,14 +13,26 @@ import type { RelaySocket } from './relay-sockets.ts';
 const mostApproved = 1024;
 const approvalIdleMs = 5 * 60_000;
 
+/** Where a datagram that has come goes; undefined: it was dropped. */
+export type Arrived = Exclude<PortTarget, 'drop'> | PeerTarget | undefined;
+
+/** That target, or none, counted, where it is 'drop'. */
+export function arrived(to: PortTarget | PeerTarget, tally: Tally): Arrived {
+  if (to !== 'drop') return to;
+  tally.unbound++;
+  return undefined;
+}
+
 /** What a script relay knows of a port: one socket, or a service's many. */
 export interface PlainPort {
-  readonly tally: ReturnType<typeof newTally>;
+  readonly tally: Tally;
   to: PortTarget;
+  /** What it may move; undefined: anything. */
+  budget: ByteBudget | undefined;
   /** What leads to that channel leads to 'script'. */
   forget(cid: number): void;
-  /** A datagram has come from that peer. Where it goes. */
-  onArrival(bytes: Buffer, from: PacketPeer): PortTarget | PeerTarget;
+  /** A datagram has come from that peer, and is counted. */
+  onArrival(bytes: Buffer, from: PacketPeer): Arrived;
   /** See {@link Relay.bindPeer}, {@link Relay.approve}, {@link Relay.clearApprovals}. */
   bindPeer(from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void;
   approve(peer: PacketPeer): void;
@@ -43,6 +56,7 @@ function listOf(networks: readonly PeerNetwork[]): BlockList {
 export class ScriptPort implements PlainPort {
   readonly tally = newTally();
   to: PortTarget = 'script';
+  budget: ByteBudget | undefined;
   private readonly clock: Clock;
   private readonly options: PortOptions;
   private readonly onlyFrom: BlockList | undefined;
@@ -63,12 +77,18 @@ export class ScriptPort implements PlainPort {
     this.socket = socket;
   }
 
-  onArrival(bytes: Buffer, from: PacketPeer): PortTarget | PeerTarget {
+  onArrival(bytes: Buffer, from: PacketPeer): Arrived {
     tallyIn(this.tally, bytes.length);
     const { address } = from;
-    if (this.onlyFrom?.check(address, familyOf(address)) !== false) return this.peers.use(from) ?? this.to;
-    this.tally.foreign++;
-    return 'drop';
+    if (this.onlyFrom?.check(address, familyOf(address)) === false) this.tally.foreign++;
+    else if (this.pays(bytes)) return arrived(this.peers.use(from) ?? this.to, this.tally);
+    return undefined;
+  }
+
+  private pays({ length }: Uint8Array): boolean {
+    const pays = this.budget?.take(length, this.clock.now()) ?? true;
+    if (!pays) this.tally.limited++;
+    return pays;
   }
 
   bindPeer(from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void {
@@ -110,6 +130,7 @@ export class ScriptPort implements PlainPort {
   }
 
   send(peer: PacketPeer, bytes: Uint8Array): void {
+    if (!this.pays(bytes)) return;
     this.peers.use(peer);
     tallyOut(this.tally, bytes.length);
     this.socket?.send(bytes, peer, () => {

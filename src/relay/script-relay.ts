@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
-import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
+import { newTally, reportOf, type Tally, tallyIn, tallyOut } from './counters.ts';
 import { dgramSockets, type FdOwner } from './dgram-sockets.ts';
 import { peerKey } from './idle-sweep.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
   DoorId,
   EpochKeys,
   PeerTarget,
+  PortLimit,
   PortOptions,
   PortTarget,
   Relay,
@@ -23,6 +24,7 @@ import type {
   ServiceOptions,
 } from './relay.ts';
 import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
+import { ByteBudgets } from './script-budget.ts';
 import { type DatagramBody, ScriptChannel } from './script-channel.ts';
 import { type PlainPort, ScriptPort } from './script-port.ts';
 import { ScriptRoute } from './script-route.ts';
@@ -44,9 +46,6 @@ export interface ScriptRelayOptions {
   readonly sockets?: RelaySockets;
 }
 
-const tallies = <K>(all: ReadonlyMap<K, { readonly tally: Tally }>) =>
-  new Map([...all].map(([id, { tally }]) => [id, { ...tally }]));
-
 interface Door {
   readonly tally: Tally;
   readonly socket: RelaySocket;
@@ -61,6 +60,7 @@ export class ScriptRelay implements Relay {
   private readonly doors = new Map<DoorId, Door>();
   private readonly channels = new Map<number, ScriptChannel>();
   private readonly ports = new Map<RelayPort, PlainPort>();
+  private readonly budgets = new ByteBudgets();
   private readonly toldElsewhereMs = new Map<number, number>();
   private nextId = 1;
   private closed = false;
@@ -156,6 +156,11 @@ export class ScriptRelay implements Relay {
     this.ports.delete(port);
   }
 
+  limitPort(port: RelayPort, limit: PortLimit | undefined): void {
+    const found = this.ports.get(port);
+    if (found !== undefined) found.budget = this.budgets.of(limit);
+  }
+
   approve(port: RelayPort, peer: PacketPeer): void {
     this.ports.get(port)?.approve(peer);
   }
@@ -197,8 +202,7 @@ export class ScriptRelay implements Relay {
   }
 
   report(): RelayReport {
-    const { doors, channels, ports } = this;
-    return { doors: tallies(doors), channels: tallies(channels), ports: tallies(ports), upcallsDropped: 0 };
+    return reportOf(this.doors, this.channels, this.ports);
   }
 
   channelCounters(cid: number): RelayCounters | undefined {
@@ -273,12 +277,8 @@ export class ScriptRelay implements Relay {
     const to = port.onArrival(bytes, from);
     if (to === 'script')
       return this.upcalls.tell(() => this.handlers.onPortDatagram(id, from, bytes, undefined));
-    if (to === 'drop') {
-      port.tally.unbound++;
-      return;
-    }
-    const peer = 'peer' in to ? to.peer : from;
-    this.sendOn(to.cid, { kind: 'datagram', route: to.route, peer, bytes });
+    if (to === undefined) return;
+    this.sendOn(to.cid, { kind: 'datagram', peer: from, bytes, ...to });
   }
 
   private sendOn(cid: number, body: DatagramBody): void {

@@ -4,12 +4,14 @@ import { newTally, tallyIn, tallyOut } from './counters.ts';
 import { IdleSweep } from './idle-sweep.ts';
 import type { PortTarget, ServiceOptions } from './relay.ts';
 import type { OnArrival, RelaySocket } from './relay-sockets.ts';
-import type { PlainPort } from './script-port.ts';
+import { type Arrived, arrived, type PlainPort } from './script-port.ts';
 
 /** A port of a script relay that is many sockets towards one service, one for each peer (P7.6). */
 export class ScriptService implements PlainPort {
   readonly tally = newTally();
   to: PortTarget = 'script';
+  /** Its peers are bounded one by one. */
+  budget: undefined;
   private readonly options: ServiceOptions;
   private readonly clock: Clock;
   private readonly open: (peer: PacketPeer) => RelaySocket;
@@ -30,10 +32,10 @@ export class ScriptService implements PlainPort {
     this.sockets = new IdleSweep(clock, (_peer, socket) => socket.close());
   }
 
-  onArrival(bytes: Buffer, from: PacketPeer): PortTarget {
+  onArrival(bytes: Buffer, from: PacketPeer): Arrived {
     tallyIn(this.tally, bytes.length);
     this.sockets.use(from);
-    return this.to;
+    return arrived(this.to, this.tally);
   }
 
   forget(cid: number): void {

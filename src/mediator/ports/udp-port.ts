@@ -74,11 +74,20 @@ export class UdpPort {
       approve: true,
       broadcast: bound.family === 4 && bound.onLan === true,
     });
+    this.limit();
     hub.listenToPort(this.port, {
       onDatagram: (peer, bytes, local) => this.onArrival(peer, bytes, local),
       onUnapproved: (peer, bytes) => this.sendTo(peer, bytes),
       onUnreachable: (peer, code) => this.onUnreachable(peer, code),
     });
+  }
+
+  /** What the grant of now lets its ports move (P6.3). */
+  private limit(): void {
+    const { hub, usage } = this.surroundings;
+    const { number: group, allowed } = usage.ofGrant;
+    const { bytesPerSecond } = allowed;
+    hub.relay.limitPort(this.port, bytesPerSecond === undefined ? undefined : { group, bytesPerSecond });
   }
 
   /** Its number. */
@@ -248,6 +257,7 @@ export class UdpPort {
   onBack(): void {
     if (this.untoldAway > 0) this.tell({ kind: 'lost', count: this.untoldAway });
     this.untoldAway = 0;
+    this.limit();
     this.redirection?.onBack();
   }
 
@@ -266,6 +276,7 @@ export class UdpPort {
 
   /** What was allowed may not be any more. Returns the refusal's code when the port had to be closed. */
   reauthorise(): ErrorCode | undefined {
+    this.limit();
     this.destinations.clear();
     this.surroundings.hub.relay.clearApprovals(this.port);
     const { address } = this.bound;

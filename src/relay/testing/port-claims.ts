@@ -89,6 +89,30 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
     },
   );
 
+  claim(
+    'ports of one group share what they may move in a second; the rest is counted (P6.3)',
+    async (t, lab) => {
+      const { relay, heard } = lab.open();
+      const device = await rawPeer(t);
+      const [one, other] = [boundFd(), boundFd()];
+      const ports = [one, other].map(({ fd }) => relay.addPort(fd, { approve: false, family: 4 }));
+      const limit = { group: 1, bytesPerSecond: 1024 };
+      for (const port of ports) relay.limitPort(port, limit);
+      const datagram = Buffer.alloc(1000, 'x');
+      // A second of it each: the first is paid from the beginning's fifth, what follows at once is not.
+      for (const { peer } of [one, other, one]) device.send(datagram, peer);
+      for (const port of ports) relay.sendPlain(port, device.peer, datagram);
+      const sum = (count: 'packetsIn' | 'packetsOut' | 'limited') =>
+        ports.reduce((total, port) => total + (relay.report().ports.get(port)?.[count] ?? 0), 0);
+      await until('all are counted', () => sum('packetsIn') === 3 && sum('limited') >= 3);
+      t.true(heard.portDatagrams.length + sum('packetsOut') + sum('limited') <= 5);
+      for (const port of ports) relay.limitPort(port, undefined);
+      const before = sum('packetsOut');
+      for (const port of ports) relay.sendPlain(port, device.peer, datagram);
+      await until('nothing bounds them any more', () => sum('packetsOut') === before + 2);
+    },
+  );
+
   claim('IPv6: a device on ::1 is served, and the packet says who it is', async (t, lab) => {
     const server = await lab.server('::1');
     const { member } = await lab.channel(server, 3);

@@ -123,7 +123,7 @@ function serve(rule: ServiceRule, { side, keeper }: Running, { clock, log }: Udp
 }
 
 /** One feature and its rules, those that can begin. */
-async function beginAll<Rule, Made extends { close(): void }>(
+async function beginAll<Rule extends { readonly mediator: string }, Made extends { close(): void }>(
   name: FeatureName,
   rules: readonly Rule[],
   make: (rule: Rule, running: Running) => Made,
@@ -133,7 +133,11 @@ async function beginAll<Rule, Made extends { close(): void }>(
   if (rules.length === 0) return { made, close: async () => {} };
   const fail = (thrown: unknown, rule?: Rule) => {
     const { code, message } = asEntremiseError(thrown);
-    options.log.error({ feature: name, rule, code, reason: message }, 'a feature of the server does not run');
+    const { mediator } = rule ?? {};
+    options.log.error(
+      { feature: name, mediator, code, reason: message },
+      'a feature of the server does not run',
+    );
   };
   try {
     const running = await begin(name, options);
