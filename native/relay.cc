@@ -35,6 +35,7 @@ int Relay::AddDoor(UdpSocket socket, const Endpoint& server, uint32_t* id) {
   door.socket = std::move(socket);
   door.server = server;
   door.counters = Counted(Thing::kDoor, *id);
+  door_numbers_[*id] = door.socket.number;
   thread_.Run([this, door = std::move(door)]() mutable { core_.AddDoor(std::move(door)); });
   return 0;
 }
@@ -54,8 +55,14 @@ int Relay::OpenMemberDoor(const Endpoint& server, uint32_t* id) {
   return AddDoor(std::move(socket), server, id);
 }
 
+uint16_t Relay::DoorNumber(uint32_t id) const {
+  const auto found = door_numbers_.find(id);
+  return found == door_numbers_.end() ? 0 : found->second;
+}
+
 void Relay::CloseDoor(uint32_t id) {
   Uncount(Thing::kDoor, id);
+  door_numbers_.erase(id);
   // Its number is free when this returns.
   thread_.RunAndWait([this, id] { core_.CloseDoor(id); });
 }

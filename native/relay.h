@@ -41,6 +41,8 @@ class Relay {
   int OpenServiceDoor(const std::string& address, uint16_t number, uint32_t* id);
   int OpenMemberDoor(const Endpoint& server, uint32_t* id);
   void CloseDoor(uint32_t id);
+  // The door's own number, 0 when it is none of this relay's.
+  uint16_t DoorNumber(uint32_t id) const;
   void AddChannel(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open);
   void AddEpoch(uint32_t cid, uint8_t epoch, std::unique_ptr<Aead> seal, std::unique_ptr<Aead> open, bool seal_now);
   void SetPath(uint32_t cid, const Path& path);
@@ -73,6 +75,7 @@ class Relay {
   RelayThread thread_;
   RelayCore core_;
   CounterTable counters_;
+  std::map<uint32_t, uint16_t> door_numbers_;
   uint32_t next_id_ = 1;
 };
 

@@ -61,6 +61,13 @@ Value OpenMemberDoor(const CallbackInfo& info) {
   return arguments.ok() ? IdOr(info.Env(), error, id) : Value();
 }
 
+Value DoorNumber(const CallbackInfo& info) {
+  RelayArguments arguments(info);
+  const uint32_t id = arguments.Id(1);
+  Relay* relay = arguments.relay();
+  return arguments.ok() ? Napi::Number::New(info.Env(), relay == nullptr ? 0 : relay->DoorNumber(id)) : Value();
+}
+
 Value AddPort(const CallbackInfo& info) {
   RelayArguments arguments(info);
   const int fd = arguments.FdNumber(1);
@@ -238,6 +245,7 @@ void ExportRelays(Napi::Env env, Napi::Object exports) {
   put("relayChannelCounters", ChannelCounters);
   put("relayOpenServiceDoor", OpenServiceDoor);
   put("relayOpenMemberDoor", OpenMemberDoor);
+  put("relayDoorNumber", DoorNumber);
   put("relayAddPort", AddPort);
   put("relayAddService", AddService);
   put("relayCloseDoor", Ask<OnId<&Relay::CloseDoor>>);

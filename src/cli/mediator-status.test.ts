@@ -63,6 +63,20 @@ test('the owner reads what is wrong, what was allowed, who is here and what they
   ]);
 });
 
+test('the owner reads whether UDP passes, and what NATs do to it (P8.5)', t => {
+  const path = {
+    udp: 'up',
+    origin: 'learned',
+    udpKeepaliveMs: 94_400,
+    tcpKeepaliveMs: 240_000,
+    heldMs: 118_000,
+  } as const;
+  const lines = statusLines({ ...status, path: { ...path, translation: 'numbers', publicAddresses: 1 } });
+  t.is(lines[2], 'udp            UDP passes, silent for 94.4 s at most (118 s of silence held)');
+  t.regex(lines[3] ?? '', /^nat {12}changes numbers; /);
+  t.regex(statusLines({ ...status, path: { ...path, udp: 'blocked' } })[2] ?? '', /UDP does not pass$/);
+});
+
 test('nobody is here, and all is well', t => {
   const consent = { allowed: true, consent: 'always' } as const;
   const quiet: MediatorStatus = {

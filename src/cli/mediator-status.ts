@@ -1,5 +1,6 @@
 import type { AttachedStatus, ConsentStatus, MediatorStatus } from '../mediator/control/status.ts';
 import { endpointText } from './endpoint-text.ts';
+import { natWords, ownUdpWords } from './path-words.ts';
 
 /** The mediator's status for people, a line each; whatever comes from elsewhere is made visible by the output. */
 
@@ -25,6 +26,13 @@ function attachedLines({ terminal, grant, purpose, since, away, ports, targets }
   ];
 }
 
+/** Whether UDP passes and what NATs do to it (P8.3, P8.5). */
+function pathLines({ path }: MediatorStatus): string[] {
+  if (path === undefined) return [];
+  const nat = natWords(path);
+  return [`udp            ${ownUdpWords(path)}`, ...(nat === undefined ? [] : [`nat            ${nat}`])];
+}
+
 /** See the head of this file. */
 export function statusLines(status: MediatorStatus): string[] {
   const {
@@ -44,6 +52,7 @@ export function statusLines(status: MediatorStatus): string[] {
   return [
     `${name}, ${version}`,
     `server         ${link.online ? 'online' : 'offline'}${server} since ${link.since}${reason}`,
+    ...pathLines(status),
     `configuration  ${problem === undefined ? `${path} is in force` : `what was good before; ${problem}`}`,
     ...(addonProblem === undefined ? [] : [`addon          missing: ${addonProblem}`]),
     ...missingCapabilities.map(capability => `capability     ${capability} is missing`),

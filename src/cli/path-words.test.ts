@@ -1,7 +1,7 @@
 import test from 'ava';
 import { errorNumber } from '../base/errors.ts';
 import type { PathReport } from '../wire/messages/report.ts';
-import { linkWords, pathWords } from './path-words.ts';
+import { linkWords, natWords, pathWords } from './path-words.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const base = { udp: 'up', udpKeepaliveMs: 94_400, tcpKeepaliveMs: 240_000 } as const;
@@ -40,6 +40,19 @@ test('where there is no UDP that is all that is said of it', t => {
     words({ origin: 'default', udp: 'off', tcpKeepaliveMs: 20_000 }),
     'the server offers no UDP channel; link silent for 20 s at most',
   );
+});
+
+test('what NATs do is one line, which says what one server cannot tell (P8.5)', t => {
+  const nat = (seen: Partial<PathReport>) => natWords({ ...base, origin: 'default', ...seen });
+  t.is(nat({}), undefined);
+  t.is(nat({ translation: 'none', publicAddresses: 1 }), 'none on the way of UDP');
+  t.regex(
+    nat({ translation: 'address', publicAddresses: 1 }) ?? '',
+    /^changes the address and keeps every number/,
+  );
+  const random = nat({ translation: 'numbers', publicAddresses: 3 }) ?? '';
+  t.regex(random, /^changes numbers; mapping endpoint-independent, or dependent/);
+  t.regex(random, /; 3 public addresses in turn; filtering: one server, one number, cannot tell$/);
 });
 
 test('of a link is told where it goes, for how long, its round trip, and how the one before was lost', t => {

@@ -58,6 +58,34 @@ export function linkWords(path: PathReport, roundTripMs: number | undefined, now
   return [`link to ${server ?? 'the server'}${since}`, ...trip, lost].join(', ');
 }
 
+/** As {@link pathWords}, of a terminal that was just looked at: there is no link's silence to tell. */
+export function ownUdpWords(path: PathReport): string {
+  const { udp, udpKeepaliveMs, heldMs, expiredMs, packetBytes } = path;
+  if (udp !== 'up') return passes[udp];
+  const learned = heldMs === undefined && expiredMs === undefined ? '' : ` (${triedWords(path)})`;
+  const size = packetBytes === undefined ? '' : ` in packets of ${packetBytes} bytes`;
+  return `${passes[udp]}${size}, silent for ${seconds(udpKeepaliveMs)} at most${learned}`;
+}
+
+const translations: Readonly<Record<NonNullable<PathReport['translation']>, string>> = {
+  none: 'none on the way of UDP',
+  address:
+    'changes the address and keeps every number, so the mapping is endpoint-independent as far as seen',
+  numbers:
+    'changes numbers; mapping endpoint-independent, or dependent on address or port: one server cannot tell',
+};
+
+/**
+ * What NATs do to UDP, in one line, and what cannot be told of them (P8.5); undefined while nothing is known. Numbers are
+ * those of ports.
+ */
+export function natWords({ translation, publicAddresses = 1 }: PathReport): string | undefined {
+  if (translation === undefined) return undefined;
+  const pool = publicAddresses > 1 ? [`${publicAddresses} public addresses in turn`] : [];
+  const filtering = translation === 'none' ? [] : ['filtering: one server, one number, cannot tell'];
+  return [translations[translation], ...pool, ...filtering].join('; ');
+}
+
 /** What a mediator reports of its way to the server, in one line (P8.3). `nowMs`: since 1970. */
 export function pathWords(path: PathReport, nowMs: number): string {
   const { udp, udpKeepaliveMs, tcpKeepaliveMs, packetBytes } = path;

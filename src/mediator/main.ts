@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { isOwnAddress } from '../member/own-address.ts';
 import { proxySetting } from '../member/proxy-setting.ts';
 import { type RunningMember, startMember } from '../member/running-member.ts';
 import { UdpPath } from '../member/udp-path.ts';
@@ -105,6 +106,7 @@ export async function startMediator(
     unitMs: config.ladderUnitMs,
     random: Math.random,
     wan,
+    isOwn: isOwnAddress,
     openRelay: bestRelay(clock, native),
     proxied: proxySetting(config.proxy) !== undefined,
     onChange: () => reportSoon(),
@@ -259,6 +261,7 @@ export async function startMediator(
       name: trust.own.name,
       link: linkFacts.status,
       ...(problem === undefined ? {} : { addonProblem: problem }),
+      path: udp.report(member.tcpInterval.intervalMs),
       missingCapabilities: missingCapabilities(readIfThere('/proc/self/status')),
       stopped: consent.stopped,
       consent: consentStatus(owner.policy, consent, clock),

@@ -56,6 +56,8 @@ export interface ChannelKeeperOptions {
   /** {@link ChannelKeeper.packetBytes} has changed. */
   onSize(): void;
   onEcho(place: number, id: number): void;
+  /** As what the server sees a spare place. */
+  onSeen(place: number, as: PacketPeer): void;
   onRebound(from: PacketPeer, to: PacketPeer): void;
   onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
 }
@@ -125,6 +127,17 @@ export class ChannelKeeper {
     this.channel?.ask(place, id, afterMs);
   }
 
+  /** Asks the server as what it sees a spare place. */
+  sight(place: number, id: number): void {
+    this.channel?.sight(place, id);
+  }
+
+  /** The number that a place's packets leave from. */
+  numberOf(place: number): number | undefined {
+    const door = this.doors.get(place);
+    return door === undefined ? undefined : this.session?.hub.relay.doorNumber(door);
+  }
+
   /** A place is of no use any more. */
   drop(place: number): void {
     const door = this.doors.get(place);
@@ -160,6 +173,7 @@ export class ChannelKeeper {
       onUp: observed => this.onUp(session, channel, observed),
       onSize: () => this.onSize(session, channel),
       onEcho: (place, id) => options.onEcho(place, id),
+      onSeen: (place, as) => options.onSeen(place, as),
       onRebound: (from, to) => options.onRebound(from, to),
       onDown: (why, code) => this.onDown(why, code),
     });

@@ -27,6 +27,8 @@ export interface ChannelSetOptions {
   onSize(isFirst: boolean): void;
   /** Of the shared channel. */
   onEcho(place: number, id: number): void;
+  /** Of the shared channel: as what the server sees a spare place. */
+  onSeen(place: number, as: PacketPeer): void;
   onRebound(from: PacketPeer, to: PacketPeer, isFirst: boolean): void;
   onDown(why: ChannelEnd, code: ErrorCode | undefined, isFirst: boolean): void;
 }
@@ -132,6 +134,9 @@ export class ChannelSet {
       onSize: () => options.onSize(isFirst),
       onEcho: (place, id) => {
         if (isFirst) options.onEcho(place, id);
+      },
+      onSeen: (place, as) => {
+        if (isFirst) options.onSeen(place, as);
       },
       onRebound: (from, to) => options.onRebound(from, to, isFirst),
       onDown: (why, code) => options.onDown(why, code, isFirst),

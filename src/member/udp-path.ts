@@ -1,7 +1,4 @@
-import type { Clock } from '../base/clock.ts';
 import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import type { OpenRelay } from '../relay/relay.ts';
 import { RelayHub } from '../relay/relay-hub.ts';
 import { type ChannelEnd, parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
@@ -12,7 +9,10 @@ import type { PacketPeer } from '../wire/packet.ts';
 import type { ChannelSession } from './channel-keeper.ts';
 import { ChannelSet } from './channel-set.ts';
 import type { ChannelWatcher, MemberChannels, OwnChannel } from './channel-source.ts';
+import { NatWatch } from './nat-watch.ts';
 import { readRememberedPath, writeRememberedPath } from './path-memory.ts';
+import type { UdpPathOptions } from './udp-path-options.ts';
+import { surveyUdp } from './udp-survey.ts';
 
 /**
  * A member's UDP path to its server: one channel that everybody shares, others if they are asked for, and what the NATs
@@ -26,27 +26,6 @@ export type UdpState = 'off' | 'trying' | 'up' | 'blocked' | 'proxied';
 const isSamePeer = (one: PacketPeer, other: PacketPeer) =>
   one.address === other.address && one.number === other.number;
 
-/** What a path is made with. */
-export interface UdpPathOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Where `path.json` is kept. */
-  readonly directory: string;
-  /** What stands for a second in the ladder; tests have shorter ones. */
-  readonly unitMs?: number;
-  readonly openRelay: OpenRelay;
-  /** No channel until {@link UdpPath.want}. */
-  readonly lazy?: boolean;
-  /** Links go through an HTTP proxy: there is no way for UDP. */
-  readonly proxied?: boolean;
-  /** Between 0 and 1. */
-  random(): number;
-  /** WAN interface and gateway in words, as they are now, towards an address. */
-  wan(serverAddress: string): string;
-  /** {@link UdpPath.state} or {@link UdpPath.knowledge} has changed. */
-  onChange(): void;
-}
-
 interface Session extends ChannelSession {
   readonly link: MemberLink;
   readonly bootId: Uint8Array;
@@ -56,6 +35,8 @@ interface Session extends ChannelSession {
 export class UdpPath implements MemberChannels {
   /** The relay of its channels, and of the ports that lead to them. */
   readonly hub: RelayHub;
+  /** What NATs on the way do. */
+  readonly nat: NatWatch;
   private readonly options: UdpPathOptions;
   private readonly lifetime: PathLifetime;
   private readonly channels: ChannelSet;
@@ -73,6 +54,7 @@ export class UdpPath implements MemberChannels {
     this.hub = new RelayHub(options.openRelay);
     this.started = options.lazy !== true;
     this.channels = this.newChannels();
+    this.nat = new NatWatch({ ...options, keeper: () => this.first });
     this.lifetime = new PathLifetime({
       clock,
       plan: ladderPlan(unitMs),
@@ -110,6 +92,7 @@ export class UdpPath implements MemberChannels {
       ...(atMs === undefined ? {} : { learnedAtMs: atMs }),
       tcpKeepaliveMs,
       ...(packetBytes === undefined ? {} : { packetBytes }),
+      ...this.nat.view,
     };
   }
 
@@ -141,6 +124,11 @@ export class UdpPath implements MemberChannels {
   /** CHANNEL has come. */
   onMessage(message: Channel): void {
     this.channels.onMessage(message);
+  }
+
+  /** See {@link surveyUdp}. */
+  survey(): Promise<PathReport> {
+    return surveyUdp(this, this.options.clock);
   }
 
   /** The machine's interfaces or routes have changed. */
@@ -189,6 +177,7 @@ export class UdpPath implements MemberChannels {
   stop(): void {
     this.channels.end();
     this.lifetime.pause();
+    this.nat.stop();
     this.session = undefined;
     this.hub.close();
   }
@@ -213,6 +202,7 @@ export class UdpPath implements MemberChannels {
         if (isFirst) this.onSize();
       },
       onEcho: (place, id) => this.lifetime.onEcho(place, id),
+      onSeen: (place, as) => this.nat.onSeen(place, as),
       onRebound: (from, to, isFirst) => this.onRebound(from, to, isFirst),
       onDown: (why, code, isFirst) => this.onDown(why, code, isFirst),
     });
@@ -233,7 +223,10 @@ export class UdpPath implements MemberChannels {
   }
 
   private onUp(observed: PacketPeer, isFirst: boolean): void {
-    if (isFirst) this.checkPath(observed);
+    if (isFirst) {
+      this.checkPath(observed);
+      this.nat.start(observed);
+    }
     const { keepaliveMs, origin } = this.knowledge;
     this.options.log.info({ observed, keepaliveMs, origin }, 'UDP channel up');
     this.look();
@@ -274,7 +267,10 @@ export class UdpPath implements MemberChannels {
   }
 
   private onDown(why: ChannelEnd, code: ErrorCode | undefined, isFirst: boolean): void {
-    if (isFirst) this.lifetime.pause();
+    if (isFirst) {
+      this.lifetime.pause();
+      this.nat.stop();
+    }
     this.options.log.info({ why, code }, 'no UDP channel');
     this.look();
   }

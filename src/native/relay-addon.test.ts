@@ -19,6 +19,7 @@ const calls: Record<keyof NativeRelays, readonly unknown[]> = {
   relayOpenServiceDoor: [0, '127.0.0.1', 0],
   relayOpenMemberDoor: [0, peer],
   relayCloseDoor: [0, 1],
+  relayDoorNumber: [0, 1],
   relayAddChannel: [0, 1, 0, ...key, ...key],
   relayAddEpoch: [0, 1, 0, ...key, ...key, true],
   relaySetPath: [0, 1, 1, peer, 1200],
@@ -89,7 +90,7 @@ test('a relay that is not there is EBADF where something is made, and passed ove
     if (name === 'openRelay') continue;
     const answer = call(name, good.with(0, 2 ** 32 - 1));
     if (making.includes(name)) t.is(answer, 'EBADF', name);
-    else t.true(answer === undefined || answer instanceof Float64Array, name);
+    else t.true(answer === undefined || answer === 0 || answer instanceof Float64Array, name);
   }
 });
 

@@ -27,6 +27,8 @@ export interface NativeRelays {
   relayOpenServiceDoor(relay: number, address: string, number: number): number | ErrnoName;
   relayOpenMemberDoor(relay: number, server: Uint8Array): number | ErrnoName;
   relayCloseDoor(relay: number, door: number): void;
+  /** The door's own number; 0 when it is none of the relay's. */
+  relayDoorNumber(relay: number, door: number): number;
   /** Suites are numbers as on the wire (P7.1); each key is suite, key, iv: first what seals, then what opens. */
   relayAddChannel(
     relay: number,

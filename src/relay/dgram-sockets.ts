@@ -46,6 +46,14 @@ function relaySocket(socket: Socket, onArrival: OnArrival, spell: (address: stri
         if (error !== null) failed();
       });
     },
+    number() {
+      try {
+        return socket.address().port;
+      } catch {
+        // Not bound yet, or no more.
+        return undefined;
+      }
+    },
     close() {
       if (open) socket.close();
       open = false;

@@ -5,6 +5,6 @@ import { nativeRelay } from './native-relay.ts';
 relayComplies('the addon’s thread', {
   open: (handlers, times) => nativeRelay(requireAddon(), handlers, times),
   knowsLocal: true,
-  idleMs: 300,
+  idleMs: 1_000,
   hearsUnreachable: true,
 });

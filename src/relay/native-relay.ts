@@ -125,6 +125,10 @@ class NativeRelay implements Relay, UpcallOwner {
     );
   }
 
+  doorNumber(door: DoorId): number | undefined {
+    return this.#addon.relayDoorNumber(this.#relay, door) || undefined;
+  }
+
   closeDoor(door: DoorId): void {
     this.#addon.relayCloseDoor(this.#relay, door);
   }

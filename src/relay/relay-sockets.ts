@@ -12,6 +12,8 @@ export type OnArrival = (bytes: Buffer, from: PacketPeer) => void;
 export interface RelaySocket {
   /** Sends; what this machine will not take goes to `failed`, what the network loses goes nowhere. */
   send(bytes: Uint8Array, to: PacketPeer, failed: () => void): void;
+  /** Its own number, once it has one. */
+  number?(): number | undefined;
   close(): void;
 }
 

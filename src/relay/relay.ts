@@ -167,6 +167,8 @@ export interface Relay {
    * @throws EntremiseError `limit` when there are no more sockets
    */
   openMemberDoor(server: PacketPeer): DoorId;
+  /** The number that the door's packets leave from; undefined while that is not known. */
+  doorNumber(door: DoorId): number | undefined;
   /** Closes a door; its number is free for others. Paths through it end. */
   closeDoor(door: DoorId): void;
 

@@ -19,6 +19,6 @@ relayComplies('JavaScript', {
     return new ScriptRelay({ clock: scaledClock(factor), handlers, owner: requireAddon() });
   },
   knowsLocal: false,
-  idleMs: 450_000,
+  idleMs: 1_500_000,
   hearsUnreachable: false,
 });

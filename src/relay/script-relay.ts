@@ -3,7 +3,7 @@ import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
 import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
 import { newTally, reportOf, type Tally, tallyIn, tallyOut } from './counters.ts';
-import { dgramSockets, type FdOwner } from './dgram-sockets.ts';
+import { dgramSockets } from './dgram-sockets.ts';
 import { peerKey } from './idle-sweep.ts';
 import type {
   ChannelPath,
@@ -27,6 +27,7 @@ import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
 import { ByteBudgets } from './script-budget.ts';
 import { type DatagramBody, ScriptChannel } from './script-channel.ts';
 import { type PlainPort, ScriptPort } from './script-port.ts';
+import type { ScriptRelayOptions } from './script-relay-options.ts';
 import { ScriptRoute } from './script-route.ts';
 import { ScriptService } from './script-service.ts';
 import { Upcalls } from './upcalls.ts';
@@ -35,16 +36,6 @@ import { Upcalls } from './upcalls.ts';
 
 /** How often at most somebody is told that datagrams come from elsewhere. */
 const elsewhereEveryMs = 250;
-
-/** What a script relay is made with. */
-export interface ScriptRelayOptions {
-  readonly clock: Clock;
-  readonly handlers: RelayHandlers;
-  /** Of the fds that become ports, as {@link dgramSockets} has it. */
-  readonly owner?: FdOwner | undefined;
-  /** Default: this machine's. */
-  readonly sockets?: RelaySockets;
-}
 
 interface Door {
   readonly tally: Tally;
@@ -92,6 +83,10 @@ export class ScriptRelay implements Relay {
   private newDoor(): { readonly id: DoorId; readonly tally: Tally; readonly onArrival: OnArrival } {
     const [id, tally] = [this.nextId++, newTally()];
     return { id, tally, onArrival: (packet, from) => this.onPacket(id, tally, packet, from) };
+  }
+
+  doorNumber(door: DoorId): number | undefined {
+    return this.doors.get(door)?.socket.number?.();
   }
 
   closeDoor(door: DoorId): void {

@@ -54,6 +54,8 @@ export interface MemberChannelOptions {
   /** {@link MemberChannel.packetBytes} has changed. */
   onSize(): void;
   onEcho(place: number, id: number): void;
+  /** As what the server sees a spare place. */
+  onSeen(place: number, as: PacketPeer): void;
   /** The server sees the channel come from elsewhere than before. */
   onRebound(from: PacketPeer, to: PacketPeer): void;
   /** Once, unless {@link MemberChannel.stop} was called. */
@@ -194,6 +196,7 @@ export class MemberChannel {
   /** A packet of the channel has come to a place. */
   onControl(place: number, body: ControlBody): void {
     if (this.phase === 'down') return;
+    if (body.kind === 'alive' && place !== ownPlace) this.options.onSeen(place, body.peer);
     if (body.kind === 'echo') this.options.onEcho(place, body.id);
     if (place !== ownPlace) return;
     if (body.kind === 'challenge') this.send(ownPlace, { kind: 'answer', token: body.token });
@@ -219,6 +222,11 @@ export class MemberChannel {
   /** Asks the server to speak to a place after a silence (P8.3). */
   ask(place: number, id: number, afterMs: number): void {
     if (this.up) this.send(place, { kind: 'echo-after', id, afterMs });
+  }
+
+  /** Asks the server as what it sees a spare place. */
+  sight(place: number, id: number): void {
+    if (this.up) this.send(place, { kind: 'keepalive', id });
   }
 
   /** Ends the channel; nobody is told but the server. */

@@ -35,6 +35,7 @@ class Member implements ChannelLink {
       onUp: () => {},
       onSize: () => {},
       onEcho: () => {},
+      onSeen: () => {},
       onRebound: () => {},
       onDown: (_why, _code, isFirst) => this.downs.push(isFirst),
     });

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import { MemberDirectory } from '../member/directory.ts';
+import { isOwnAddress } from '../member/own-address.ts';
 import { proxySetting } from '../member/proxy-setting.ts';
 import { startMember } from '../member/running-member.ts';
 import { UdpPath } from '../member/udp-path.ts';
@@ -50,6 +51,7 @@ export async function connectTerminal(options: ConnectTerminalOptions): Promise<
     random: Math.random,
     // A terminal does not watch its interfaces: the address that the server sees tells one path from another.
     wan: () => 'terminal',
+    isOwn: isOwnAddress,
     onChange: () => {},
   });
   try {

@@ -2,6 +2,7 @@ import type { MemberChannels } from '../member/channel-source.ts';
 import type { UdpPath } from '../member/udp-path.ts';
 import type { ChannelRoute, PlainTarget, Relay } from '../relay/relay.ts';
 import type { RouteListener } from '../relay/relay-hub.ts';
+import type { PathReport } from '../wire/messages/report.ts';
 
 /** What a terminal's redirected ports go over: a member's UDP path, or what stands for one in the server's process (P7.6). */
 
@@ -19,7 +20,11 @@ export interface TerminalUdp {
 
 /** A member's UDP path, as a terminal uses it. */
 export type TerminalUdpPath = MemberChannels &
-  Pick<UdpPath, 'onOnline' | 'onOffline' | 'onMessage' | 'stop'> & { readonly hub: RouteHub };
+  Pick<UdpPath, 'onOnline' | 'onOffline' | 'onMessage' | 'stop'> & {
+    readonly hub: RouteHub;
+    /** See {@link UdpPath.survey}; absent where there is no network on the way. */
+    survey?(): Promise<PathReport>;
+  };
 
 /** A way past this program for what comes and goes by UDP on one redirected port. */
 export interface PortBypass {

@@ -68,7 +68,8 @@ const closeTimeoutMs = 2_000;
 export class Terminal extends EventEmitter<TerminalEvents> {
   /** Where its time comes from. */
   readonly clock: Clock;
-  private readonly udp: TerminalUdpPath | undefined;
+  /** Its own way to the server by UDP; undefined where it makes none. */
+  readonly udp: TerminalUdpPath | undefined;
   private readonly resources: AttachmentResources;
   private readonly list: MediatorList;
   private readonly attachments = new Set<MediatorAttachment>();

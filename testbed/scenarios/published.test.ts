@@ -100,7 +100,12 @@ const claim = setStage({
     appendFileSync(join(state, 'server.toml'), rules);
     await site.server.stop('SIGTERM');
     const now = site.startServer();
-    await untilJson(now, 'that the service is applied', ({ state: told }) => told === 'applied', 30_000);
+    const isApplied = () => jsonLines(now.stderr).some(line => line.state === 'applied');
+    await until(isApplied, {
+      what: 'the service to be applied',
+      deadlineMs: 60_000,
+      explain: () => `server: ${now.stderr.slice(-3000)}\nmediator: ${site.mediator.stderr.slice(-3000)}`,
+    });
     return { now };
   },
 });

@@ -8,14 +8,15 @@ import { proxySetting } from '../../member/proxy-setting.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
 import { findAddon } from '../../native/addon.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
+import type { Terminal } from '../../terminal/index.ts';
 import { connectTls } from '../../transport/tls.ts';
-import type { EventsReport } from '../../wire/messages/report.ts';
+import type { EventsReport, PathReport } from '../../wire/messages/report.ts';
 import { alpnProtocol } from '../../wire/spec.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
 import { onlineMember } from '../online-member.ts';
-import { linkWords, pathWords } from '../path-words.ts';
+import { linkWords, natWords, ownUdpWords, pathWords } from '../path-words.ts';
 import { withTerminal } from '../with-terminal.ts';
 
 /** One thing that was looked at. `advice` says what to do when it is not good. */
@@ -26,6 +27,8 @@ interface Finding {
   readonly advice?: string;
   /** What kind of failure it is, for the exit code. */
   readonly code?: ErrorCode;
+  /** What was seen, for programs. */
+  readonly path?: PathReport;
 }
 
 /** How long a server may take, after its welcome, to hand over trust statement and grants. */
@@ -202,9 +205,27 @@ async function checkLink(
   if (grants.good) await tellPaths(context, tell);
 }
 
+/** What NATs do to UDP, where that is known (P8.5). */
+function tellNat(who: string, path: PathReport, tell: (found: Finding) => Finding): void {
+  const nat = natWords(path);
+  if (nat !== undefined) tell({ check: 'nat', good: true, detail: `${who}: ${nat}`, path });
+}
+
+/** This terminal's own way to the server by UDP. That it does not pass is no fault: the TCP channel does it all. */
+async function tellOwnUdp(terminal: Terminal, tell: (found: Finding) => Finding): Promise<void> {
+  const path = await terminal.udp?.survey?.();
+  if (path === undefined) return;
+  const { udp } = path;
+  const advice = 'Datagrams go over the TCP channel meanwhile; let UDP out to the number of the server.';
+  const finding = { check: 'udp', good: true, detail: `this terminal: ${ownUdpWords(path)}`, path };
+  tell(udp === 'blocked' ? { ...finding, advice } : finding);
+  tellNat('this terminal', path, tell);
+}
+
 /** How each mediator that is online reaches the server, what its NATs bear (P8.3), and what it sees of its ports (P3.7). */
 function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise<void> {
   return withTerminal(context, async terminal => {
+    await tellOwnUdp(terminal, tell);
     for (const { name, key, online, report, roundTripMs } of terminal.mediators()) {
       const who = name ?? key;
       const path = online ? report?.path : undefined;
@@ -212,6 +233,7 @@ function tellPaths(context: Context, tell: (found: Finding) => Finding): Promise
         const nowMs = systemClock.wallTimeMs();
         for (const detail of [linkWords(path, roundTripMs, nowMs), pathWords(path, nowMs)])
           tell({ check: 'path', good: true, detail: `${who}: ${detail}` });
+        tellNat(who, path, tell);
       }
       const events = online ? report?.events : undefined;
       if (events !== undefined) tell(eventsFinding(who, events));

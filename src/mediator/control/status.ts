@@ -3,6 +3,7 @@ import type { Hours } from '../../policy/hours.ts';
 import type { OwnerPolicy } from '../../policy/owner-policy.ts';
 import { type Purpose, purposes } from '../../policy/schema.ts';
 import type { PortListing } from '../../wire/messages/command.ts';
+import type { PathReport } from '../../wire/messages/report.ts';
 import type { Consent } from './consent.ts';
 import { isWithinHours } from './hours-watch.ts';
 import type { RecentEvent } from './recent-events.ts';
@@ -14,6 +15,8 @@ export interface MediatorStatus {
   readonly version: string;
   readonly name: string;
   readonly link: LinkStatus;
+  /** The way to the server, as REPORT tells it; absent before anything is known. */
+  readonly path?: PathReport;
   readonly configuration: { readonly path: string; readonly problem?: string };
   /** Why it works without the native addon, if it does. */
   readonly addonProblem?: string;

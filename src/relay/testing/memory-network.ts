@@ -112,6 +112,7 @@ export class MemoryHost implements RelaySockets {
     const remove = this.network.add({ host: this, own, onArrival });
     return {
       send: (bytes, to) => this.network.carry(bytes, this.seenAs(own), to),
+      number: () => own.number,
       close: remove,
     };
   }

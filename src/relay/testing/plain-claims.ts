@@ -7,6 +7,21 @@ import { type Claim, elsewhere, oneChannel, routeUp, textsOf } from './scenes.ts
 /** Peers at once of the claims about many. */
 const thousands = 3_000;
 
+/** What `idleMs` of a subject takes. */
+const hastenedIdleMs = 1_000;
+
+/** The longest time between two marks, the first one's begin included. */
+class LongestGap {
+  ms = 0;
+  private lastMs = performance.now();
+
+  mark(): void {
+    const nowMs = performance.now();
+    this.ms = Math.max(this.ms, nowMs - this.lastMs);
+    this.lastMs = nowMs;
+  }
+}
+
 const peerNumber = (number: number) => ({ address: '192.0.2.9', number });
 
 /** See the head of this file. */
@@ -57,15 +72,18 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     const { fd, peer } = boundFd();
     const port = relay.addPort(fd, { approve: false, family: 4 });
     for (const each of [quiet, asking, answered]) relay.bindPeer(port, each.peer, 'script', subject.idleMs);
-    const kept = setInterval(() => {
+    const gap = new LongestGap();
+    const isQuiet = (told: { peer: { number: number } }) => told.peer.number === quiet.peer.number;
+    await until('the quiet one is told', () => {
+      gap.mark();
       asking.send('still here', peer);
       relay.sendPlain(port, answered.peer, Buffer.from('and you?'));
-    }, 20);
-    t.teardown(() => clearInterval(kept));
-    await until('the quiet one is told', () => heard.idle.length > 0);
-    t.deepEqual(heard.idle, [{ port, peer: quiet.peer }]);
-    clearInterval(kept);
+      return heard.idle.some(isQuiet);
+    });
+    // On a machine that let nobody speak for so long the others were idle, too.
+    if (gap.ms < hastenedIdleMs / 2) t.deepEqual(heard.idle, [{ port, peer: quiet.peer }]);
     await until('the others are too', () => heard.idle.length === 3);
+    t.is(new Set(heard.idle.map(({ peer: { number } }) => number)).size, 3);
   });
 
   claim('a service sees a socket for each peer, and its answers go back to it (P7.6)', async (t, lab) => {
@@ -107,24 +125,33 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     const { relay } = lab.open();
     const service = await rawPeer(t);
     // Longer than it takes to send to all of them.
-    const limits = { maxPeers: thousands, idleMs: 20 * subject.idleMs, peersPerSecond: 1_000_000 };
+    const limits = { maxPeers: thousands, idleMs: 4 * subject.idleMs, peersPerSecond: 1_000_000 };
     const port = relay.addService({ service: service.peer, ...limits });
     const say = (number: number) => relay.sendPlain(port, peerNumber(number), Buffer.from(`${number}`));
+    const gap = new LongestGap();
     // In portions, so that the service's own queue holds them.
     for (let number = 1; number <= thousands; number++) {
       say(number);
       if (number % 100 === 0) await until('they have come', () => service.got.length === number);
     }
-    t.is(new Set(service.got.map(({ from }) => from.number)).size, thousands);
+    gap.mark();
+    // On a machine that took longer than they live some have made room already.
+    if (gap.ms < 2 * hastenedIdleMs)
+      t.is(new Set(service.got.map(({ from }) => from.number)).size, thousands);
     const ownNumber = service.got[0]?.from.number;
-    const kept = setInterval(() => say(1), 20);
-    t.teardown(() => clearInterval(kept));
-    await until('a new one has a place', () => {
-      say(thousands + 1);
-      return service.texts.includes(`${thousands + 1}`);
-    });
+    await until(
+      'a new one has a place',
+      () => {
+        gap.mark();
+        say(1);
+        say(thousands + 1);
+        return service.texts.includes(`${thousands + 1}`);
+      },
+      20_000,
+    );
     const ofFirst = service.got.filter(({ bytes }) => bytes.toString() === '1');
-    t.deepEqual([...new Set(ofFirst.map(({ from }) => from.number))], [ownNumber]);
+    if (gap.ms < 2 * hastenedIdleMs)
+      t.deepEqual([...new Set(ofFirst.map(({ from }) => from.number))], [ownNumber]);
     t.true(ofFirst.length > 1);
     relay.removePort(port);
     t.is(relay.report().ports.size, 0);

@@ -27,7 +27,7 @@ export interface RelaySubject {
   open(handlers: RelayHandlers, times: typeof shortTimes): Relay;
   /** At which address of a wildcard something came, and sending from it. */
   readonly knowsLocal: boolean;
-  /** A time that is over soon once it was hastened. In milliseconds. */
+  /** What is over after a second once it was hastened. In milliseconds. */
   readonly idleMs: number;
   /** ICMP errors. */
   readonly hearsUnreachable: boolean;

@@ -21,6 +21,9 @@ import { type FeatureName, featureDirectory, startFeature } from './feature-term
  * grants. One that cannot begin (not enrolled, a number taken) is told of and left out; the switch goes on.
  */
 
+/** An attachment that is lost between two lines is not waited for much longer. */
+const openPatienceMs = 1_000;
+
 /** What the features need of the server. */
 export interface UdpFeatureOptions {
   readonly stateDir: string;
@@ -73,11 +76,12 @@ async function begin(name: FeatureName, options: UdpFeatureOptions): Promise<Run
   return { terminal, side, keeper };
 }
 
-/** A port of the mediator's own towards a device; undefined while there is no attachment. */
-function openTowards(keeper: AttachmentKeeper, { address: target }: PacketPeer) {
+/** A port of the mediator's own towards a device. @throws TunnelError as `attach`, `open` and `redirect` */
+async function openTowards(keeper: AttachmentKeeper, { address: target }: PacketPeer) {
+  const attachment = await keeper.attached(AbortSignal.timeout(openPatienceMs));
   const address = sourceAddressFor(keeper.mediator?.report, target);
   const family = target.includes(':') ? 6 : 4;
-  return keeper.current && udpSocketBestWay(keeper.current, address === undefined ? { family } : { address });
+  return udpSocketBestWay(attachment, address === undefined ? { family } : { address });
 }
 
 function publish(rule: PublishRule, { side, keeper }: Running, options: UdpFeatureOptions): PublishedUdp {
@@ -96,6 +100,7 @@ function publish(rule: PublishRule, { side, keeper }: Running, options: UdpFeatu
   return new PublishedUdp({
     side,
     port,
+    isAttached: () => attached.current !== undefined,
     openPort: () => openTowards(attached, to),
     target: to,
     clock,

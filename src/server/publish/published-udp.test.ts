@@ -83,8 +83,8 @@ async function lab(limits: Partial<ClientLimits> = {}) {
       if (!state.mayAudit) throw new Error('the disk is full');
       audited.push(client);
     },
+    isAttached: () => state.attached,
     openPort: () => {
-      if (!state.attached) return undefined;
       const made = new EchoingPort();
       ports.push(made);
       // Only what PublishedUdp uses of a socket is there.

@@ -32,8 +32,10 @@ export interface PublishedUdpOptions extends ClientLimits {
   readonly side: Pick<PlainSide, 'relay' | 'listenToPort'>;
   /** A port of the relay that hears the allowed networks alone. */
   readonly port: RelayPort;
-  /** Opens a port on the mediator; undefined while it cannot be attached to. */
-  openPort(): Promise<ClientPort> | undefined;
+  /** False: the mediator is away, and what comes is lost, as on any network. */
+  isAttached(): boolean;
+  /** Opens a port on the mediator. */
+  openPort(): Promise<ClientPort>;
   /** In the LAN. */
   readonly target: PacketPeer;
   readonly clock: Clock;
@@ -93,7 +95,8 @@ export class PublishedUdp {
   }
 
   private admit(peer: PacketPeer): Client | undefined {
-    const { clients, clock, audit } = this.options;
+    const { clients, clock, audit, isAttached, openPort } = this.options;
+    if (!isAttached()) return this.turnAway('failed', peer, 'the mediator is not attached');
     if (this.clients.size >= clients) return this.turnAway('full', peer, 'too many clients');
     if (!this.newcomers.take(1, clock.now())) return this.turnAway('full', peer, 'too many new clients');
     try {
@@ -101,13 +104,10 @@ export class PublishedUdp {
     } catch {
       return this.turnAway('failed', peer, 'the audit line could not be written');
     }
-    const opening = this.options.openPort();
-    // While there is no attachment datagrams are lost, as on any network.
-    if (opening === undefined) return this.turnAway('failed', peer, 'the mediator is not attached');
     const client: Client = { peer, waiting: [], socket: undefined, isGone: false };
     this.clients.set(keyOf(peer), client);
     this.lead(client, undefined);
-    this.serve(client, opening).catch(thrown => {
+    this.serve(client, openPort()).catch(thrown => {
       if (!client.isGone) this.turnAway('failed', peer, String(thrown));
       this.remove(client);
     });

@@ -96,6 +96,7 @@ export class ChannelWorldMember implements ChannelLink {
         this.setPath();
       },
       onEcho: (place, id) => this.echoes.push({ place, id, atMs: clock.now() }),
+      onSeen: () => {},
       onRebound: (from, to) => this.rebounds.push({ from, to }),
       onDown: (why, code) => this.downs.push({ why, code }),
     });

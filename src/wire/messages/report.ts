@@ -72,6 +72,9 @@ export const pathReport = message('path', {
   lostAtMs: optional(11, uint()),
   /** The longest packet of a UDP channel that is known to reach the server (P7.5). */
   packetBytes: optional(12, uint(0xffff)),
+  /** What NATs do to the source of UDP, and as how many public addresses several sockets are seen. */
+  translation: optional(13, oneOf({ none: 1, address: 2, numbers: 3 })),
+  publicAddresses: optional(14, u8),
 });
 export type PathReport = MessageOf<typeof pathReport>;
 
