@@ -25,6 +25,7 @@ const routerDefaults = {
   // Twice that is of the router's memory.
   auditMaxBytes: 1024 * 1024,
   controlSocket: routerControlSocket,
+  statusFile: join(routerRunDir, 'status.json'),
 };
 
 /** OpenWRT's own folder, or a copy that the service may read. */

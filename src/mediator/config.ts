@@ -18,6 +18,7 @@ import { commonLeaseFiles } from './devices/leases.ts';
  *   logLevel = "info"
  *   auditMaxBytes = 1048576                    then it becomes FILE.1 and begins anew; default: no bound
  *   controlSocket = "/run/entremise.sock"      default: control.sock in stateDir
+ *   statusFile = "/run/entremise.json"         the status besides, 2 s old at most; default: none
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   leaseFiles = ["/tmp/dhcp.leases"]          where DHCP servers keep leases, instead of the usual places
@@ -40,6 +41,8 @@ export interface MediatorConfig {
   readonly auditMaxBytes: number | undefined;
   /** Where the gateway's owner is answered: a unix socket. */
   readonly controlSocket: string;
+  /** Where the status stands besides, for who has no time to ask; nowhere when undefined. */
+  readonly statusFile: string | undefined;
   readonly logLevel: string;
   readonly proxy: HttpProxy | undefined;
   /** Of dnsmasq and odhcpd. */
@@ -99,6 +102,7 @@ const configSchema = closedObject({
   auditFile: v.optional(filePath),
   auditMaxBytes: v.optional(wholeNumber(64 * 1024, 1024 * mebibyte)),
   controlSocket: v.optional(socketPath),
+  statusFile: v.optional(filePath),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   proxy: v.optional(parsedText(parseProxy)),
   leaseFiles: v.optional(listOf(filePath, 0, 16), [...commonLeaseFiles]),
@@ -135,6 +139,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     auditFile,
     auditMaxBytes,
     controlSocket,
+    statusFile,
     logLevel,
     proxy,
     leaseFiles,
@@ -151,6 +156,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     auditFile: auditFile ?? join(stateDir, 'audit.jsonl'),
     auditMaxBytes,
     controlSocket: controlSocket ?? join(stateDir, 'control.sock'),
+    statusFile,
     logLevel,
     proxy,
     leaseFiles,

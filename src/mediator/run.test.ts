@@ -8,6 +8,7 @@ import { frameBody } from '../wire/frame.ts';
 import { type Report, report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { askMediator } from './control/ask.ts';
+import type { MediatorStatus } from './control/status.ts';
 import { makeOperator, type Operator } from './testing/operator.ts';
 import type { ServerDouble } from './testing/server-double.ts';
 
@@ -56,9 +57,15 @@ test('the program stays while nothing happens, reads its policy on SIGHUP, and e
 test('the owner asks the program that runs, in JSON and in words; SIGUSR2 is a stop too', async t => {
   const operator = await makeOperator(t);
   const text = toml(operator, 'logLevel = "loud"\n');
-  const path = configFile(operator, 'mediator.toml', toml(operator, ''));
+  const file = join(operator.stateDir, 'status.json');
+  const path = configFile(
+    operator,
+    'mediator.toml',
+    toml(operator, `statusFile = ${JSON.stringify(file)}\n`),
+  );
   const child = spawned(t, path, operator.stateDir);
   await operator.online();
+  const inFile = () => JSON.parse(readFileSync(file, 'utf8')) as MediatorStatus;
   const control = join(operator.stateDir, 'control.sock');
   const ask = (verb: 'status' | 'stop') => askMediator(control, { verb });
   await until('it answers', () =>
@@ -75,6 +82,7 @@ test('the owner asks the program that runs, in JSON and in words; SIGUSR2 is a s
   t.deepEqual(said.at(-1), ['the owner has opened the consent window', { minutes: 30 }]);
   t.true(said.some(([what]) => what === 'online'));
   t.true((await ask('stop')).stopped);
+  t.deepEqual(inFile(), await ask('status'), 'for who has no time to ask');
   t.false((await askMediator(control, { verb: 'allow', minutes: 1 })).stopped);
   child.kill('SIGUSR2');
   await until('it has stopped', async () => (await ask('status')).stopped);

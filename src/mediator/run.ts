@@ -8,6 +8,7 @@ import { Consent } from './control/consent.ts';
 import { ControlSocket, type Controls } from './control/control-socket.ts';
 import { RecentEvents } from './control/recent-events.ts';
 import { isoTime } from './control/status.ts';
+import { StatusFile } from './control/status-file.ts';
 import { type MediatorOptions, type RunningMediator, startMediator } from './main.ts';
 
 /** The mediator as a program: what signals and the gateway's owner do to it. */
@@ -28,6 +29,7 @@ interface Program {
   readonly options: MediatorOptions & { readonly log: Log; readonly consent: Consent };
   readonly recent: RecentEvents;
   running: RunningMediator | undefined;
+  statusFile: StatusFile | undefined;
 }
 
 function controlsOf(program: Program): Controls {
@@ -44,12 +46,21 @@ function controlsOf(program: Program): Controls {
     allow(minutes, purpose) {
       consent.allow(minutes, purpose === undefined ? undefined : [purpose]);
       log.info({ minutes, purpose }, 'the owner has opened the consent window');
+      program.statusFile?.look();
     },
     stop() {
       log.info({}, 'the owner has stopped all access');
       consent.stop();
+      program.statusFile?.look();
     },
   };
+}
+
+function statusFileOf(program: Program, controls: Controls): StatusFile | undefined {
+  const { file, options } = program;
+  const { statusFile } = file.current;
+  const read = () => (program.running === undefined ? undefined : controls.status());
+  return statusFile === undefined ? undefined : new StatusFile(statusFile, read, systemClock, options.log);
 }
 
 /**
@@ -64,13 +75,22 @@ export async function runMediator(file: ConfigFile, options: MediatorOptions): P
     log = createLog(current.logLevel, 2, (fields, message) => recent.note(fields, message)),
     consent = new Consent(current.stateDir, systemClock),
   } = options;
-  const program: Program = { file, options: { ...options, log, consent }, recent, running: undefined };
+  const program: Program = {
+    file,
+    options: { ...options, log, consent },
+    recent,
+    running: undefined,
+    statusFile: undefined,
+  };
   if (file.problem !== undefined)
     log.error({ reason: file.problem }, 'configuration not taken; what was good before is in force');
   // Nothing else need keep the process alive while the server is away.
   const alive = setInterval(() => {}, 2 ** 30);
   const controls = controlsOf(program);
   const socket = new ControlSocket(current.controlSocket, controls, log);
+  const statusFile = statusFileOf(program, controls);
+  program.statusFile = statusFile;
+  statusFile?.start();
   const stop = () => controls.stop();
   process.on('SIGUSR2', stop);
   try {
@@ -79,6 +99,7 @@ export async function runMediator(file: ConfigFile, options: MediatorOptions): P
   } finally {
     process.off('SIGUSR2', stop);
     socket.close();
+    statusFile?.close();
     clearInterval(alive);
   }
 }

@@ -74,6 +74,15 @@ test('a router gets the package, has it run, upgrades it and is rid of it', asyn
     router.sh(`echo '{"minutes": 30, "purpose": "service"}' | ${plugin} call ${method}`),
   );
   for (const answer of answers) t.regex(answer, /^\{"error":\{"code":"environment-unfit"/, 'none runs');
+  router.sh('mkdir -p /var/run/entremise');
+  router.write('var/run/entremise/status.json', '{"name":"gateway"}\n');
+  t.is(router.sh(`echo '{}' | ${plugin} call status`), '{"name":"gateway"}\n', 'no client is started for it');
+  router.sh('touch -d 2020-01-01 /var/run/entremise/status.json');
+  t.regex(
+    router.sh(`echo '{}' | ${plugin} call status`),
+    /"code":"environment-unfit"/,
+    'who was killed is found out',
+  );
   const wrong = router.sh(`echo '{"minutes": 0}' | ${plugin} call allow`);
   t.regex(wrong, /"code":"bad-usage".*1 to 1440/);
   t.deepEqual(wordsOf(router.notes(), 'procd_send_signal'), [['entremise', '*', 'USR2']]);

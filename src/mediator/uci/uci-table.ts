@@ -18,6 +18,7 @@ const mainPlaces: Readonly<Record<string, Place>> = {
   audit_file: ['text', 'auditFile'],
   audit_max_bytes: ['number', 'auditMaxBytes'],
   control_socket: ['text', 'controlSocket'],
+  status_file: ['text', 'statusFile'],
   log_level: ['text', 'logLevel'],
   proxy: ['text', 'proxy'],
   max_hold_ms: ['number', 'maxHoldMs'],

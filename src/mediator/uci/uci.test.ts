@@ -85,6 +85,7 @@ config service
 	option name 'voip'
 	list parameter 'account=a=b'
 config owner 'all'
+	list hours 'mon-fri 08:00-18:00'
 	option purpose 'assistance'
 	list lan 'br-lan'
 	list deny '192.168.1.2'
@@ -114,6 +115,7 @@ config owner 'assistance'
       deny: ['192.168.1.2'],
       hide: ['hostname'],
       consent: 'window',
+      hours: ['mon-fri 08:00-18:00'],
       assistance: {
         commands: ['open'],
         targets: { networks: ['lan'], tcp: ['80'], udp: ['53'] },
