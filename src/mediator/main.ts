@@ -22,10 +22,11 @@ import { HoursWatch } from './control/hours-watch.ts';
 import { Owner } from './control/owner.ts';
 import { consentStatus, type MediatorStatus, missingCapabilities } from './control/status.ts';
 import { DeviceSurvey } from './devices/survey.ts';
-import { factsOf, readEnvironment, reportOf, wanTowards } from './environment/environment.ts';
+import { factsOf, readEnvironment, readWayOut, reportOf, wanTowards } from './environment/environment.ts';
 import { readIfThere, readMachine } from './environment/machine.ts';
 import { EnvironmentWatcher } from './environment/watcher.ts';
 import { LinkFacts } from './link-facts.ts';
+import { LinkWay } from './link-way.ts';
 import { lookupName } from './lookup.ts';
 import { memoryFacts } from './memory-facts.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
@@ -91,7 +92,8 @@ export async function startMediator(
   const clock = systemClock;
   const machine = readMachine(readIfThere);
   const read = () => readEnvironment(readIfThere, machine);
-  const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged());
+  const wayOut = () => readWayOut(readIfThere);
+  const watcher = new EnvironmentWatcher(read, clock, () => onEnvironmentChanged(), wayOut);
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
   const { consent = new Consent(config.stateDir, clock) } = options;
   const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan), consent, clock);
@@ -128,6 +130,7 @@ export async function startMediator(
     facts: () => owner.facts,
   });
   const linkFacts = new LinkFacts(clock.wallTimeMs());
+  const way = new LinkWay(wan, log);
 
   const member = await startMember({
     directory: new MemberDirectory(config.stateDir),
@@ -147,6 +150,7 @@ export async function startMediator(
         offline = deferred();
         link = up;
         linkFacts.onOnline(up.driver.remote, clock.wallTimeMs());
+        way.onOnline(up);
         log.info({}, 'online');
         watcher.look();
         sendReport();
@@ -154,6 +158,7 @@ export async function startMediator(
       },
       onOffline(error, retryInMs) {
         link = undefined;
+        way.onOffline();
         const isNews = linkFacts.onOffline(error, clock.wallTimeMs());
         offline.resolve();
         udp.onOffline();
@@ -217,6 +222,7 @@ export async function startMediator(
   function onEnvironmentChanged(): void {
     owner.facts = factsOf(watcher.current, owner.policy.lan);
     log.info({}, 'environment changed');
+    way.look();
     member.member.retryNow();
     sendReport();
     udp.onEnvironment();

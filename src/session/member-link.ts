@@ -108,6 +108,11 @@ export class MemberLink {
     this.driver.scheduler.sendOnLink(this.handshake.start());
   }
 
+  /** Gives the link up without a word, which would come to nobody. `why` is for the log. */
+  abandon(why: string): void {
+    this.transport.destroy(new Error(why));
+  }
+
   /**
    * A label of our own for an ATTACH (odd, never reused). `endpoint` gets its frames, and is told of its end unless
    * {@link closeLabel} or {@link forgetLabel} makes it.

@@ -154,6 +154,33 @@ test('the model and release, from whoever says them', t => {
   );
 });
 
+test('S5: another way out is told within a second, however lately everything was read', t => {
+  const clock = fakeClock();
+  let [reads, wayOut] = [0, 'wan'];
+  let now = environment;
+  const changes: number[] = [];
+  const watcher = new EnvironmentWatcher(
+    () => {
+      reads++;
+      return now;
+    },
+    clock,
+    () => changes.push(clock.now()),
+    () => wayOut,
+  );
+  watcher.start();
+  clock.advance(3_000);
+  t.is(reads, 2);
+  now = { ...environment, hostname: 'renamed' };
+  wayOut = 'wwan';
+  clock.advance(1_000);
+  t.deepEqual(changes, [4_000]);
+  clock.advance(60_000);
+  t.deepEqual(changes, [4_000]);
+  t.true(reads <= 24);
+  watcher.stop();
+});
+
 test('S5: a change is told within 5 s, no change never, and nothing is read more than every 2 s', t => {
   const clock = fakeClock();
   let reads = 0;

@@ -45,12 +45,22 @@ function hardwareAddressOf(read: ReadText, known: Known, name: string): string |
   return text === undefined || text === '' || /^[0:]+$/.test(text) ? undefined : clipText(text, 64);
 }
 
-/** Reads the environment; costs some dozen small files of /proc and /sys, a millisecond or two. */
-export function readEnvironment(read: ReadText, machine: Machine): Environment {
-  const routes = [
+function readRoutes(read: ReadText): Route[] {
+  return [
     ...parseIpv4Routes(read('/proc/net/route') ?? '', endianness()),
     ...parseIpv6Routes(read('/proc/net/ipv6_route') ?? ''),
   ];
+}
+
+/** The default routes, in words: another text is another way out. Costs two files of /proc. */
+export function readWayOut(read: ReadText): string {
+  const isDefault = ({ prefixLength }: Route) => prefixLength === 0;
+  return JSON.stringify(readRoutes(read).filter(isDefault));
+}
+
+/** Reads the environment; costs some dozen small files of /proc and /sys, a millisecond or two. */
+export function readEnvironment(read: ReadText, machine: Machine): Environment {
+  const routes = readRoutes(read);
   const known = networkInterfaces();
   const { interfaces, strayAddresses } = combineInterfaces({
     names: parseInterfaceNames(read('/proc/net/dev') ?? ''),
@@ -80,12 +90,15 @@ export function factsOf(
   );
 }
 
+/** What {@link wanTowards} says when there is none. */
+export const noWayOut = 'no default route';
+
 /** Interface and gateway that packets to an address leave by when no closer route knows it, in words. */
 export function wanTowards({ routes }: Environment, address: string): string {
   const isDefault = ({ prefixLength, destination }: Route) =>
     prefixLength === 0 && destination.includes(':') === address.includes(':');
   const found = routes.find(isDefault);
-  return found === undefined ? 'no default route' : `${found.interface} ${found.gateway ?? 'on link'}`;
+  return found === undefined ? noWayOut : `${found.interface} ${found.gateway ?? 'on link'}`;
 }
 
 /** What a REPORT says besides the environment. */
