@@ -33,8 +33,13 @@ const parsers = {
   capture: ['tcp_segment', 'capture_targets', 'capture_filter'],
 };
 
-/** Counts on being quicker than 20 ms in all, which nothing is here. */
-const tooSlowFor = '!*silent both ways*';
+/** Counts on being quick, sends thousands of packets, or hears of ICMP by an option that qemu does not pass on. */
+const notHere = [
+  '!*silent both ways*',
+  '!*idle peers give their places*',
+  '!*random bodies*',
+  '!*a peer that cannot be reached*',
+];
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'entremise', 'node');
 
@@ -75,7 +80,7 @@ function testAddon({ node, triplet, qemu }, addon) {
     nodeFor(node),
     ava,
     '--timeout=600s',
-    `--match=${tooSlowFor}`,
+    ...notHere.map(title => `--match=${title}`),
     ...tests,
   ];
   const { status } = spawnSync(qemu, words, {
