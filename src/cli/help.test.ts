@@ -92,3 +92,12 @@ test('no verb takes a secret from the command line, which everybody on the machi
       t.notRegex(argument.name(), /code|secret|password|token/, `${words} <${argument.name()}>`);
   }
 });
+
+test('no option of all verbs has a short word: a key or a pin may begin with it', t => {
+  t.deepEqual(
+    createProgram()
+      .options.filter(({ short }) => short !== undefined)
+      .map(({ flags }) => flags),
+    [],
+  );
+});

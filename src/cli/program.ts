@@ -36,7 +36,8 @@ class MediatorWords {
 export function createProgram(): Command {
   const program = new Command('entremise')
     .description("a gateway's own TCP and UDP interface, for whoever the operator and the owner allow")
-    .version(version)
+    // No short word for it: keys and pins may begin with -V.
+    .version(version, '--version')
     .addHelpText('after', exitCodes)
     .helpCommand('help [verb]', 'the same as --help behind the verb');
   addSharedOptions(program);
