@@ -1,6 +1,8 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EntremiseError, type RefusedBy } from './errors.ts';
+
+const lineFeed = Buffer.from('\n');
 
 /**
  * A file of JSON lines to which lines are only added, each written before `append` returns: what an audit needs, since
@@ -25,10 +27,12 @@ export class AppendFile {
 
   /** @throws EntremiseError `audit-unavailable` when the line is not written, all of it */
   append(value: Readonly<Record<string, unknown>>): void {
-    const line = Buffer.from(`${this.torn ? '\n' : ''}${JSON.stringify(value)}\n`);
+    let line = Buffer.from(`${JSON.stringify(value)}\n`);
     let written = 0;
     try {
-      written = writeSync(this.openFor(line.length), line);
+      const fd = this.openFor(line.length);
+      if (this.torn) line = Buffer.concat([lineFeed, line]);
+      written = writeSync(fd, line);
       this.bytes += written;
     } catch (cause) {
       this.reopen();
@@ -58,8 +62,12 @@ export class AppendFile {
   private open(): number {
     if (this.fd !== undefined) return this.fd;
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
-    this.fd = openSync(this.path, 'a', 0o600);
+    this.fd = openSync(this.path, 'a+', 0o600);
     this.bytes = fstatSync(this.fd).size;
+    // A process before this one may have ended within a line.
+    const last = Buffer.alloc(1);
+    this.torn =
+      this.bytes > 0 && readSync(this.fd, last, 0, 1, this.bytes - 1) === 1 && !last.equals(lineFeed);
     return this.fd;
   }
 
