@@ -157,6 +157,26 @@ claim('a POST that is sent again with its Idempotency-Key is done once', async (
   t.is((JSON.parse(ports.stdout.split('\n')[0] ?? '') as { ports: unknown[] }).ports.length, 1);
 });
 
+claim(
+  'a POST that has failed may be sent again with its Idempotency-Key, and is tried again',
+  async (t, stage) => {
+    const json = `-H 'Content-Type: application/json' -d`;
+    const [made = ''] = (
+      await bash(stage, ask('/v1/attachments', `${json} '{"mediator": "${mediatorName}"}'`))
+    ).stdout.split('\n');
+    const ports = `/v1/attachments/${(JSON.parse(made) as Json).id}/ports`;
+    const wish = '{"protocol": "tcp", "address": "192.168.1.1", "number": 8300, "choice": "mandatory"}';
+    const open = async (more = '') =>
+      (await bash(stage, ask(ports, `${more} ${json} '${wish}'`))).stdout.split('\n');
+    const [port = ''] = await open();
+    const key = `-H 'Idempotency-Key: b-1'`;
+    t.is((await open(key))[1], '409');
+    await bash(stage, ask(`${ports}/${(JSON.parse(port) as Json).id}`, '-X DELETE'));
+    t.is((await open(key))[1], '201');
+    await bash(stage, ask(ports.replace('/ports', ''), '-X DELETE'));
+  },
+);
+
 claim('a token sees what it has made and nobody else, and nothing once it is revoked', async (t, stage) => {
   const other = await stage.server('token', 'create', 'other', '--grant', '00000000');
   const list = async (env = {}) => (await bash(stage, ask('/v1/attachments'), env)).stdout.split('\n');

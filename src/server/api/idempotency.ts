@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
 import type { Clock } from '../../base/clock.ts';
 import { type Api, tokenOf } from './api-request.ts';
 import { ApiFailure } from './problem.ts';
@@ -21,16 +22,17 @@ interface Kept {
  */
 export function addIdempotency(api: Api, clock: Clock): void {
   const kept = new Map<string, Kept>();
-  const nameOf = (tokenId: string, key: string) => `${tokenId} ${key}`;
+  /** Of the requests that run, those that were the first with their key: the only ones whose answers count. */
+  const first = new WeakMap<FastifyRequest, Kept>();
   api.addHook('preHandler', async (request, reply) => {
     const key = request.headers['idempotency-key'];
     if (request.method !== 'POST' || typeof key !== 'string') return;
     if (key.length > 128) throw new ApiFailure(400, 'An Idempotency-Key has at most 128 characters.');
-    const name = nameOf(tokenOf(request).id, key);
+    const name = `${tokenOf(request).id} ${key}`;
     const asked = JSON.stringify([request.url, request.body]);
     const fingerprint = createHash('sha256').update(asked).digest('base64');
     const known = kept.get(name);
-    if (known === undefined) return remember(kept, name, fingerprint, clock);
+    if (known === undefined) return void first.set(request, remember(kept, name, fingerprint, clock));
     if (known.fingerprint !== fingerprint)
       throw new ApiFailure(422, 'That Idempotency-Key belongs to another request.');
     if (known.answer === undefined) throw new ApiFailure(409, 'The first request with that key still runs.');
@@ -38,19 +40,14 @@ export function addIdempotency(api: Api, clock: Clock): void {
     await reply.code(known.answer.status).type('application/json').send(known.answer.body);
   });
   api.addHook('onSend', async (request, reply, payload) => {
-    const key = request.headers['idempotency-key'];
-    if (request.method !== 'POST' || typeof key !== 'string' || request.token === undefined) return payload;
-    if (reply.hasHeader('Idempotency-Replayed')) return payload;
-    const name = nameOf(request.token.id, key);
-    const found = kept.get(name);
-    if (found === undefined || found.answer !== undefined) return payload;
-    if (reply.statusCode < 400) found.answer = { status: reply.statusCode, body: payload };
-    else if (reply.statusCode !== 409) found.forget();
+    const found = first.get(request);
+    if (reply.statusCode >= 400) found?.forget();
+    else if (found !== undefined) found.answer = { status: reply.statusCode, body: payload };
     return payload;
   });
 }
 
-function remember(kept: Map<string, Kept>, name: string, fingerprint: string, clock: Clock): void {
+function remember(kept: Map<string, Kept>, name: string, fingerprint: string, clock: Clock): Kept {
   const oldest = kept.size >= maxKept ? kept.values().next().value : undefined;
   oldest?.forget();
   const cancel = clock.after(keptMs, () => kept.delete(name));
@@ -58,5 +55,7 @@ function remember(kept: Map<string, Kept>, name: string, fingerprint: string, cl
     cancel();
     kept.delete(name);
   };
-  kept.set(name, { fingerprint, forget, answer: undefined });
+  const made: Kept = { fingerprint, forget, answer: undefined };
+  kept.set(name, made);
+  return made;
 }
