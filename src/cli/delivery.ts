@@ -49,6 +49,9 @@ export async function deliver(
   return { how: 'by-hand', sentence };
 }
 
+/** Where a server's state is unless another directory is named. */
+export const defaultServerState = '/var/lib/entremise';
+
 /** @throws EntremiseError `bad-usage` when no server was made in that directory */
 export function requireServer(stateDir: string): void {
   if (existsSync(serverConfigPath(stateDir))) return;

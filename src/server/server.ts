@@ -242,13 +242,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
   const native = loadAddon();
   const tune = tuner(log, native);
+  const serverPin = pinOf(pair.cert);
   let listening: TlsListener | undefined;
-  const api = await apiOf(
-    options,
-    running,
-    Buffer.from(pinText(pair), 'base64url'),
-    () => listening?.counters,
-  );
+  const api = await apiOf(options, running, serverPin, () => listening?.counters);
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
@@ -269,7 +265,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const features = await startUdpFeatures({
     ...config,
     hub: running,
-    serverPin: pinOf(pair.cert),
+    serverPin,
     native,
     audit,
     clock,

@@ -3,11 +3,9 @@ import { EntremiseError } from '../../base/errors.ts';
 import { searchAudit, verifyAudit } from '../../server/audit-reader.ts';
 import { readServerConfig } from '../../server/config.ts';
 import { type Context, contextOf } from '../context.ts';
-import { requireServer } from '../delivery.ts';
+import { defaultServerState, requireServer } from '../delivery.ts';
 import { examples } from '../examples.ts';
 import { badUsage, jsonLine, print } from '../output.ts';
-
-const defaultState = '/var/lib/entremise';
 
 interface Where {
   readonly state: string;
@@ -21,7 +19,7 @@ export function addAuditVerb(program: Command): void {
       .command(name)
       .description(description)
       .argument('[file...]', 'audit files, the oldest first; by default that of --state')
-      .option('--state <directory>', "the server's state", defaultState);
+      .option('--state <directory>', "the server's state", defaultServerState);
   verb('verify', 'is every line what it was, and none missing?')
     .option('--head <hash>', 'a head that was published: all before it must be there')
     .addHelpText('after', examples('audit verify', 'audit verify audit.jsonl.1 audit.jsonl --head u0b3...'))

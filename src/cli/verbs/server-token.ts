@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../base/clock.ts';
 import { type ApiToken, TokenStore } from '../../server/api/token-store.ts';
 import { type Context, contextOf } from '../context.ts';
-import { requireServer } from '../delivery.ts';
+import { defaultServerState, requireServer } from '../delivery.ts';
 import { parseDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
 import { table } from '../output.ts';
@@ -17,10 +17,13 @@ interface CreateOptions extends StateOption {
 }
 
 /** Adds `entremise server token create|list|grant|revoke`: bearer tokens of the HTTP API. */
-export function addTokenVerbs(server: Command, defaultState: string): void {
+export function addTokenVerbs(server: Command): void {
   const token = server.command('token').description('bearer tokens of the HTTP API');
   const verb = (name: string, description: string) =>
-    token.command(name).description(description).option('--state <directory>', 'its state', defaultState);
+    token
+      .command(name)
+      .description(description)
+      .option('--state <directory>', 'its state', defaultServerState);
   verb('create', 'make one and show it, this once')
     .argument('<name>', 'whose it is, for people')
     .option('--grant <id>', 'what it may do; without one it reads /metrics only')

@@ -7,7 +7,7 @@ import { backUp } from '../../server/backup.ts';
 import { readServerConfig } from '../../server/config.ts';
 import { readKeyAndCertificate } from '../../server/init.ts';
 import { type Context, contextOf } from '../context.ts';
-import { requireServer } from '../delivery.ts';
+import { defaultServerState, requireServer } from '../delivery.ts';
 import { examples } from '../examples.ts';
 import { print } from '../output.ts';
 import { serverUnit } from '../server-unit.ts';
@@ -17,9 +17,12 @@ interface StateOption {
 }
 
 /** Adds `entremise server check-config|unit|backup`. */
-export function addUpkeepVerbs(server: Command, defaultState: string): void {
+export function addUpkeepVerbs(server: Command): void {
   const verb = (name: string, description: string) =>
-    server.command(name).description(description).option('--state <directory>', 'its state', defaultState);
+    server
+      .command(name)
+      .description(description)
+      .option('--state <directory>', 'its state', defaultServerState);
   verb('check-config', 'would it run with what is there?')
     .option('--config <file>', 'server.toml in the state directory by default')
     .addHelpText('after', examples('server check-config', 'server check-config --config new.toml'))

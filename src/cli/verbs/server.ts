@@ -14,15 +14,12 @@ import { storedMembers } from '../../server/members.ts';
 import { startServer } from '../../server/server.ts';
 import { serverAddressOf } from '../as-usage.ts';
 import { type Context, collect, contextOf, logLevelOf } from '../context.ts';
-import { deliverToInbox, requireServer } from '../delivery.ts';
+import { defaultServerState, deliverToInbox, requireServer } from '../delivery.ts';
 import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
 import { addTokenVerbs } from './server-token.ts';
 import { addUpkeepVerbs } from './server-upkeep.ts';
-
-/** Where a server's state is unless another directory is named. */
-const defaultState = '/var/lib/entremise';
 
 /** Every address of the machine, at the number that members are told. A number is better above 1023, where NATs must keep
  * UDP mappings for two minutes (RFC 4787 REQ-5a). */
@@ -48,7 +45,7 @@ export function addServerVerb(program: Command): void {
   server
     .command('run')
     .description('run it until SIGTERM; SIGHUP after the audit was rotated or the certificate renewed')
-    .option('--state <directory>', 'its state', defaultState)
+    .option('--state <directory>', 'its state', defaultServerState)
     .option('--config <file>', 'server.toml in the state directory by default')
     .addHelpText('after', examples('server run', 'server run --state /srv/entremise --log-level debug'))
     .action((options: { state: string; config?: string }, command) => run(options, logLevelOf(command)));
@@ -56,7 +53,7 @@ export function addServerVerb(program: Command): void {
     .command('import')
     .description('give it documents that were carried by hand, one per line')
     .argument('<file...>')
-    .option('--state <directory>', 'its state', defaultState)
+    .option('--state <directory>', 'its state', defaultServerState)
     .addHelpText('after', examples('server import trust.jwt grant.jwt'))
     .action((files: string[], options: { state: string }, command) =>
       importFiles(contextOf(command), options.state, files),
@@ -68,17 +65,17 @@ export function addServerVerb(program: Command): void {
     )
     .argument('<feature>', featureNames.join(', '))
     .requiredOption('--server <host:port>', 'where the server is')
-    .option('--state <directory>', 'its state', defaultState)
+    .option('--state <directory>', 'its state', defaultServerState)
     .addHelpText('after', examples('server enroll-feature api --server server.example:8443'))
     .action((feature: string, options: { state: string; server: string }, command) =>
       enrolFeature(contextOf(command), feature, options),
     );
-  addTokenVerbs(server, defaultState);
-  addUpkeepVerbs(server, defaultState);
+  addTokenVerbs(server);
+  addUpkeepVerbs(server);
   server
     .command('members')
     .description('who is enrolled')
-    .option('--state <directory>', 'its state', defaultState)
+    .option('--state <directory>', 'its state', defaultServerState)
     .addHelpText('after', examples('server members', 'server members --json'))
     .action((options: { state: string }, command) => members(contextOf(command), options.state));
 }
@@ -89,7 +86,7 @@ function addInit(server: Command): void {
     .description('make a server: its TLS key, its configuration, an empty store; prints its pin')
     .requiredOption('--address <host:port>', 'how members reach it; may be repeated', collect)
     .option('--listen <host:port>', 'where it listens; [::] and the number of --address by default')
-    .option('--state <directory>', 'its state', defaultState)
+    .option('--state <directory>', 'its state', defaultServerState)
     .option('--authority-key <key>', 'whose documents count, as "entremise authority init" printed it')
     .option(
       '--with-authority',

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Switch } from '../../switch/switch.ts';
+import type { Terminal } from '../../terminal/index.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 import { featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import { ApiAttachments } from './api-attachments.ts';
@@ -41,16 +42,25 @@ const tokenCheckMs = 5_000;
 export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> {
   const { stateDir, hub, serverPin, clock, log } = options;
   const directory = featureDirectory(stateDir, 'api');
-  const { terminal } = await startFeature({
-    name: 'api',
-    directory,
-    hub,
-    serverPin,
-    clock,
-    log,
-    plainUdp: false,
-  });
-  const tokens = await TokenStore.open(stateDir);
+  const feature = { name: 'api', directory, hub, serverPin, clock, log, plainUdp: false } as const;
+  const { terminal } = await startFeature(feature);
+  let tokens: TokenStore | undefined;
+  try {
+    tokens = await TokenStore.open(stateDir);
+    return await startOn(terminal, tokens, options);
+  } catch (thrown) {
+    await terminal.close();
+    tokens?.close();
+    throw thrown;
+  }
+}
+
+async function startOn(
+  terminal: Terminal,
+  tokens: TokenStore,
+  options: ApiFeatureOptions,
+): Promise<ApiFeature> {
+  const { hub, clock, log } = options;
   const attachments = new ApiAttachments(terminal);
   const metrics = await createMetrics({
     status: () => hub.status(),

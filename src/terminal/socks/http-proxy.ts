@@ -10,8 +10,8 @@ import { answersFor } from './door-failure.ts';
 import { type DoorPassword, isPassword } from './door-password.ts';
 import { endWith } from './socks-client.ts';
 
-/** What a {@link HttpDoor} needs. */
-export interface HttpDoorParts {
+/** What a {@link HttpProxy} needs. */
+export interface HttpProxyParts {
   readonly password: DoorPassword | undefined;
   /** @throws TunnelError */
   readonly attachment: () => Promise<MediatorAttachment>;
@@ -23,11 +23,11 @@ export interface HttpDoorParts {
 const challenge = { 'Proxy-Authenticate': 'Basic realm="entremise", charset="UTF-8"' };
 
 /** An HTTP proxy that knows CONNECT only (RFC 9110 §9.3.6), with Node's own HTTP server. */
-export class HttpDoor {
-  private readonly parts: HttpDoorParts;
+export class HttpProxy {
+  private readonly parts: HttpProxyParts;
   private readonly server: Server;
 
-  constructor(parts: HttpDoorParts) {
+  constructor(parts: HttpProxyParts) {
     this.parts = parts;
     const { headersMs: headersTimeout } = parts;
     this.server = http.createServer({ headersTimeout, requestTimeout: headersTimeout });

@@ -16,7 +16,7 @@ import { serveBind } from './bind-request.ts';
 import { serveConnect } from './connect-request.ts';
 import { answersFor } from './door-failure.ts';
 import { type DoorPassword, isPassword } from './door-password.ts';
-import { HttpDoor } from './http-door.ts';
+import { HttpProxy } from './http-proxy.ts';
 import { SocketReader } from './socket-reader.ts';
 import { endWith, type SocksClient } from './socks-client.ts';
 import {
@@ -59,7 +59,7 @@ const socks4Rejected = Buffer.from([0, 91, 0, 0, 0, 0, 0, 0]);
 export class SocksDoor extends EventEmitter<SocksDoorEvents> {
   private readonly server: Server;
   private readonly options: SocksOptions;
-  private readonly http: HttpDoor;
+  private readonly http: HttpProxy;
   private readonly sockets = new Set<Socket>();
   private readonly closing = new AbortController();
   private over = false;
@@ -69,7 +69,7 @@ export class SocksDoor extends EventEmitter<SocksDoorEvents> {
     super();
     this.server = server;
     this.options = options;
-    this.http = new HttpDoor({
+    this.http = new HttpProxy({
       password: options.password,
       attachment: () => this.attachment(),
       refused: (client, target, error) => this.emit('refused', { client, target, error }),
