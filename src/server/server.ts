@@ -187,7 +187,8 @@ async function apiOf(
   if (!config.api) return undefined;
   try {
     const { startApi } = await import('./api/api-feature.ts');
-    return await startApi({ stateDir: config.stateDir, hub, serverPin, listener, clock, log });
+    const { stateDir, auditFile } = config;
+    return await startApi({ stateDir, auditFile, hub, serverPin, listener, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     log.error({ code, reason: message }, 'the HTTP API does not run');

@@ -31,7 +31,8 @@ const claim = setStage<ApiStage>({
 });
 
 /** Enrols the API, lets the server begin anew with it, and makes a token. */
-async function setUpApi({ site, home }: Stage): Promise<ApiStage> {
+async function setUpApi(stage: Stage): Promise<ApiStage> {
+  const { site, home } = stage;
   const state = join(site.directory, 'server');
   const server = async (...words: string[]): Promise<Json> => {
     const printed = await home.server.run(cliCommand('server', ...words, '--state', state, '--json'));
@@ -70,17 +71,53 @@ async function setUpApi({ site, home }: Stage): Promise<ApiStage> {
     what: 'the server',
     deadlineMs: 15_000,
   });
-  const env = { SERVER: `https://${serverAddress}`, PIN: line[1] ?? '', TOKEN: String(token) };
+  const documents = await signedByHand(stage);
+  const env = {
+    SERVER: `https://${serverAddress}`,
+    PIN: line[1] ?? '',
+    TOKEN: String(token),
+    DOCUMENTS: JSON.stringify(documents),
+  };
   return { env, server };
 }
 
+/** Signs what nobody tells the server: new labels of the mediator, and an invitation. */
+async function signedByHand({ site, home, folder }: Stage): Promise<unknown[]> {
+  const sign = async (...words: string[]) => {
+    const authority = ['--authority', join(site.directory, 'authority'), '--json'];
+    const env = { XDG_CONFIG_HOME: join(folder, 'nobody') };
+    const printed = await home.server.run(cliCommand('authority', ...words, ...authority), { env });
+    return JSON.parse(printed) as Json;
+  };
+  const state = join(site.directory, 'server');
+  const members = JSON.parse(
+    await home.server.run(cliCommand('server', 'members', '--state', state, '--json')),
+  );
+  const { key } = (members as Json[]).find(({ name }) => name === mediatorName) ?? {};
+  const labels = ['--label', 'demo', '--label', 'voip'];
+  const label = await sign('label', 'mediator', mediatorName, '--key', String(key), ...labels);
+  const invitation = await sign('invite', 'terminal', 'tech-9');
+  return [label.document, invitation.document];
+}
+
 /** The commands of a page: blocks marked `sh` that define functions, and those marked `sh run`. */
-function blocksOf(path: string): { readonly functions: string; readonly runs: readonly string[] } {
+function blocksOf(path: string): { readonly functions: string; readonly runs: readonly Run[] } {
   const text = readFileSync(path, 'utf8');
-  const blocks = [...text.matchAll(/^```sh( run)?\n([\s\S]*?)^```$/gm)];
-  const functions = blocks.filter(([, run, body]) => run === undefined && body?.includes('() {'));
-  const runs = blocks.flatMap(([, run, body = '']) => (run === undefined ? [] : [body]));
-  return { functions: functions.map(([, , body]) => body).join(''), runs };
+  let heading = '';
+  const runs: Run[] = [];
+  const functions: string[] = [];
+  for (const [, title, run, body = ''] of text.matchAll(/^#+ (.+)$|^```sh( run)?\n([\s\S]*?)^```$/gm)) {
+    if (title !== undefined) heading = title;
+    else if (run !== undefined) runs.push({ heading, body });
+    else if (body.includes('() {')) functions.push(body);
+  }
+  return { functions: functions.join(''), runs };
+}
+
+/** A block that is run, and under which heading it stands. */
+interface Run {
+  readonly heading: string;
+  readonly body: string;
 }
 
 async function bash(stage: Stage & ApiStage, script: string, env: Readonly<Record<string, string>> = {}) {
@@ -102,16 +139,22 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   await untilOnline(t, stage);
   const { functions, runs } = blocksOf(operations);
   t.true(runs.length >= 6);
-  const marked = runs.map((body, index) => `echo "@@${index}"; ${body}`).join('\n');
+  const marked = runs.map(({ body }, index) => `echo "@@${index}"; ${body}`).join('\n');
   const { code, stdout, stderr } = await bash(stage, `${functions}\n${marked}`);
   t.is(code, 0, `${stdout}\n${stderr}`);
   const answers = stdout.split(/@@\d+\n/).slice(1);
-  t.regex(answers[0] ?? '', /"name":"home-1"/);
-  t.true(answers[1]?.includes(devicePage), answers[1] ?? '');
-  t.regex(answers[2] ?? '', /"state":"server"|"number":8123/);
-  t.regex(answers[3] ?? '', /event: datagram\ndata: .*"content":"aGVsbG8="/);
+  const under = (title: string) =>
+    answers.filter((_answer, index) => runs[index]?.heading.startsWith(title)).join('');
+  t.regex(under('Mediators'), /"name":"home-1"/);
+  t.regex(under('Devices'), /"addresses":\["192\.168\.1\.10"/);
+  t.regex(under('Labels'), /\[{"accepted":true},{"accepted":true}\]/);
+  t.regex(under('Labels'), /{"label":"voip","mediators":1,"online":1}/);
+  t.true(under('A page of a device').includes(devicePage), under('A page of a device'));
+  t.regex(under('Ports'), /"state":"server"|"number":8123/);
+  t.regex(under('Events'), /event: datagram\ndata: .*"content":"aGVsbG8="/);
+  t.regex(under('The audit'), /^{"lines":\[{"line":.*"verb":"connect"/);
   t.notRegex(stdout, /urn:entremise/);
-  t.regex(answers.at(-1) ?? '', /3\.1\.0\n\d+/);
+  t.regex(under('Health'), /3\.1\.0\n\d+/);
 });
 
 const ask = (path: string, more = '') =>
@@ -188,6 +231,29 @@ claim('a token sees what it has made and nobody else, and nothing once it is rev
   await stage.server('token', 'revoke', String(other.id));
   t.is((await list({ TOKEN: String(other.token) }))[1], '401');
 });
+
+claim(
+  'a token reads the audit of its own grant, page by page; with the scope, all of it',
+  async (t, stage) => {
+    const mine = await stage.server('token', 'list');
+    const { token } = await stage.server('token', 'create', 'auditor', '--scope', 'audit');
+    const { token: nobody } = await stage.server('token', 'create', 'nobody');
+    type Page = { readonly lines: readonly Json[]; readonly cursor?: number };
+    const page = async (query: string, env = {}) =>
+      JSON.parse((await bash(stage, ask(`/v1/audit?${query}`), env)).stdout.split('\n')[0] ?? '') as Page;
+    const grant = (mine as unknown as Json[]).find(({ name }) => name === 'test')?.grant;
+    const own = await page('limit=3');
+    t.deepEqual(
+      own.lines.map(line => line.grant),
+      [grant, grant, grant],
+    );
+    const next = await page(`limit=3&cursor=${own.cursor}`);
+    t.true(Number(next.lines[0]?.line) > Number(own.lines[2]?.line));
+    t.deepEqual(await page('', { TOKEN: String(nobody) }), { lines: [] });
+    const all = await page('action=trust', { TOKEN: String(token) });
+    t.is(all.lines[0]?.action, 'trust');
+  },
+);
 
 claim('links and HTTP share the port: a technician works while the API is there', async (t, stage) => {
   startVerb(t, stage, ['mediators']);

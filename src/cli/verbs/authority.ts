@@ -144,7 +144,8 @@ async function label(
   const identity = { role, name, labels: options.label ?? [] };
   const statement = await signed(issueMemberStatement(authority, key, identity, systemClock.wallTimeMs()));
   const delivered = await deliver(context, [statement.text], authorityFiles.member(authority.directory, key));
-  context.output.result({ ...identity, key, seq: statement.seq, delivered: delivered.how }, [
+  const { seq, text: document } = statement;
+  context.output.result({ ...identity, key, seq, delivered: delivered.how, document }, [
     `${name} is a ${role} with labels: ${identity.labels.join(', ') || 'none'}`,
     delivered.sentence,
   ]);

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../base/clock.ts';
-import { type ApiToken, TokenStore } from '../../server/api/token-store.ts';
-import { type Context, contextOf } from '../context.ts';
+import { type ApiToken, isTokenScope, TokenStore, tokenScopes } from '../../server/api/token-store.ts';
+import { type Context, collect, contextOf } from '../context.ts';
 import { defaultServerState, requireServer } from '../delivery.ts';
 import { parseDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
-import { table } from '../output.ts';
+import { badUsage, table } from '../output.ts';
 
 interface StateOption {
   readonly state: string;
@@ -13,6 +13,7 @@ interface StateOption {
 
 interface CreateOptions extends StateOption {
   readonly grant?: string;
+  readonly scope?: readonly string[];
   readonly for: string;
 }
 
@@ -27,12 +28,18 @@ export function addTokenVerbs(server: Command): void {
   verb('create', 'make one and show it, this once')
     .argument('<name>', 'whose it is, for people')
     .option('--grant <id>', 'what it may do; without one it reads /metrics only')
+    .option(
+      '--scope <scope>',
+      'beside its grant: audit (all of it), grants (sign some); may be repeated',
+      collect,
+    )
     .option('--for <duration>', 'how long it is good', '90d')
     .addHelpText(
       'after',
       examples(
         'server token create monitoring',
         'server token create helpdesk --grant 51388b0916b87051 --for 12h',
+        'server token create auditor --scope audit',
       ),
     )
     .action((name: string, options: CreateOptions, command) => create(contextOf(command), name, options));
@@ -65,19 +72,29 @@ async function withTokens<T>({ state }: StateOption, use: (store: TokenStore) =>
 }
 
 async function create(context: Context, name: string, options: CreateOptions): Promise<void> {
-  const wish = { name, grantId: options.grant, lifeMs: parseDuration(options.for) };
+  const { scope = [] } = options;
+  const scopes = scope.filter(isTokenScope);
+  if (scopes.length < scope.length) throw badUsage(`--scope is one of ${tokenScopes.join(', ')}.`);
+  const wish = { name, grantId: options.grant, scopes, lifeMs: parseDuration(options.for) };
   const { token, text } = await withTokens(options, store => store.create(wish, systemClock.wallTimeMs()));
   context.output.result({ ...shown(token), token: text }, [text]);
 }
 
 async function list(context: Context, options: StateOption): Promise<void> {
   const tokens = (await withTokens(options, store => store.list())).map(shown);
-  const rows = tokens.map(({ id, name, grant, expires, state }) => [id, name, grant ?? '-', expires, state]);
+  const rows = tokens.map(({ id, name, grant, scopes, expires, state }) => [
+    id,
+    name,
+    grant ?? '-',
+    scopes.join(',') || '-',
+    expires,
+    state,
+  ]);
   context.output.result(
     tokens,
     rows.length === 0
       ? ['there are no tokens']
-      : table([['ID', 'NAME', 'GRANT', 'EXPIRES', 'STATE'], ...rows]),
+      : table([['ID', 'NAME', 'GRANT', 'SCOPES', 'EXPIRES', 'STATE'], ...rows]),
   );
 }
 
@@ -91,9 +108,9 @@ async function change(
   context.output.result({ id }, [`token ${id} changed`]);
 }
 
-function shown({ id, name, grantId, createdAtMs, expiresAtMs, revokedAtMs }: ApiToken) {
+function shown({ id, name, grantId, scopes, createdAtMs, expiresAtMs, revokedAtMs }: ApiToken) {
   const iso = (ms: number) => new Date(ms).toISOString();
   const expired = systemClock.wallTimeMs() >= expiresAtMs;
   const state = revokedAtMs !== undefined ? 'revoked' : expired ? 'expired' : 'good';
-  return { id, name, grant: grantId, created: iso(createdAtMs), expires: iso(expiresAtMs), state };
+  return { id, name, grant: grantId, scopes, created: iso(createdAtMs), expires: iso(expiresAtMs), state };
 }

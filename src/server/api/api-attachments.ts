@@ -7,6 +7,7 @@ import type { ApiToken } from './token-store.ts';
 /** What a request to attach says. */
 export interface AttachWish {
   readonly mediator: string;
+  /** That of the grant when absent. */
   readonly purpose?: 'assistance' | 'service';
   readonly holdMs?: number;
 }
@@ -40,12 +41,13 @@ export class ApiAttachments {
    * Attaches under the token's grant.
    * @throws TunnelError as Terminal.attach; EntremiseError `grant-missing`, `limit`
    */
-  async attach(token: ApiToken, { mediator, purpose = 'service', holdMs = defaultHoldMs }: AttachWish) {
+  async attach(token: ApiToken, { mediator, purpose, holdMs = defaultHoldMs }: AttachWish) {
     const { grantId: grant } = token;
     if (grant === undefined)
       throw new EntremiseError('grant-missing', { message: 'This token names no grant.', by: 'terminal' });
     if (this.of(token).length >= maxAttachments) throw new EntremiseError('limit', { by: 'terminal' });
-    const attachment = await this.terminal.attach(mediator, { grant, purpose, holdMs });
+    const granted = this.terminal.grants().find(({ id }) => id === grant)?.purpose ?? 'service';
+    const attachment = await this.terminal.attach(mediator, { grant, purpose: purpose ?? granted, holdMs });
     const made = new ApiAttachment(attachment, token.id);
     this.all.set(attachment.peer.id, made);
     attachment.once('closed', () => this.all.delete(attachment.peer.id));

@@ -3,9 +3,8 @@ import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Switch } from '../../switch/switch.ts';
-import type { Terminal } from '../../terminal/index.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
-import { featureDirectory, startFeature } from '../features/feature-terminal.ts';
+import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { openHttpDoor } from './http-door.ts';
 import { createMetrics } from './metrics.ts';
@@ -17,6 +16,7 @@ import { TokenStore } from './token-store.ts';
 /** What it needs of the server. */
 export interface ApiFeatureOptions {
   readonly stateDir: string;
+  readonly auditFile: string;
   readonly hub: Switch;
   /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
   readonly serverPin: Buffer;
@@ -43,20 +43,20 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
   const { stateDir, hub, serverPin, clock, log } = options;
   const directory = featureDirectory(stateDir, 'api');
   const feature = { name: 'api', directory, hub, serverPin, clock, log, plainUdp: false } as const;
-  const { terminal } = await startFeature(feature);
+  const started = await startFeature(feature);
   let tokens: TokenStore | undefined;
   try {
     tokens = await TokenStore.open(stateDir);
-    return await startOn(terminal, tokens, options);
+    return await startOn(started, tokens, options);
   } catch (thrown) {
-    await terminal.close();
+    await started.terminal.close();
     tokens?.close();
     throw thrown;
   }
 }
 
 async function startOn(
-  terminal: Terminal,
+  { terminal, member }: Feature,
   tokens: TokenStore,
   options: ApiFeatureOptions,
 ): Promise<ApiFeature> {
@@ -68,7 +68,14 @@ async function startOn(
     apiAttachments: () => attachments.size,
   });
   let ready = true;
-  const parts = { terminal, attachments, ready: () => ready, metrics: () => metrics.metrics() };
+  const parts = {
+    terminal,
+    attachments,
+    pushDocuments: member.pushDocuments,
+    auditFile: options.auditFile,
+    ready: () => ready,
+    metrics: () => metrics.metrics(),
+  };
   const door = await openHttpDoor({ tokens, clock, log, routes: api => addRoutes(api, parts) });
   const stopChecking = checkTokens(tokens, attachments, options);
   return {

@@ -29,6 +29,19 @@ export function mediatorsOf(terminal: Terminal, { grantId }: ApiToken): readonly
   return grantId === undefined ? [] : terminal.mediators(grantId);
 }
 
+/** Their labels, with how many have each. */
+export function labelsOf(mediators: readonly Mediator[]) {
+  const counts = new Map<string, { label: string; mediators: number; online: number }>();
+  for (const { labels, online } of mediators)
+    for (const label of labels) {
+      const count = counts.get(label) ?? { label, mediators: 0, online: 0 };
+      counts.set(label, count);
+      count.mediators++;
+      if (online) count.online++;
+    }
+  return [...counts.values()].sort((a, b) => a.label.localeCompare(b.label));
+}
+
 /** One page of those that a query asks for. */
 export function pageOf(mediators: readonly Mediator[], query: MediatorsQuery) {
   const { limit = 100, cursor } = query;

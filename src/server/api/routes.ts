@@ -1,10 +1,14 @@
 import { Type } from '@sinclair/typebox';
+import type { ErrorCode } from '../../base/errors.ts';
 import type { Terminal } from '../../terminal/index.ts';
 import type { ApiAttachment } from './api-attachment.ts';
 import type { ApiAttachments } from './api-attachments.ts';
 import { type Api, tokenOf } from './api-request.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { connectionRoutes } from './connection-routes.ts';
-import { mediatorsOf, pageOf, viewOf } from './mediator-view.ts';
+import { deviceRoutes } from './device-routes.ts';
+import { documentRoutes } from './document-routes.ts';
+import { labelsOf, mediatorsOf, pageOf, viewOf } from './mediator-view.ts';
 import { portRoutes } from './port-routes.ts';
 import { ApiFailure } from './problem.ts';
 import * as schemas from './schemas.ts';
@@ -13,6 +17,9 @@ import * as schemas from './schemas.ts';
 export interface RouteParts {
   readonly terminal: Terminal;
   readonly attachments: ApiAttachments;
+  /** Hands documents to the server (P6.2). */
+  readonly pushDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
+  readonly auditFile: string;
   /** False while the server is being stopped. */
   readonly ready: () => boolean;
   /** The text of `/metrics`. */
@@ -27,6 +34,9 @@ export function addRoutes(api: Api, parts: RouteParts): void {
   eventRoute(api, parts);
   portRoutes(api, parts.attachments);
   connectionRoutes(api, parts.attachments);
+  deviceRoutes(api, parts.attachments);
+  documentRoutes(api, parts.pushDocuments);
+  auditRoutes(api, parts.auditFile);
 }
 
 function operationsRoutes(api: Api, { ready, metrics }: RouteParts): void {
@@ -55,6 +65,10 @@ function mediatorRoutes(api: Api, { terminal }: RouteParts): void {
       );
     return viewOf(found);
   });
+  const labels = { response: { 200: schemas.labelsList } };
+  api.get('/v1/labels', { schema: labels }, async request => ({
+    labels: labelsOf(mediatorsOf(terminal, tokenOf(request))),
+  }));
 }
 
 function attachmentView({ attachment }: ApiAttachment) {

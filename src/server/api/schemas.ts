@@ -63,6 +63,13 @@ export const mediatorsPage = Type.Object({
   cursor: Type.Optional(Type.String({ description: 'for the next page; none: this is the last' })),
 });
 
+/** Labels, which the authority sets. */
+export const labelsList = Type.Object({
+  labels: Type.Array(
+    Type.Object({ label: Type.String(), mediators: Type.Integer(), online: Type.Integer() }),
+  ),
+});
+
 /** An attachment (S1). */
 export const attachmentSchema = Type.Object(
   {

@@ -15,8 +15,23 @@ const schema = `
   PRAGMA synchronous = FULL;
   PRAGMA busy_timeout = 5000;
   CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, secretHash BLOB NOT NULL,
-    grantId TEXT, createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER NOT NULL, revokedAtMs INTEGER);
+    grantId TEXT, createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER NOT NULL, revokedAtMs INTEGER,
+    scopes TEXT NOT NULL DEFAULT '');
 `;
+
+/** What tokens of versions before this did not have. */
+const scopesColumn = `ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT ''`;
+
+/** What a token may do beside what its grant says (RFC 6749 §3.3): search the whole audit; sign grants by the server's delegate key. */
+export const tokenScopes = ['audit', 'grants'] as const;
+
+/** One of {@link tokenScopes}. */
+export type TokenScope = (typeof tokenScopes)[number];
+
+/** True for one of {@link tokenScopes}. */
+export function isTokenScope(text: string): text is TokenScope {
+  return tokenScopes.some(each => each === text);
+}
 
 /** A token, without its secret. */
 export interface ApiToken {
@@ -25,6 +40,7 @@ export interface ApiToken {
   readonly name: string;
   /** The grant under which it acts; without one it reads figures and nothing else. */
   readonly grantId: string | undefined;
+  readonly scopes: readonly TokenScope[];
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly revokedAtMs: number | undefined;
@@ -34,6 +50,7 @@ export interface ApiToken {
 export interface TokenWish {
   readonly name: string;
   readonly grantId: string | undefined;
+  readonly scopes?: readonly TokenScope[];
   readonly lifeMs: number;
 }
 
@@ -45,13 +62,15 @@ interface Row {
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
   readonly revokedAtMs: number | null;
+  readonly scopes: string;
 }
 
 const hashOf = (secret: string) => createHash('sha256').update(secret).digest();
 
-function tokenOf({ id, name, grantId, createdAtMs, expiresAtMs, revokedAtMs }: Row): ApiToken {
+function tokenOf({ id, name, grantId, scopes, createdAtMs, expiresAtMs, revokedAtMs }: Row): ApiToken {
   const [grant, revoked] = [grantId ?? undefined, revokedAtMs ?? undefined];
-  return { id, name, grantId: grant, createdAtMs, expiresAtMs, revokedAtMs: revoked };
+  const known = scopes.split(' ').filter(isTokenScope);
+  return { id, name, grantId: grant, scopes: known, createdAtMs, expiresAtMs, revokedAtMs: revoked };
 }
 
 /** See the head of this file. */
@@ -70,22 +89,28 @@ export class TokenStore {
    */
   static async open(stateDir: string): Promise<TokenStore> {
     const path = join(stateDir, 'tokens.sqlite');
-    return new TokenStore(path, await openPrivateDatabase(path, schema));
+    const database = await openPrivateDatabase(path, schema);
+    const columns = guarded(path, () => database.prepare('PRAGMA table_info(tokens)').all());
+    if (!columns.some(column => column.name === 'scopes')) guarded(path, () => database.exec(scopesColumn));
+    return new TokenStore(path, database);
   }
 
   /** Makes a token; its text is shown once and kept nowhere. */
   create(
-    { name, grantId, lifeMs }: TokenWish,
+    { name, grantId, scopes = [], lifeMs }: TokenWish,
     nowMs: number,
   ): { readonly token: ApiToken; readonly text: string } {
     const id = randomBytes(6).toString('hex');
     const secret = randomBytes(32).toString('base64url');
-    const sql = `INSERT INTO tokens (id, name, secretHash, grantId, createdAtMs, expiresAtMs) VALUES (?, ?, ?, ?, ?, ?)`;
+    const sql = `INSERT INTO tokens (id, name, secretHash, grantId, createdAtMs, expiresAtMs, scopes)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`;
     const expiresAtMs = nowMs + lifeMs;
     guarded(this.path, () =>
-      this.database.prepare(sql).run(id, name, hashOf(secret), grantId ?? null, nowMs, expiresAtMs),
+      this.database
+        .prepare(sql)
+        .run(id, name, hashOf(secret), grantId ?? null, nowMs, expiresAtMs, scopes.join(' ')),
     );
-    const token = { id, name, grantId, createdAtMs: nowMs, expiresAtMs, revokedAtMs: undefined };
+    const token = { id, name, grantId, scopes, createdAtMs: nowMs, expiresAtMs, revokedAtMs: undefined };
     return { token, text: `entremise_${id}_${secret}` };
   }
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { deferred } from '../../base/deferred.ts';
 import type { Log } from '../../base/log.ts';
 import { software } from '../../base/version.ts';
 import { MemberDirectory } from '../../member/directory.ts';
-import { startMember } from '../../member/running-member.ts';
+import { type RunningMember, startMember } from '../../member/running-member.ts';
 import type { PlainSide } from '../../switch/plain-side.ts';
 import type { Switch } from '../../switch/switch.ts';
 import { startTerminal, type Terminal } from '../../terminal/index.ts';
@@ -50,6 +51,8 @@ export interface FeatureOptions {
 /** A started feature. */
 export interface Feature {
   readonly terminal: Terminal;
+  /** Its key, and how it hands documents to the server (P6.2). */
+  readonly member: Pick<RunningMember, 'key' | 'pushDocuments'>;
   /** Plain UDP of the server's relay; undefined where there is no UDP at the service port. */
   readonly side: PlainSide | undefined;
 }
@@ -70,12 +73,14 @@ export async function startFeature(options: FeatureOptions): Promise<Feature> {
     return client;
   };
   const member = { directory, role: 'terminal' as const, software, capabilities: [], clock, log, connect };
+  const started = deferred<RunningMember>();
   const terminal = await startTerminal(
-    async handlers => ({
-      ...(await startMember({ ...member, handlers })),
-      storedGrants: () => directory.grants(),
-    }),
+    async handlers => {
+      const running = await startMember({ ...member, handlers });
+      started.resolve(running);
+      return { ...running, storedGrants: () => directory.grants() };
+    },
     { clock, udp: side && new ProcessUdp(side) },
   );
-  return { terminal, side };
+  return { terminal, member: await started.promise, side };
 }
