@@ -5,6 +5,7 @@ import { parseToml } from '../base/toml.ts';
 import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
 import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
+import { defaultRekeyPackets } from '../session/member-channel.ts';
 import { type HttpProxy, parseProxy } from '../transport/proxy.ts';
 import type { WantedService } from '../wire/messages/report.ts';
 import { commonLeaseFiles } from './devices/leases.ts';
@@ -24,6 +25,7 @@ import { commonLeaseFiles } from './devices/leases.ts';
  *   leaseFiles = ["/tmp/dhcp.leases"]          where DHCP servers keep leases, instead of the usual places
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
  *   ladderUnitMs = 1000                        what a second is to the learner of keepalives; shorter in tests only
+ *   rekeyPackets = 268435456                   packets under one key of a UDP channel (P7.3); fewer in tests only
  *   [memory]                                   bytes of all streams together
  *   receiveBytes = 8388608
  *   replayBytes = 6291456
@@ -51,6 +53,7 @@ export interface MediatorConfig {
   /** The longest hold that a terminal may have (P4.6). */
   readonly maxHoldMs: number;
   readonly ladderUnitMs: number;
+  readonly rekeyPackets: number;
   readonly receiveBudgetBytes: number;
   readonly replayBudgetBytes: number;
   readonly services: readonly WantedService[];
@@ -109,6 +112,7 @@ const configSchema = closedObject({
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
   maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
   ladderUnitMs: v.optional(wholeNumber(10, 1000), 1000),
+  rekeyPackets: v.optional(wholeNumber(100, defaultRekeyPackets), defaultRekeyPackets),
   memory: v.optional(memorySchema, {}),
   services: v.optional(
     listOf(closedObject({ name: textUpTo(64), parameters: v.optional(parameters, {}) }), 0, 32),
@@ -146,6 +150,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,
+    rekeyPackets,
     memory,
     services,
     owner,
@@ -163,6 +168,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,
+    rekeyPackets,
     receiveBudgetBytes: memory.receiveBytes,
     replayBudgetBytes: memory.replayBytes,
     services,

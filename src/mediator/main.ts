@@ -106,6 +106,7 @@ export async function startMediator(
     log,
     directory: config.stateDir,
     unitMs: config.ladderUnitMs,
+    rekeyPackets: config.rekeyPackets,
     random: Math.random,
     wan,
     isOwn: isOwnAddress,

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { DoorId } from '../relay/relay.ts';
 import type { RelayHub } from '../relay/relay-hub.ts';
 import type { ChannelPackets } from '../session/channel-packets.ts';
-import { type ChannelEnd, MemberChannel, ownPlace } from '../session/member-channel.ts';
+import { type ChannelEnd, defaultRekeyPackets, MemberChannel, ownPlace } from '../session/member-channel.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import type { PacketSuite } from '../wire/packet-key.ts';
@@ -30,6 +30,9 @@ const blockedPauseMs = 20_000;
 const lookEveryMs = 5_000;
 const busyPackets = 10;
 
+/** Where keys are exchanged sooner than they need be, which is for tests, it is looked as often as that is to be seen. */
+const soonLookEveryMs = 500;
+
 /** The link and the server of now. */
 export interface ChannelSession {
   readonly server: PacketPeer;
@@ -44,6 +47,8 @@ export interface ChannelKeeperOptions {
   /** Between 0 and 1. */
   random(): number;
   keepaliveMs(): number;
+  /** Packets under one epoch's keys; default: as P7.3 has it. */
+  readonly rekeyPackets?: number | undefined;
   /** Best first (P7.1). */
   suites(): readonly PacketSuite[];
   /** Somebody waits for UDP to pass. */
@@ -59,6 +64,8 @@ export interface ChannelKeeperOptions {
   /** As what the server sees a spare place. */
   onSeen(place: number, as: PacketPeer): void;
   onRebound(from: PacketPeer, to: PacketPeer): void;
+  /** The keys of that epoch are in use. */
+  onRekeyed(epoch: number): void;
   onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
 }
 
@@ -160,7 +167,7 @@ export class ChannelKeeper {
 
   private offer(session: ChannelSession): void {
     const { options } = this;
-    const { clock, random } = options;
+    const { clock, random, rekeyPackets } = options;
     const channel: MemberChannel = new MemberChannel({
       clock,
       random,
@@ -169,12 +176,14 @@ export class ChannelKeeper {
       packets: this.packetsOf(session, () => channel),
       keepaliveMs: () => options.keepaliveMs(),
       suites: options.suites(),
+      ...(rekeyPackets === undefined ? {} : { rekeyPackets }),
       server: session.server,
       onUp: observed => this.onUp(session, channel, observed),
       onSize: () => this.onSize(session, channel),
       onEcho: (place, id) => options.onEcho(place, id),
       onSeen: (place, as) => options.onSeen(place, as),
       onRebound: (from, to) => options.onRebound(from, to),
+      onRekeyed: epoch => options.onRekeyed(epoch),
       onDown: (why, code) => this.onDown(why, code),
     });
     this.channel = channel;
@@ -231,8 +240,10 @@ export class ChannelKeeper {
 
   private look(): void {
     this.cancelLook();
-    this.cancelLook = this.options.clock.after(lookEveryMs, () => this.look());
-    const { channel } = this;
+    const { channel, options } = this;
+    const { rekeyPackets = defaultRekeyPackets } = options;
+    const everyMs = rekeyPackets < defaultRekeyPackets ? soonLookEveryMs : lookEveryMs;
+    this.cancelLook = options.clock.after(everyMs, () => this.look());
     const counters =
       channel?.cid === undefined ? undefined : this.session?.hub.relay.channelCounters(channel.cid);
     const packets = (counters?.packetsIn ?? 0) + (counters?.packetsOut ?? 0);

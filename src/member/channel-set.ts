@@ -19,6 +19,8 @@ export interface ChannelSetOptions {
   /** Between 0 and 1. */
   random(): number;
   keepaliveMs(): number;
+  /** Packets under one epoch's keys; default: as P7.3 has it. */
+  readonly rekeyPackets?: number | undefined;
   /** Somebody waits for UDP to pass. */
   isWanted(): boolean;
   /** Puts CHANNEL on the link of now; false when there is none. */
@@ -30,6 +32,8 @@ export interface ChannelSetOptions {
   /** Of the shared channel: as what the server sees a spare place. */
   onSeen(place: number, as: PacketPeer): void;
   onRebound(from: PacketPeer, to: PacketPeer, isFirst: boolean): void;
+  /** The keys of that epoch are in use on one of them. */
+  onRekeyed(epoch: number): void;
   onDown(why: ChannelEnd, code: ErrorCode | undefined, isFirst: boolean): void;
 }
 
@@ -121,6 +125,7 @@ export class ChannelSet {
       clock: options.clock,
       random: () => options.random(),
       keepaliveMs: () => options.keepaliveMs(),
+      rekeyPackets: options.rekeyPackets,
       suites: () => {
         this.suites ??= suitesBySpeed();
         return this.suites;
@@ -139,6 +144,7 @@ export class ChannelSet {
         if (isFirst) options.onSeen(place, as);
       },
       onRebound: (from, to) => options.onRebound(from, to, isFirst),
+      onRekeyed: epoch => options.onRekeyed(epoch),
       onDown: (why, code) => options.onDown(why, code, isFirst),
     });
   }

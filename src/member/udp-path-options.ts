@@ -10,6 +10,8 @@ export interface UdpPathOptions {
   readonly directory: string;
   /** What stands for a second in the ladder; tests have shorter ones. */
   readonly unitMs?: number;
+  /** Packets that pass under one epoch's keys of a channel (P7.3); tests have fewer. */
+  readonly rekeyPackets?: number | undefined;
   readonly openRelay: OpenRelay;
   /** No channel until {@link UdpPath.want}. */
   readonly lazy?: boolean;

@@ -187,10 +187,11 @@ export class UdpPath implements MemberChannels {
   }
 
   private newChannels(): ChannelSet {
-    const { clock, random } = this.options;
+    const { clock, random, rekeyPackets, log } = this.options;
     return new ChannelSet({
       clock,
       random,
+      rekeyPackets,
       keepaliveMs: () => this.lifetime.keepaliveMs,
       isWanted: () => this.watchers.size > 0,
       say: message => {
@@ -204,6 +205,7 @@ export class UdpPath implements MemberChannels {
       onEcho: (place, id) => this.lifetime.onEcho(place, id),
       onSeen: (place, as) => this.nat.onSeen(place, as),
       onRebound: (from, to, isFirst) => this.onRebound(from, to, isFirst),
+      onRekeyed: epoch => log.info({ epoch }, 'keys of the UDP channel exchanged'),
       onDown: (why, code, isFirst) => this.onDown(why, code, isFirst),
     });
   }

@@ -28,7 +28,9 @@ const acceptMs = 10_000;
 
 /** Keys are exchanged for fresh ones after this long, or when that many packets have passed: 2^30 end a key (P7.3). */
 const keysMs = 4 * 3_600_000;
-const keysPackets = 2 ** 28;
+
+/** Packets in both directions that pass under one epoch's keys, until the next are asked for (P7.3). */
+export const defaultRekeyPackets = 2 ** 28;
 
 /** Why a channel is down. */
 export type ChannelEnd = 'refused' | 'blocked' | 'lost';
@@ -46,6 +48,8 @@ export interface MemberChannelOptions {
   readonly packets: ChannelPackets;
   /** How long the member may be silent on the channel now. */
   keepaliveMs(): number;
+  /** Instead of {@link defaultRekeyPackets}. */
+  readonly rekeyPackets?: number;
   /** Best first (P7.1). */
   readonly suites: readonly PacketSuite[];
   /** Where packets go. */
@@ -58,6 +62,8 @@ export interface MemberChannelOptions {
   onSeen(place: number, as: PacketPeer): void;
   /** The server sees the channel come from elsewhere than before. */
   onRebound(from: PacketPeer, to: PacketPeer): void;
+  /** The keys of that epoch are in use from now on. */
+  onRekeyed?(epoch: number): void;
   /** Once, unless {@link MemberChannel.stop} was called. */
   onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
 }
@@ -168,7 +174,8 @@ export class MemberChannel {
     const { number: cid, keyed, rekeyNonce, options } = this;
     if (!this.up || cid === undefined || rekeyNonce !== undefined) return;
     const age = options.clock.now() - keyed.atMs;
-    if (age < keysMs && packets - keyed.packets < keysPackets) return;
+    const { rekeyPackets = defaultRekeyPackets } = options;
+    if (age < keysMs && packets - keyed.packets < rekeyPackets) return;
     this.keyed = { ...keyed, packets };
     this.rekeyNonce = randomBytes(32);
     options.say({ step: 'rekey', cid, nonce: this.rekeyNonce });
@@ -185,6 +192,7 @@ export class MemberChannel {
     );
     // The server seals with its new key once it has heard this one.
     this.nudge();
+    options.onRekeyed?.(epoch);
   }
 
   private keysOf(secret: Omit<ChannelSecret, 'exporter'>): EpochKeys {

@@ -37,6 +37,7 @@ class Member implements ChannelLink {
       onEcho: () => {},
       onSeen: () => {},
       onRebound: () => {},
+      onRekeyed: () => {},
       onDown: (_why, _code, isFirst) => this.downs.push(isFirst),
     });
   }

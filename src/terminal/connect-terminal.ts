@@ -23,6 +23,8 @@ export interface ConnectTerminalOptions extends Partial<TerminalOptions> {
   readonly software?: string;
   readonly log?: Log;
   readonly clock?: Clock;
+  /** Packets that pass under one epoch's keys of a UDP channel, 2^28 when left out (P7.3); fewer are for tests. */
+  readonly rekeyPackets?: number;
 }
 
 /** Bytes that may lie unsent in the kernel, so that what is urgent overtakes (P2.1). */
@@ -47,6 +49,7 @@ export async function connectTerminal(options: ConnectTerminalOptions): Promise<
     directory: options.directory,
     openRelay: bestRelay(clock, native),
     lazy: true,
+    rekeyPackets: options.rekeyPackets,
     proxied: proxySetting() !== undefined,
     random: Math.random,
     // A terminal does not watch its interfaces: the address that the server sees tells one path from another.

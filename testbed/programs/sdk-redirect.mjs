@@ -1,18 +1,23 @@
 // A redirected UDP port of a mediator and an echo service: asks it every 50 ms, and tells what carries the datagrams.
 // Arguments: directory of the terminal, mediator, address of the mediator, address and number of the service; then, if
-// they are to be others, how many ms lie between two questions and how many bytes each has, and `own` for a channel that no
-// other port shares.
+// they are to be others, how many ms lie between two questions and how many bytes each has, `own` for a channel that no
+// other port shares (else `shared`), and how many packets pass under one key of it.
 // On stdin: `back` moves the port to the TCP channel, `again` to UDP, `rest` stops asking, `ask` goes on, the end of it
 // stops. Prints JSON lines.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { connectTerminal } from 'entremise';
+import { pino } from 'pino';
 
-const [directory = '', mediator = '', address, host = '', number = '', everyMs = '50', bytes = '1', whose] =
-  process.argv.slice(2);
+const [directory = '', mediator = '', address, host = '', number = '', ...more] = process.argv.slice(2);
+const [everyMs = '50', bytes = '1', whose, rekeyPackets] = more;
 const ownChannel = whose === 'own';
 const tell = line => console.log(JSON.stringify(line));
-const terminal = await connectTerminal({ directory });
+const terminal = await connectTerminal({
+  directory,
+  log: pino({ base: null }, pino.destination({ dest: 2, sync: true })),
+  ...(rekeyPackets === undefined ? {} : { rekeyPackets: Number(rekeyPackets) }),
+});
 await terminal.waitOnline(mediator);
 const attachment = await terminal.attach(mediator);
 const port = await attachment.open({ protocol: 'udp', address });
