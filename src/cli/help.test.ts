@@ -49,6 +49,7 @@ test('all verbs are there', t => {
     'server import',
     'server init',
     'server members',
+    'server restore',
     'server run',
     'server token create',
     'server token grant',

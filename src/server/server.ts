@@ -16,6 +16,7 @@ import { listenTls, type SocketTuner, type TlsListener, type TlsListenerCounters
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ApiFeature } from './api/api-feature.ts';
+import { bringTokensForward } from './api/token-store.ts';
 import type { ServerConfig } from './config.ts';
 import { type DocumentChange, Documents } from './documents.ts';
 import { startUdpFeatures, type UdpFeatures } from './features/udp-features.ts';
@@ -225,7 +226,8 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const { stateDir, authorityKey, listen } = config;
   const pair = readKeyAndCertificate(stateDir);
   undo.push(await lockState(stateDir));
-  const store = await Store.open(stateDir);
+  const store = await Store.open(stateDir, true);
+  await bringTokensForward(stateDir);
   undo.push(() => store.close());
   let hub: Switch | undefined;
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });

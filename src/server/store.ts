@@ -1,29 +1,37 @@
 import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { EntremiseError } from '../base/errors.ts';
-import { guarded, openPrivateDatabase } from './sqlite.ts';
+import { openMigrated } from './migration.ts';
+import { guarded } from './sqlite.ts';
 
 /**
  * What the server keeps (P6.9): documents as texts, which invitations were used, last REPORT and last seen. Never a
  * private key, a secret or anything of a stream. Documents are verified anew when they are read.
  */
 
-const schema = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS trust (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS members (key TEXT PRIMARY KEY, text TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS invitations (key TEXT PRIMARY KEY, text TEXT NOT NULL, usedBy TEXT, usedAtMs INTEGER);
-  CREATE TABLE IF NOT EXISTS grants (id TEXT PRIMARY KEY, text TEXT NOT NULL, expiresAtMs INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS mediators (key TEXT PRIMARY KEY, report BLOB, lastSeenMs INTEGER NOT NULL);
-`;
+const steps = [
+  // Also what was made before schemas were numbered.
+  `CREATE TABLE IF NOT EXISTS trust (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL);
+   CREATE TABLE IF NOT EXISTS members (key TEXT PRIMARY KEY, text TEXT NOT NULL);
+   CREATE TABLE IF NOT EXISTS invitations (key TEXT PRIMARY KEY, text TEXT NOT NULL, usedBy TEXT, usedAtMs INTEGER);
+   CREATE TABLE IF NOT EXISTS grants (id TEXT PRIMARY KEY, text TEXT NOT NULL, expiresAtMs INTEGER NOT NULL);
+   CREATE TABLE IF NOT EXISTS mediators (key TEXT PRIMARY KEY, report BLOB, lastSeenMs INTEGER NOT NULL);`,
+  'CREATE TABLE trustSteps (seq INTEGER PRIMARY KEY, text TEXT NOT NULL, acceptedAtMs INTEGER NOT NULL);',
+];
 
 /** An invitation as kept. */
 export interface StoredInvitation {
   readonly text: string;
   /** Text of the key that enrolled with it. */
   readonly usedBy: string | undefined;
+}
+
+/** A trust statement that named other keys or pins than the one before, as kept. */
+export interface TrustStep {
+  readonly seq: number;
+  readonly text: string;
+  /** When it came to the server, milliseconds since 1970. */
+  readonly acceptedAtMs: number;
 }
 
 /** What is kept of a mediator's life. */
@@ -43,12 +51,12 @@ export class Store {
   }
 
   /**
-   * Opens the store of a state directory, made when it is not there.
-   * @throws EntremiseError `environment-unfit` without SQLite, `state-unreadable`
+   * Opens the store of a state directory, made when it is not there; `locked` says that the caller has the state's lock.
+   * @throws EntremiseError `environment-unfit`, `state-unreadable`: see {@link openMigrated}
    */
-  static async open(stateDir: string): Promise<Store> {
+  static async open(stateDir: string, locked = false): Promise<Store> {
     const path = join(stateDir, 'server.sqlite');
-    return new Store(path, await openPrivateDatabase(path, schema));
+    return new Store(path, await openMigrated({ path, stateDir, steps, locked }));
   }
 
   private texts(sql: string): string[] {
@@ -87,8 +95,24 @@ export class Store {
     return this.texts('SELECT text FROM trust')[0];
   }
 
-  saveTrust(text: string): void {
-    this.run('INSERT OR REPLACE INTO trust (id, text) VALUES (1, ?)', text);
+  /** Keeps the statement in force; `step` when it names other keys or pins than the one before. */
+  saveTrust(text: string, step?: { readonly seq: number; readonly nowMs: number }): void {
+    this.together(() => {
+      this.run('INSERT OR REPLACE INTO trust (id, text) VALUES (1, ?)', text);
+      if (step === undefined) return;
+      const sql = 'INSERT OR REPLACE INTO trustSteps (seq, text, acceptedAtMs) VALUES (?, ?, ?)';
+      this.run(sql, step.seq, text, step.nowMs);
+    });
+  }
+
+  /** The way by which keys and pins came to be what they are, the oldest step first. */
+  trustSteps(): TrustStep[] {
+    return guarded(this.path, () =>
+      this.database
+        .prepare('SELECT seq, text, acceptedAtMs FROM trustSteps ORDER BY seq')
+        .all()
+        .map(row => row as unknown as TrustStep),
+    );
   }
 
   /** All member statements. */
@@ -163,6 +187,13 @@ export class Store {
     const sql = `INSERT INTO mediators (key, report, lastSeenMs) VALUES (?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET report = excluded.report, lastSeenMs = excluded.lastSeenMs`;
     this.run(sql, key, report, nowMs);
+  }
+
+  /** These members are connected now. */
+  saveAllSeen(keys: Iterable<string>, nowMs: number): void {
+    this.together(() => {
+      for (const key of keys) this.saveSeen(key, nowMs);
+    });
   }
 
   saveSeen(key: string, nowMs: number): void {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { serverAddressText } from '../../policy/server-address.ts';
-import { backUp } from '../../server/backup.ts';
+import { backUp, restore } from '../../server/backup.ts';
 import { readServerConfig } from '../../server/config.ts';
 import { readKeyAndCertificate } from '../../server/init.ts';
 import { type Context, contextOf } from '../context.ts';
@@ -16,7 +16,7 @@ interface StateOption {
   readonly state: string;
 }
 
-/** Adds `entremise server check-config|unit|backup`. */
+/** Adds `entremise server check-config|unit|backup|restore`. */
 export function addUpkeepVerbs(server: Command): void {
   const verb = (name: string, description: string) =>
     server
@@ -35,6 +35,13 @@ export function addUpkeepVerbs(server: Command): void {
     .argument('<directory>')
     .addHelpText('after', examples('server backup /srv/backup/entremise-2026-11-29'))
     .action((target: string, options: StateOption, command) => backup(contextOf(command), target, options));
+  verb('restore', 'make a state of a backup, in a directory with nothing in it')
+    .argument('<backup>')
+    .addHelpText(
+      'after',
+      examples('server restore /srv/backup/entremise-2026-11-29 --state /var/lib/entremise'),
+    )
+    .action((from: string, options: StateOption, command) => restoreFrom(contextOf(command), from, options));
 }
 
 function check({ output }: Context, { state, config }: StateOption & { config?: string }): void {
@@ -57,5 +64,14 @@ async function backup({ output }: Context, target: string, { state }: StateOptio
   output.result({ backup: resolve(target), copied }, [
     `copied to ${resolve(target)}: ${copied.join(', ')}`,
     'It has the keys of the server: keep it as you keep them.',
+  ]);
+}
+
+async function restoreFrom({ output }: Context, from: string, { state }: StateOption): Promise<void> {
+  requireServer(from);
+  const copied = await restore(from, state);
+  output.result({ restored: resolve(state), from: resolve(from), copied }, [
+    `restored to ${resolve(state)}: ${copied.join(', ')}`,
+    'Give it to the user whom the server runs as (chown -R), then start the server.',
   ]);
 }

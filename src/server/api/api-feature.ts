@@ -46,7 +46,7 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
   const started = await startFeature(feature);
   let tokens: TokenStore | undefined;
   try {
-    tokens = await TokenStore.open(stateDir);
+    tokens = await TokenStore.open(stateDir, true);
     return await startOn(started, tokens, options);
   } catch (thrown) {
     await started.terminal.close();

@@ -1,8 +1,10 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { EntremiseError } from '../../base/errors.ts';
-import { guarded, openPrivateDatabase } from '../sqlite.ts';
+import { openMigrated } from '../migration.ts';
+import { guarded } from '../sqlite.ts';
 
 /**
  * Bearer tokens of the HTTP API (RFC 6750), in a database of their own beside the server's, so that `server token` works
@@ -10,17 +12,19 @@ import { guarded, openPrivateDatabase } from '../sqlite.ts';
  * it is 256 random bits, which no dictionary has.
  */
 
-const schema = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
-  CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, secretHash BLOB NOT NULL,
-    grantId TEXT, createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER NOT NULL, revokedAtMs INTEGER,
-    scopes TEXT NOT NULL DEFAULT '');
-`;
+const steps = [
+  // Also what was made before schemas were numbered.
+  `CREATE TABLE IF NOT EXISTS tokens (id TEXT PRIMARY KEY, name TEXT NOT NULL, secretHash BLOB NOT NULL,
+    grantId TEXT, createdAtMs INTEGER NOT NULL, expiresAtMs INTEGER NOT NULL, revokedAtMs INTEGER);`,
+  addScopes,
+];
 
-/** What tokens of versions before this did not have. */
-const scopesColumn = `ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT ''`;
+/** The last of those without a number had it already. */
+function addScopes(database: DatabaseSyncInstance): void {
+  const columns = database.prepare('PRAGMA table_info(tokens)').all();
+  if (columns.some(column => column.name === 'scopes')) return;
+  database.exec(`ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT ''`);
+}
 
 /** What a token may do beside what its grant says (RFC 6749 §3.3): search the whole audit; sign grants by the server's delegate key. */
 export const tokenScopes = ['audit', 'grants'] as const;
@@ -73,6 +77,16 @@ function tokenOf({ id, name, grantId, scopes, createdAtMs, expiresAtMs, revokedA
   return { id, name, grantId: grant, scopes: known, createdAtMs, expiresAtMs, revokedAtMs: revoked };
 }
 
+const pathIn = (stateDir: string) => join(stateDir, 'tokens.sqlite');
+
+/**
+ * For a server that begins, whether or not it has the API: `server token` works beside it, and may not change the schema.
+ * @throws EntremiseError `state-unreadable`
+ */
+export async function bringTokensForward(stateDir: string): Promise<void> {
+  if (existsSync(pathIn(stateDir))) (await TokenStore.open(stateDir, true)).close();
+}
+
 /** See the head of this file. */
 export class TokenStore {
   private readonly path: string;
@@ -84,15 +98,12 @@ export class TokenStore {
   }
 
   /**
-   * Opens the tokens of a server's state directory.
-   * @throws EntremiseError `environment-unfit` without SQLite, `state-unreadable`
+   * Opens the tokens of a server's state directory; `locked` says that the caller has the state's lock.
+   * @throws EntremiseError `environment-unfit`, `state-unreadable`: see {@link openMigrated}
    */
-  static async open(stateDir: string): Promise<TokenStore> {
-    const path = join(stateDir, 'tokens.sqlite');
-    const database = await openPrivateDatabase(path, schema);
-    const columns = guarded(path, () => database.prepare('PRAGMA table_info(tokens)').all());
-    if (!columns.some(column => column.name === 'scopes')) guarded(path, () => database.exec(scopesColumn));
-    return new TokenStore(path, database);
+  static async open(stateDir: string, locked = false): Promise<TokenStore> {
+    const path = pathIn(stateDir);
+    return new TokenStore(path, await openMigrated({ path, stateDir, steps, locked }));
   }
 
   /** Makes a token; its text is shown once and kept nowhere. */
