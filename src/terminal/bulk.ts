@@ -49,6 +49,8 @@ export interface BulkOptions<T> {
   /** How long one try may take. */
   readonly timeoutMs: number;
   readonly purpose?: Purpose | undefined;
+  /** As AttachOptions.grant. */
+  readonly grant?: string | undefined;
   /** Told of each that is done with. */
   readonly onResult: (result: BulkResult<T>) => void;
   /** Begins no more; what runs is ended. */
@@ -77,13 +79,18 @@ export async function runBulk<T>(terminal: Terminal, options: BulkOptions<T>): P
 
 async function tryOne<T>(
   terminal: Terminal,
-  { work, timeoutMs, purpose, signal }: BulkOptions<T>,
+  { work, timeoutMs, purpose, grant, signal }: BulkOptions<T>,
   who: { readonly mediator: string; readonly attempts: number },
 ): Promise<BulkResult<T>> {
   const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   let attachment: MediatorAttachment | undefined;
   try {
-    const how = { holdMs: 0, signal: limited, ...(purpose === undefined ? {} : { purpose }) };
+    const how = {
+      holdMs: 0,
+      signal: limited,
+      ...(purpose === undefined ? {} : { purpose }),
+      ...(grant === undefined ? {} : { grant }),
+    };
     attachment = await terminal.attach(who.mediator, how);
     return { ...who, ok: true, value: await work(attachment, limited) };
   } catch (thrown) {

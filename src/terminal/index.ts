@@ -31,6 +31,7 @@ export {
   runBulk,
   selectMediators,
 } from './bulk.ts';
+export { type BulkWork, bulkWork, type ConnectedWork, type WantedNumber } from './bulk-work.ts';
 export { type ConnectTerminalOptions, connectTerminal } from './connect-terminal.ts';
 export { exposeTcp } from './expose-tcp.ts';
 export { exposeUdp } from './expose-udp.ts';

@@ -151,6 +151,8 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   t.regex(under('Labels'), /{"label":"voip","mediators":1,"online":1}/);
   t.true(under('A page of a device').includes(devicePage), under('A page of a device'));
   t.regex(under('Ports'), /"state":"server"|"number":8123/);
+  t.regex(under('One command'), /{"mediators":\["home-1"\]}/);
+  t.regex(under('One command'), /{"results":\[{"mediator":"home-1","ok":true,"attempts":1,"value":/);
   t.regex(under('Events'), /event: datagram\ndata: .*"content":"aGVsbG8="/);
   t.regex(under('The audit'), /^{"lines":\[{"line":.*"verb":"connect"/);
   t.notRegex(stdout, /urn:entremise/);
@@ -252,6 +254,43 @@ claim(
     t.deepEqual(await page('', { TOKEN: String(nobody) }), { lines: [] });
     const all = await page('action=trust', { TOKEN: String(token) });
     t.is(all.lines[0]?.action, 'trust');
+  },
+);
+
+claim(
+  'a job tells who has failed, tries those again, and ends what runs when it is cancelled',
+  async (t, stage) => {
+    const asked = async (path: string, body?: object, env = {}) => {
+      const post =
+        body === undefined ? '' : `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
+      const [answer = '', status] = (await bash(stage, ask(path, post), env)).stdout.split('\n');
+      return { status, answer: JSON.parse(answer) as Json };
+    };
+    const connect = (host: string, port: number) => ({
+      command: { verb: 'connect', host, port },
+      selection: { names: [mediatorName] },
+      attempts: 1,
+      timeoutMs: 60_000,
+    });
+    const over = async (id: unknown) =>
+      until(async () => (await asked(`/v1/jobs/${id}`)).answer.state === 'done', {
+        what: 'the job to be over',
+        deadlineMs: 20_000,
+      });
+    const { answer: refused } = await asked('/v1/jobs', connect(device, 81));
+    await over(refused.id);
+    const { answer: results } = await asked(`/v1/jobs/${refused.id}/results?failed=true`);
+    t.like(results, { results: [{ mediator: mediatorName, ok: false, error: { code: 'refused' } }] });
+    const { status, answer: again } = await asked(`/v1/jobs/${refused.id}/retry`, {});
+    t.is(status, '201');
+    t.like(again, { total: 1, retryOf: refused.id });
+    await over(again.id);
+    const { answer: slow } = await asked('/v1/jobs', connect('192.168.1.199', 80));
+    t.is((await asked(`/v1/jobs/${slow.id}/retry`, {})).status, '409');
+    const { answer: cancelled } = await asked(`/v1/jobs/${slow.id}/cancel`, {});
+    t.like(cancelled, { state: 'cancelled', total: 1, done: 0 });
+    const { token } = await stage.server('token', 'create', 'nosy', '--grant', String(slow.id));
+    t.is((await asked(`/v1/jobs/${slow.id}`, undefined, { TOKEN: String(token) })).status, '404');
   },
 );
 

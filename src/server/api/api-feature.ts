@@ -6,6 +6,7 @@ import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import { ApiAttachments } from './api-attachments.ts';
+import { BulkJobs } from './bulk-jobs.ts';
 import { openHttpDoor } from './http-door.ts';
 import { createMetrics } from './metrics.ts';
 import { addRoutes } from './routes.ts';
@@ -62,6 +63,7 @@ async function startOn(
 ): Promise<ApiFeature> {
   const { hub, clock, log } = options;
   const attachments = new ApiAttachments(terminal);
+  const jobs = new BulkJobs(terminal);
   const metrics = await createMetrics({
     status: () => hub.status(),
     listener: options.listener,
@@ -71,19 +73,21 @@ async function startOn(
   const parts = {
     terminal,
     attachments,
+    jobs,
     pushDocuments: member.pushDocuments,
     auditFile: options.auditFile,
     ready: () => ready,
     metrics: () => metrics.metrics(),
   };
   const door = await openHttpDoor({ tokens, clock, log, routes: api => addRoutes(api, parts) });
-  const stopChecking = checkTokens(tokens, attachments, options);
+  const stopChecking = checkTokens(tokens, [attachments, jobs], options);
   return {
     serve: door.serve,
     async close() {
       ready = false;
       stopChecking();
       await door.close();
+      await jobs.close();
       await terminal.close();
       tokens.close();
     },
@@ -91,16 +95,20 @@ async function startOn(
 }
 
 /** Ends what a token has attached once it is good no more. Returns how to stop. */
-function checkTokens(tokens: TokenStore, attachments: ApiAttachments, { clock, log }: ApiFeatureOptions) {
+function checkTokens(
+  tokens: TokenStore,
+  made: readonly Pick<ApiAttachments, 'size' | 'endOthers'>[],
+  { clock, log }: ApiFeatureOptions,
+) {
   let cancel = () => {};
   const check = () => {
     cancel = clock.after(tokenCheckMs, check);
-    if (attachments.size === 0) return;
+    if (made.every(({ size }) => size === 0)) return;
     try {
       const nowMs = clock.wallTimeMs();
       const live = tokens.list().filter(each => each.revokedAtMs === undefined && nowMs < each.expiresAtMs);
       const good = new Set(live.map(({ id }) => id));
-      attachments.endOthers(id => good.has(id));
+      for (const each of made) each.endOthers(id => good.has(id));
     } catch (thrown) {
       log.error({ err: asEntremiseError(thrown) }, 'the tokens cannot be read');
     }

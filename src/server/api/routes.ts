@@ -5,9 +5,11 @@ import type { ApiAttachment } from './api-attachment.ts';
 import type { ApiAttachments } from './api-attachments.ts';
 import { type Api, tokenOf } from './api-request.ts';
 import { auditRoutes } from './audit-routes.ts';
+import type { BulkJobs } from './bulk-jobs.ts';
 import { connectionRoutes } from './connection-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { documentRoutes } from './document-routes.ts';
+import { jobRoutes, jobSchema } from './job-routes.ts';
 import { labelsOf, mediatorsOf, pageOf, viewOf } from './mediator-view.ts';
 import { portRoutes } from './port-routes.ts';
 import { ApiFailure } from './problem.ts';
@@ -17,6 +19,7 @@ import * as schemas from './schemas.ts';
 export interface RouteParts {
   readonly terminal: Terminal;
   readonly attachments: ApiAttachments;
+  readonly jobs: BulkJobs;
   /** Hands documents to the server (P6.2). */
   readonly pushDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
   readonly auditFile: string;
@@ -28,6 +31,7 @@ export interface RouteParts {
 
 /** Adds every route of version 1. */
 export function addRoutes(api: Api, parts: RouteParts): void {
+  api.addSchema(jobSchema);
   operationsRoutes(api, parts);
   mediatorRoutes(api, parts);
   attachmentRoutes(api, parts);
@@ -35,6 +39,7 @@ export function addRoutes(api: Api, parts: RouteParts): void {
   portRoutes(api, parts.attachments);
   connectionRoutes(api, parts.attachments);
   deviceRoutes(api, parts.attachments);
+  jobRoutes(api, parts.terminal, parts.jobs);
   documentRoutes(api, parts.pushDocuments);
   auditRoutes(api, parts.auditFile);
 }
