@@ -45,10 +45,10 @@ async function member(t: ExecutionContext): Promise<{ readonly number: number; r
   return { number: inGroup.address().port, heard };
 }
 
-async function sender(t: ExecutionContext): Promise<Socket> {
+async function sender(t: ExecutionContext, address = '127.0.0.1'): Promise<Socket> {
   const socket = dgram.createSocket('udp4');
   t.teardown(() => void socket.close());
-  socket.bind(0, '127.0.0.1');
+  socket.bind(0, address);
   await once(socket, 'listening');
   socket.setMulticastInterface('127.0.0.1');
   return socket;
@@ -106,27 +106,6 @@ test('P6.8: from an address that is none of the LAN no group is sent to, whoever
   t.deepEqual(heard, ['yes']);
 });
 
-test('P5.1: a port of a group hears what is sent to it, and shares its number with whoever shares it', async t => {
-  const { rig, terminal } = await attached(t, { claims: said });
-  loopbackAsLan(rig);
-  const other = await TestTerminal.attach(rig, { claims: said });
-  const opened = await terminal.open({ ...udp, address: group });
-  t.is(opened.address, group);
-  const number = opened.number ?? 0;
-  const wish = { ...udp, address: group, number, choice: 'mandatory' } as const;
-  t.is((await other.open(wish)).number, number);
-  const device = await sender(t);
-  device.send('here I am', number, group);
-  for (const each of [terminal, other]) {
-    await each.until(() => each.datagrams.length === 1);
-    t.like(each.datagrams[0], { peerAddress: '127.0.0.1', peerNumber: device.address().port });
-  }
-  t.like(
-    rig.lines.find(({ verb, address }) => verb === 'open' && address === group),
-    { interface: 'lo' },
-  );
-});
-
 test('P6.8: a port of a group, and of a broadcast address, is opened only where both name it', async t => {
   const { terminal, rig } = await attached(t, {
     claims: { ...said, ports: { ...said.ports, addresses: ['loopback'] } },
@@ -136,13 +115,59 @@ test('P6.8: a port of a group, and of a broadcast address, is opened only where 
     t.like(await terminal.open({ ...udp, address }), { code: 'not-permitted', by: 'grant' });
 });
 
-test('P5.1: a port of a broadcast address hears broadcasts; one of an address sends them', async t => {
-  const { terminal, rig } = await attached(t, { claims: said });
-  loopbackAsLan(rig);
-  const hearing = await terminal.open({ ...udp, address: '127.255.255.255' });
-  t.is(hearing.code, 'ok', hearing.message);
-  const sending = await terminal.open(udp);
-  terminal.send(sending.port ?? 0, hearing.number ?? 0, Buffer.from('everybody'), '127.255.255.255');
+for (const withoutAddon of [false, true]) {
+  const how = withoutAddon ? 'without the addon' : 'with the addon';
+
+  test(`P5.1: a port of a group hears what is sent to it, and shares its number with whoever shares it, ${how}`, async t => {
+    const { rig, terminal } = await attached(t, { claims: said, withoutAddon });
+    loopbackAsLan(rig);
+    const other = await TestTerminal.attach(rig, { claims: said });
+    const opened = await terminal.open({ ...udp, address: group });
+    t.is(opened.address, group);
+    const number = opened.number ?? 0;
+    const wish = { ...udp, address: group, number, choice: 'mandatory' } as const;
+    t.is((await other.open(wish)).number, number);
+    const device = await sender(t);
+    device.send('here I am', number, group);
+    for (const each of [terminal, other]) {
+      await each.until(() => each.datagrams.length === 1);
+      t.like(each.datagrams[0], { peerAddress: '127.0.0.1', peerNumber: device.address().port });
+    }
+    t.like(
+      rig.lines.find(({ verb, address }) => verb === 'open' && address === group),
+      { interface: 'lo' },
+    );
+  });
+
+  test(`P5.1: a port of a broadcast address hears broadcasts; one of an address sends them, ${how}`, async t => {
+    const { terminal, rig } = await attached(t, { claims: said, withoutAddon });
+    loopbackAsLan(rig);
+    const hearing = await terminal.open({ ...udp, address: '127.255.255.255' });
+    t.is(hearing.code, 'ok', hearing.message);
+    const sending = await terminal.open(udp);
+    terminal.send(sending.port ?? 0, hearing.number ?? 0, Buffer.from('everybody'), '127.255.255.255');
+    await terminal.until(() => terminal.datagrams.length === 1);
+    t.like(terminal.datagrams[0], {
+      port: hearing.port,
+      peerAddress: '127.0.0.1',
+      peerNumber: sending.number,
+    });
+  });
+}
+
+test('P6.8: without the addon a port of a group hears the LAN’s own addresses alone', async t => {
+  const { terminal, rig } = await attached(t, { claims: said, withoutAddon: true });
+  const only = [{ address: '127.0.0.1', prefixLength: 32 }];
+  rig.basis.facts = gatewayFacts([{ name: 'lo', addresses: only }], [], ['lo']);
+  rig.basis.owner = parseOwnerPolicy(owner, 'test');
+  const { number = 0, port } = await terminal.open({ ...udp, address: group });
+  const say = (from: Socket, text: string) =>
+    new Promise<unknown>(resolve => from.send(text, number, group, resolve));
+  await say(await sender(t, '127.0.0.2'), 'from elsewhere');
+  await say(await sender(t), 'from the LAN');
   await terminal.until(() => terminal.datagrams.length === 1);
-  t.like(terminal.datagrams[0], { port: hearing.port, peerAddress: '127.0.0.1', peerNumber: sending.number });
+  t.deepEqual(
+    terminal.datagrams.map(({ bytes, port: at }) => [at, bytes.toString()]),
+    [[port, 'from the LAN']],
+  );
 });

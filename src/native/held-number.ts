@@ -32,8 +32,8 @@ export type UdpSource = number | PlainUdpSource;
 export interface PlainUdpSource {
   readonly address: string;
   readonly port: number;
-  /** By which groups are sent to; undefined: none that was chosen. */
-  readonly interface: string | undefined;
+  /** Where groups and broadcasts are met; undefined: nowhere that was chosen. */
+  readonly scope: UdpScope | undefined;
 }
 
 /** Who takes UDP sockets over: the relay. */
@@ -50,7 +50,7 @@ export interface HeldUdp {
   close(): void;
 }
 
-/** Where a UDP number meets groups and broadcasts. */
+/** Where a UDP number meets groups and broadcasts. Without the addon nothing but the sender's address tells where it came in. */
 export interface UdpScope {
   /** The interface by which groups are sent to; for a group's or broadcast's number also the one it is heard on. */
   readonly interface: string;

@@ -1,3 +1,4 @@
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { endianness } from 'node:os';
@@ -91,14 +92,20 @@ test('who gives up while it connects is told `aborted`, and the number is of no 
   t.is((await t.throwsAsync(late, { instanceOf: EntremiseError }))?.code, 'wrong-state');
 });
 
-test('a UDP number goes to the relay once, with the interface for groups; a group itself is unsupported', t => {
+test('a UDP number goes to the relay once, with where it meets groups; that of a group may be taken', async t => {
   const sources: unknown[] = [];
   const addPort = (source: number | PlainUdpSource) => sources.push(source);
-  const number = PlainUdp.reserve(host, 0, { interface: 'lo', shared: false });
+  const scope = { interface: 'lo', shared: false };
+  const number = PlainUdp.reserve(host, 0, scope);
   t.is(number.handTo({ addPort }, { family: 4, approve: true }), 1);
-  t.deepEqual(sources, [{ address: host, port: number.port, interface: 'lo' }]);
+  t.deepEqual(sources, [{ address: host, port: number.port, scope }]);
   const again = () => number.handTo({ addPort }, { family: 4, approve: true });
   t.is(t.throws(again, { instanceOf: EntremiseError }).code, 'wrong-state');
-  const group = () => PlainUdp.reserve('224.0.0.251', 5353, { interface: 'lo', shared: true });
-  t.is(t.throws(group, { instanceOf: EntremiseError }).code, 'unsupported');
+  const other = dgram.createSocket('udp4');
+  t.teardown(() => void other.close());
+  other.bind(0);
+  await once(other, 'listening');
+  const group = PlainUdp.reserve('224.0.0.251', other.address().port, { interface: 'lo', shared: true });
+  t.is(group.port, other.address().port);
+  t.true(PlainUdp.reserve('224.0.0.251', 0, { interface: 'lo', shared: true }).port > 0);
 });

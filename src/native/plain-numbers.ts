@@ -10,7 +10,7 @@ import { socketToConnect } from './slab-reader.ts';
 /**
  * Numbers without the addon. Node cannot bind without listening, so a TCP number is looked for in the kernel's tables when
  * it is opened and bound when it listens or connects: in between another program may take it. A UDP number is bound by the
- * relay in the same turn. Groups and broadcast addresses cannot be opened at all.
+ * relay in the same turn.
  */
 
 type Protocol = 'tcp' | 'udp';
@@ -70,11 +70,16 @@ function isOwn(address: string): boolean {
 function freeNumber(protocol: Protocol, address: string, port: number): number {
   if (!isOwn(address)) throw bindError('EADDRNOTAVAIL', address, port);
   if (port !== 0 && !isTaken(protocol, address, port)) return port;
-  for (let count = 0; port === 0 && count < tries; count++) {
+  if (port === 0) return anyNumber(protocol, address);
+  throw bindError('EADDRINUSE', address, port);
+}
+
+function anyNumber(protocol: Protocol, address: string): number {
+  for (let count = 0; count < tries; count++) {
     const candidate = dynamic.first + Math.floor(Math.random() * dynamic.count);
     if (!isTaken(protocol, address, candidate)) return candidate;
   }
-  throw bindError('EADDRINUSE', address, port);
+  throw bindError('EADDRINUSE', address, 0);
 }
 
 /** A TCP number without the addon: see the head of this file. */
@@ -170,13 +175,12 @@ export class PlainUdp implements HeldUdp {
     this.#scope = scope;
   }
 
-  /** @throws EntremiseError port-in-use, address-not-available; unsupported for groups and broadcast addresses */
+  /** @throws EntremiseError port-in-use, address-not-available */
   static reserve(address: string, port: number, scope?: UdpScope): PlainUdp {
-    if (scope?.shared === true) {
-      const message = `The mediator's native addon is missing, without which it cannot hear ${address}; it can send there.`;
-      throw new EntremiseError('unsupported', { by: 'mediator', message });
-    }
-    return new PlainUdp(address, freeNumber('udp', address, port), scope);
+    // A group's number may be had by others, too.
+    const chosen =
+      scope?.shared === true ? port || anyNumber('udp', address) : freeNumber('udp', address, port);
+    return new PlainUdp(address, chosen, scope);
   }
 
   /** @throws EntremiseError wrong-state, and as the relay */
@@ -184,7 +188,7 @@ export class PlainUdp implements HeldUdp {
     if (this.#state !== 'held')
       throw new EntremiseError('wrong-state', { message: `the number is ${this.#state}` });
     const { address, port } = this;
-    const taken = relay.addPort({ address, port, interface: this.#scope?.interface }, options);
+    const taken = relay.addPort({ address, port, scope: this.#scope }, options);
     this.#state = 'handed-over';
     return taken;
   }

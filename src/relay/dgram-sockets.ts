@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import type { NativeSockets } from '../native/addon.ts';
 import type { PlainUdpSource } from '../native/held-number.ts';
@@ -19,6 +20,7 @@ const bindCodes: Readonly<Record<string, ErrorCode>> = {
 };
 
 function bindError(thrown: unknown): EntremiseError {
+  if (thrown instanceof EntremiseError) return thrown;
   const errno = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   return new EntremiseError(bindCodes[errno] ?? 'internal', { cause: thrown });
 }
@@ -61,10 +63,11 @@ function relaySocket(socket: Socket, onArrival: OnArrival, spell: (address: stri
   };
 }
 
-function socketOf(family: 4 | 6, ipv6Only = false): Socket {
+function socketOf(family: 4 | 6, { ipv6Only = false, reuseAddr = false } = {}): Socket {
   return createSocket({
     type: family === 4 ? 'udp4' : 'udp6',
     ipv6Only,
+    reuseAddr,
     // Only literals are sent to: nothing is ever resolved here.
     lookup: (host, _options, done) => done(null, host, family),
   });
@@ -97,19 +100,41 @@ function memberDoor(server: PacketPeer, onArrival: OnArrival): RelaySocket {
 }
 
 /** Binds a port that no addon has bound. Since only literals are looked up Node is done, or has failed, at once. */
-function bindPlain(socket: Socket, { address, port, interface: name }: PlainUdpSource): void {
+function bindPlain(socket: Socket, { address, port, scope }: PlainUdpSource): void {
   let failure: unknown;
   socket.once('error', error => {
     failure = error;
   });
-  socket.bind({ address, port, exclusive: true });
+  const isIpv6 = address.includes(':');
+  const isShared = scope?.shared === true;
+  // The zone makes a link-local group the interface's alone.
+  const at = isShared && isIpv6 ? `${address}%${scope.interface}` : address;
+  socket.bind({ address: at, port, exclusive: true });
   if (failure !== undefined) throw failure;
-  if (name === undefined) return;
+  if (scope === undefined) return;
   // As native/udp_scope.h, as far as Node can.
-  socket.setMulticastInterface(address.includes(':') ? `::%${name}` : address);
+  const by = isIpv6 ? `::%${scope.interface}` : isShared ? ipv4Of(scope.interface) : address;
+  socket.setMulticastInterface(by);
   socket.setMulticastLoopback(false);
   socket.setMulticastTTL(1);
+  if (isShared && isGroup(address)) socket.addMembership(address, by);
 }
+
+/** Node names an interface of IPv4 by an address. */
+function ipv4Of(name: string): string {
+  const found = networkInterfaces()[name]?.find(({ family }) => family === 'IPv4');
+  if (found === undefined) throw new EntremiseError('address-not-available');
+  return found.address;
+}
+
+/** RFC 5771, RFC 4291 §2.7. */
+function isGroup(address: string): boolean {
+  const first = Number(address.split('.')[0]);
+  return address.includes(':') ? /^ff/i.test(address) : first >= 224 && first < 240;
+}
+
+/** From a shared number it would leave by the default route, which is none of the LAN's: no socket of Node is one interface's. */
+const everybody = '255.255.255.255';
 
 /** Whose a bound fd is until a socket here takes it over: the addon's. */
 export type FdOwner = Pick<NativeSockets, 'release'>;
@@ -121,7 +146,8 @@ export const dgramSockets = (owner?: FdOwner): RelaySockets => ({
   serviceDoor,
   memberDoor,
   port(source, { family, broadcast }, onArrival) {
-    const socket = socketOf(family, family === 6);
+    const isShared = typeof source !== 'number' && source.scope?.shared === true;
+    const socket = socketOf(family, { ipv6Only: family === 6, reuseAddr: isShared });
     // `exclusive`: never the shared handle of a cluster.
     try {
       if (typeof source === 'number') socket.bind({ fd: source, exclusive: true });
@@ -136,6 +162,10 @@ export const dgramSockets = (owner?: FdOwner): RelaySockets => ({
     // On a port of a link-local address its peers are on the same link.
     const zone = socket.address().address.split('%')[1];
     const spell = (to: string) => (zone !== undefined && /^fe[89ab]/.test(to) ? `${to}%${zone}` : to);
-    return relaySocket(socket, onArrival, spell);
+    const made = relaySocket(socket, onArrival, spell);
+    if (!isShared) return made;
+    const send: RelaySocket['send'] = (bytes, to, failed) =>
+      to.address === everybody ? failed() : made.send(bytes, to, failed);
+    return { ...made, send };
   },
 });

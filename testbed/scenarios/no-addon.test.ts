@@ -1,24 +1,53 @@
 import { join } from 'node:path';
 import process from 'node:process';
+import { blockUdp } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
-import { mediatorBundle, mediatorName } from '../site.ts';
+import { mediatorBundle, mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { programPath } from './support/peers.ts';
+import { Clients, startFeatures, startMirror } from './support/plain-udp.ts';
 import { setStage } from './support/stage.ts';
+import { profileFolder } from './support/technicians.ts';
 import { curl, jsonLines, startExpose, startForward, untilJson } from './support/verbs.ts';
 
 /** Mediator, server and terminal whose native addon is not where it should be. */
 
-const { device, gatewayLan } = homeAddresses;
+const { device, gatewayLan, server, terminal } = homeAddresses;
+const [published, standing] = [7007, 5060];
 const env = { ENTREMISE_ADDON: '/nowhere/entremise.node' };
+
+const rules = `
+[[publish]]
+mediator = "${mediatorName}"
+on = "${server}:${published}"
+to = "${device}:${published}"
+from = ["${terminal}"]
+
+[[service]]
+mediator = "${mediatorName}"
+at = "${gatewayLan}:${standing}"
+to = "${terminal}:${standing}"
+`;
+
+const many = ['lan', 'multicast', 'broadcast'];
+const quoted = JSON.stringify(many);
 
 const claim = setStage({
   name: 'scnoaddon',
-  site: () => ({ mediatorEnv: env, serverEnv: env, terminalEnv: env }),
+  site: () => ({
+    mediatorEnv: env,
+    serverEnv: env,
+    terminalEnv: env,
+    mediatorConfig: `[owner.targets]\nnetworks = ${quoted}\n[owner.ports]\naddresses = ${quoted}`,
+    grant: many.flatMap(word => ['--target', word, '--listen-on', word]),
+  }),
   peers: async (home, folder) => {
     await startWebServer(home.device, join(folder, 'nginx'));
     await startEcho(home.device);
+    await startMirror(home.device, device, published);
+    await startMirror(home.terminal, terminal, standing);
   },
+  share: async ({ site }) => ({ now: await startFeatures(site, rules) }),
 });
 
 claim(
@@ -79,3 +108,48 @@ claim('issue 4: log, status, mediators --json and doctor say that the addon is m
   t.regex(doctor.stdout, /addon +missing here/);
   t.regex(doctor.stdout, /from sockets alone.*native addon is missing/);
 });
+
+claim(
+  'P7.6: clients reach a LAN’s service by a port of the server, devices a plain server out there, over UDP and without it',
+  async (t, { home }) => {
+    const clients = new Clients(t, home.terminal, server, published, 2);
+    const devices = new Clients(t, home.device, gatewayLan, standing, 2, 6000);
+    const ask = () => Promise.all([clients.ask(60_000), devices.ask(60_000)]);
+    const first = await ask();
+    const hosts = first.map(each => new Set(each.map(seen => seen.split(' ')[0])));
+    t.deepEqual(hosts, [new Set([gatewayLan]), new Set([server])]);
+    t.deepEqual(
+      first.map(each => new Set(each).size),
+      [2, 2],
+      'each from a number of its own',
+    );
+    const udp = await home.carrier.apply(blockUdp({ how: 'drop', ports: [servicePort], outside: 'net' }));
+    t.teardown(() => udp.remove());
+    t.deepEqual(await ask(), first);
+  },
+);
+
+claim(
+  'P5.1: a port of a group, and one of a broadcast address, hears what devices send there',
+  async (t, stage) => {
+    const { home, site } = stage;
+    const directory = profileFolder(site.terminalEnv);
+    for (const [address, number] of [
+      ['239.255.77.77', 4000],
+      ['192.168.1.255', 4001],
+    ] as const) {
+      const argument = [directory, mediatorName, 'udp', address, String(number), '', '0', ''];
+      const argv = [process.execPath, programPath('sdk-groups.mjs'), ...argument];
+      const port = home.terminal.spawn(argv, { stdin: 'pipe', env: site.terminalEnv });
+      t.teardown(() => port.stop('SIGKILL'));
+      await untilJson(port, 'that it listens', line => 'listening' in line);
+      const script = `const socket = require('node:dgram').createSocket('udp4');
+      socket.bind(0, '${device}', () => { socket.setBroadcast(true);
+        setInterval(() => socket.send('here I am', ${number}, '${address}'), 200); });`;
+      const shouting = home.device.spawn([process.execPath, '-e', script]);
+      t.teardown(() => shouting.stop('SIGKILL'));
+      const heard = await untilJson(port, 'what the device says', line => line.from === device);
+      t.is(heard.text, 'here I am');
+    }
+  },
+);

@@ -10,6 +10,7 @@ import {
 } from '../../policy/gateway-facts.ts';
 import { networkContains } from '../../policy/network.ts';
 import { type CanonicalAddress, canonicalAddress } from '../../policy/target.ts';
+import type { PeerNetwork } from '../../relay/relay.ts';
 import type { CommandOf } from '../../wire/messages/command.ts';
 
 /**
@@ -73,6 +74,14 @@ export function boundTo(command: CommandOf<'open'>, facts: GatewayFacts): BoundT
     scope: name === '' ? undefined : { interface: name, shared: false },
     onLan: own?.lan ?? false,
   };
+}
+
+/** Who is around an interface, as far as addresses tell: its networks, and who is on its link. */
+export function neighboursOf(facts: GatewayFacts, name: string): PeerNetwork[] {
+  const around = facts.ownAddresses
+    .filter(own => own.interface === name)
+    .map(({ network: { base, prefixLength } }) => ({ address: base.text, prefixLength }));
+  return [...around, { address: 'fe80::', prefixLength: 10 }];
 }
 
 function sharedAddress(address: CanonicalAddress, zone: string | undefined, facts: GatewayFacts): BoundTo {

@@ -9,6 +9,7 @@ import type { PortListing } from '../../wire/messages/command.ts';
 import type { Carrier } from '../../wire/messages/shared.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
 import { maxDatagramBytes } from '../../wire/spec.ts';
+import { neighboursOf } from './bound-to.ts';
 import { Destinations } from './destinations.ts';
 import type { BoundTo, HeldNumber } from './open.ts';
 import type { PortCondition } from './port-states.ts';
@@ -62,7 +63,7 @@ export class UdpPort {
     surroundings: PortSurroundings,
     onClosed: () => void,
   ) {
-    const { hub, clock } = surroundings;
+    const { hub, clock, native, facts } = surroundings;
     this.id = id;
     this.held = held;
     this.bound = bound;
@@ -73,6 +74,10 @@ export class UdpPort {
       family: bound.family,
       approve: true,
       broadcast: bound.family === 4 && bound.onLan === true,
+      // The addon binds it to the interface.
+      ...(native === undefined && bound.scope?.shared === true
+        ? { onlyFrom: neighboursOf(facts(), bound.scope.interface) }
+        : {}),
     });
     this.limit();
     hub.listenToPort(this.port, {

@@ -1,0 +1,83 @@
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type Namespace, type Program, until } from 'netns-test-helpers';
+import { cliCommand, mediatorName, type Site, serverAddress } from '../../site.ts';
+import { programPath } from './peers.ts';
+import { type Json, jsonLines, type Teardown, untilJson } from './verbs.ts';
+
+/** Plain UDP through the server (P7.6): what declares it, and both kinds of plain ends. */
+
+/** UDP clients in a namespace, a round of questions at a time. */
+export class Clients {
+  private round = 0;
+  private readonly program: Program;
+  private readonly count: number;
+
+  /** `first`: the first one's own number, the others follow; 0: any. */
+  constructor(t: Teardown, where: Namespace, address: string, number: number, count: number, first = 0) {
+    const words = [programPath('udp-clients.mjs'), address, String(number), String(count), String(first)];
+    this.program = where.spawn([process.execPath, ...words], { stdin: 'pipe' });
+    this.count = count;
+    t.teardown(() => this.program.stop('SIGKILL'));
+  }
+
+  /** Asks from each until all are answered; what the service saw of each, `address number`. */
+  async ask(deadlineMs = 30_000): Promise<string[]> {
+    await untilJson(this.program, 'that it is ready', ({ ready }) => ready === true);
+    const answers = () => jsonLines(this.program.stdout).filter(({ round }) => round === this.round);
+    this.round++;
+    this.program.write('ask\n');
+    const seen = await until(() => (answers().length === this.count ? answers() : undefined), {
+      what: `${this.program} to be answered`,
+      deadlineMs,
+      explain: () => this.program.stdout.slice(-2000),
+    });
+    const inOrder = [...seen].sort((one: Json, other: Json) => Number(one.client) - Number(other.client));
+    return inOrder.map(({ reply }) => String(reply).replace(/^.* from /, ''));
+  }
+}
+
+/** A service that answers with where it sees each datagram come from. */
+export async function startMirror(where: Namespace, address: string, number: number): Promise<void> {
+  where.spawn([process.execPath, programPath('udp-mirror.mjs'), address, String(number)]);
+  await where.untilListening('udp', number);
+}
+
+/**
+ * Enrols the server's features of plain UDP, with grants for all of the LAN, and starts the server again with these rules of
+ * server.toml; resolves with the server of now, once its standing service is applied.
+ */
+export async function startFeatures(site: Site, rules: string): Promise<Program> {
+  const state = join(site.directory, 'server');
+  for (const feature of ['publish', 'service']) {
+    const { code } = await site.authority('invite', 'terminal', `isp-${feature}`);
+    const words = [
+      'server',
+      'enroll-feature',
+      feature,
+      '--server',
+      serverAddress,
+      '--state',
+      state,
+      '--json',
+    ];
+    const enrolled = await site.home.server.run(cliCommand(...words), {
+      env: { ENTREMISE_CODE: String(code) },
+    });
+    const { key } = JSON.parse(enrolled) as { key: string };
+    const grant = ['--terminal', key, '--mediator', mediatorName, '--purpose', 'service'];
+    const may = ['--allow', 'open,redirect,close,query,datagram', '--target', 'lan'];
+    await site.operator('grant', 'create', ...grant, ...may);
+  }
+  appendFileSync(join(state, 'server.toml'), rules);
+  await site.server.stop('SIGTERM');
+  const now = site.startServer();
+  const isApplied = () => jsonLines(now.stderr).some(line => line.state === 'applied');
+  await until(isApplied, {
+    what: 'the service to be applied',
+    deadlineMs: 60_000,
+    explain: () => `server: ${now.stderr.slice(-3000)}\nmediator: ${site.mediator.stderr.slice(-3000)}`,
+  });
+  return now;
+}
