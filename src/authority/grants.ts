@@ -1,50 +1,18 @@
-import { randomBytes } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { EntremiseError } from '../base/errors.ts';
-import { keyFromText, keyThumbprint } from '../base/keys.ts';
+import type { SigningKey } from '../base/keys.ts';
 import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
-import { defaultGrantLifeMs, type Grant, type GrantClaims, grantRules } from '../policy/grant.ts';
-import { peekGrant, verifyGrant } from '../policy/grant-verify.ts';
-import { signJws } from '../policy/jws.ts';
-import { permissionVerbs } from '../policy/schema.ts';
+import type { Grant } from '../policy/grant.ts';
+import { peekGrant } from '../policy/grant-verify.ts';
+import { type GrantWish, signGrant } from '../policy/grant-wish.ts';
 import type { TrustStatement } from '../policy/trust-statement.ts';
 import { type Authority, authorityFiles, readAuthorityState } from './state.ts';
 import { issueTrustStatement, requireTrustStatement } from './trust.ts';
 
-/** What a grant is to say. What is absent is {@link defaultGrantClaims}'. */
-export interface GrantWish {
-  /** Text of the terminal's key. */
-  readonly terminalKey: string;
-  readonly mediators: GrantClaims['mediators'];
-  readonly purpose: GrantClaims['purpose'];
-  readonly commands?: GrantClaims['commands'];
-  readonly targets?: GrantClaims['targets'];
-  readonly ports?: GrantClaims['ports'];
-  readonly limits?: GrantClaims['limits'];
-  readonly lifeMs?: number;
-}
-
-/** All commands; any number of the devices of the LAN; ports on the gateway's LAN addresses, from 1024 up. */
-export const defaultGrantClaims = {
-  commands: [...permissionVerbs],
-  targets: { networks: ['lan'], tcp: ['1-65535'], udp: ['1-65535'] },
-  ports: { addresses: ['lan'], tcp: ['1024-65535'], udp: ['1024-65535'] },
-};
-
-function claimsOf(wish: GrantWish, nowMs: number): GrantClaims {
-  const iat = Math.floor(nowMs / 1000);
-  return {
-    jti: randomBytes(8).toString('hex'),
-    iat,
-    exp: iat + Math.floor((wish.lifeMs ?? defaultGrantLifeMs) / 1000),
-    cnf: { jkt: keyThumbprint(keyFromText(wish.terminalKey)) },
-    mediators: wish.mediators,
-    purpose: wish.purpose,
-    commands: wish.commands ?? defaultGrantClaims.commands,
-    targets: wish.targets ?? defaultGrantClaims.targets,
-    ports: wish.ports ?? defaultGrantClaims.ports,
-    ...(wish.limits === undefined ? {} : { limits: wish.limits }),
-  };
+/** Who signs grants and where copies are kept: an authority, or a delegate's desk with the trust statement it goes by. */
+export interface GrantSigner {
+  readonly directory: string;
+  readonly key: SigningKey;
 }
 
 /**
@@ -53,10 +21,21 @@ function claimsOf(wish: GrantWish, nowMs: number): GrantClaims {
  * terminal's key is revoked, `bad-request` when it is none, `bad-usage`, `state-unreadable`
  */
 export async function issueGrant(authority: Authority, wish: GrantWish, nowMs: number): Promise<Grant> {
-  const trust = await requireTrustStatement(authority);
-  const text = await signJws(grantRules.typ, claimsOf(wish, nowMs), authority.key);
-  const grant = await verifyGrant(text, trust, nowMs);
-  writePrivateFile(authorityFiles.grant(authority.directory, grant.id), `${text}\n`);
+  return issueGrantAs(authority, await requireTrustStatement(authority), wish, nowMs);
+}
+
+/**
+ * As {@link issueGrant}, by whoever may sign under this trust statement.
+ * @throws EntremiseError as {@link signGrant}; `state-unreadable`
+ */
+export async function issueGrantAs(
+  { directory, key }: GrantSigner,
+  trust: TrustStatement,
+  wish: GrantWish,
+  nowMs: number,
+): Promise<Grant> {
+  const grant = await signGrant(key, trust, wish, nowMs);
+  writePrivateFile(authorityFiles.grant(directory, grant.id), `${grant.text}\n`);
   return grant;
 }
 

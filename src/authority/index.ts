@@ -1,9 +1,11 @@
 /** The operator's authority (P6.6): makes and keeps its keys, signs every document. Used by the CLI only. */
+
+export { addDelegate, type DelegateWish, makeDesk, openDesk, removeDelegate } from './delegates.ts';
 export {
-  defaultGrantClaims,
-  type GrantWish,
+  type GrantSigner,
   type IssuedGrant,
   issueGrant,
+  issueGrantAs,
   listGrants,
   readGrant,
   revokeGrant,
@@ -16,5 +18,13 @@ export {
   type MemberIdentity,
   makeInvitation,
 } from './members.ts';
+export { listRoles, type Role, readRole, removeRole, setRole } from './roles.ts';
 export { type Authority, authorityFiles, openAuthority } from './state.ts';
-export { currentTrustStatement, issueTrustStatement, revokeKeys, type TrustChanges } from './trust.ts';
+export {
+  currentTrustStatement,
+  type DelegateClaims,
+  issueTrustStatement,
+  requireTrustStatement,
+  revokeKeys,
+  type TrustChanges,
+} from './trust.ts';

@@ -22,11 +22,40 @@ export interface TrustChanges {
   /** Added to what is revoked. */
   readonly revokedGrants?: readonly { readonly id: string; readonly expiresAtMs: number }[];
   readonly revokedKeys?: readonly string[];
+  /** As they stand in the statement; each takes the place of one with its name. */
+  readonly addedDelegates?: readonly DelegateClaims[];
+  /** Names. */
+  readonly removedDelegates?: readonly string[];
+}
+
+/** A delegate as it stands in the statement (docs/security.md). */
+export interface DelegateClaims {
+  readonly [claim: string]: unknown;
+  readonly key: string;
+  readonly name: string;
+  /** Seconds since 1970. */
+  readonly notAfter: number;
 }
 
 /** A revoked grant need not be named any more when it has expired by every clock. */
 function stillNeeded(revoked: { exp: number }, nowMs: number): boolean {
   return revoked.exp * 1000 + maxSkewMs > nowMs;
+}
+
+/** Those of before, those that are added in the place of their namesakes; what is over is left out. */
+function delegatesOf(
+  state: AuthorityState,
+  changes: TrustChanges,
+  nowMs: number,
+): AuthorityState['delegates'] {
+  const { addedDelegates = [], removedDelegates = [] } = changes;
+  const unknown = removedDelegates.find(name => !state.delegates.some(each => each.name === name));
+  if (unknown !== undefined)
+    throw new EntremiseError('bad-usage', { message: `There is no delegate ${JSON.stringify(unknown)}.` });
+  const gone = [...removedDelegates, ...addedDelegates.map(({ name }) => name)];
+  return [...state.delegates.filter(({ name }) => !gone.includes(String(name))), ...addedDelegates].filter(
+    ({ notAfter }) => stillNeeded({ exp: Number(notAfter) }, nowMs),
+  );
 }
 
 function changedState(state: AuthorityState, changes: TrustChanges, nowMs: number): AuthorityState {
@@ -40,6 +69,7 @@ function changedState(state: AuthorityState, changes: TrustChanges, nowMs: numbe
     trustSeq: state.trustSeq + 1,
     serverPins: [...(changes.serverPins ?? state.serverPins)],
     serverAddresses: [...(changes.serverAddresses ?? state.serverAddresses)],
+    delegates: delegatesOf(state, changes, nowMs),
     revokedGrants: [...known, ...added].filter(each => stillNeeded(each, nowMs)),
     revokedKeys: [...new Set([...state.revokedKeys, ...(changes.revokedKeys ?? [])])],
   };
@@ -103,6 +133,9 @@ function refuseUnusable(authority: Authority, state: AuthorityState): void {
     throw new EntremiseError('bad-usage', {
       message: "An authority cannot revoke its own keys: it would silence itself. Revoke a member's key.",
     });
+  }
+  if (state.delegates.some(({ key }) => authority.publicKeys.includes(String(key)))) {
+    throw new EntremiseError('bad-usage', { message: 'A key of the authority itself cannot be a delegate.' });
   }
 }
 

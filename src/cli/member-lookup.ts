@@ -1,7 +1,10 @@
+import { systemClock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
 import { isKeyText } from '../base/keys.ts';
+import { TrustKeeper } from '../member/trust-keeper.ts';
 import { quoted } from '../policy/target.ts';
-import { type MemberListing, storedMembers } from '../server/members.ts';
+import type { TrustStatement } from '../policy/trust-statement.ts';
+import { type MemberListing, storedMembers, storedTrust } from '../server/members.ts';
 import type { Context } from './context.ts';
 import { requireServer } from './delivery.ts';
 
@@ -27,4 +30,15 @@ export async function memberKeyOf(context: Context, keyOrName: string): Promise<
   throw new EntremiseError('bad-usage', {
     message: `No member ${quoted(keyOrName)} is known here: ${hint}.`,
   });
+}
+
+/**
+ * The trust statement that a server on this machine has, or this profile.
+ * @throws EntremiseError `not-enrolled`, `state-unreadable`, `document-invalid`
+ */
+export async function trustKnownHere({ serverState, profile, log }: Context): Promise<TrustStatement> {
+  if (serverState === undefined)
+    return (await TrustKeeper.load({ directory: profile, clock: systemClock, log })).current;
+  requireServer(serverState);
+  return storedTrust(serverState);
 }

@@ -1,13 +1,14 @@
 import { keyThumbprint } from '../base/keys.ts';
 import { type AccessRequest, addressOf, type Command, type OwnerSide } from './access-request.ts';
+import { boundPermissions, type Permissions } from './bounds.ts';
 import { checkPortAddress, checkPortNumber, type NumberWish, type PortAddress } from './check-port.ts';
 import { checkDenyList, checkTarget, checkTargetAddress, checkTargetNumber } from './check-target.ts';
 import type { GatewayFacts } from './gateway-facts.ts';
 import type { AcceptedGrant } from './grant.ts';
-import { grantNamesMediator, revocationOf } from './grant-verify.ts';
+import { delegateBehind, grantNamesMediator, revocationOf } from './grant-verify.ts';
 import { type Hours, hoursContain } from './hours.ts';
 import type { PurposePolicy } from './owner-policy.ts';
-import type { Ports, Targets } from './permissions.ts';
+import type { Ports } from './permissions.ts';
 import { isKeyRevoked } from './trust-statement.ts';
 import { allowed, type Denial, denied, type Side, type Verdict } from './verdict.ts';
 
@@ -20,15 +21,8 @@ export type { AccessRequest, Command, OwnerSide } from './access-request.ts';
  * nothing special can be opened by one of them alone.
  *
  * Order: revocation, expiry, mediator, owner's purpose, hours and consent, command, then the command's own particulars, at each
- * step the grant before the owner. The first refusal is the answer.
+ * step the grant, within what its signer may allow, before the owner. The first refusal is the answer.
  */
-
-/** What both sides say alike. */
-interface Permissions {
-  readonly commands: readonly string[];
-  readonly targets: Targets;
-  readonly ports: Ports;
-}
 
 function checkRevocation(grant: AcceptedGrant, { mediator, trust }: AccessRequest): Denial | undefined {
   const ofMediator = isKeyRevoked(trust, mediator.key)
@@ -100,7 +94,8 @@ function checkCommand(
   facts: GatewayFacts | undefined,
 ): Denial | undefined {
   if (command.verb === 'attach') return undefined;
-  if (!commands.includes(command.verb)) return denied(by, 'commands', `contain "${command.verb}"`);
+  if (!commands.some(verb => verb === command.verb))
+    return denied(by, 'commands', `contain "${command.verb}"`);
   switch (command.verb) {
     case 'open': {
       const { protocol, address, number } = command;
@@ -132,6 +127,16 @@ function checkCommand(
     case 'resolve':
       return undefined;
   }
+}
+
+/** What the delegate who signed the grant may allow bounds it, whatever the grant says (P6.2). */
+function checkDelegate(
+  grant: AcceptedGrant,
+  { trust, command }: AccessRequest,
+  facts: GatewayFacts | undefined,
+): Denial | undefined {
+  const delegate = delegateBehind(grant, trust);
+  return delegate && checkCommand('delegate', boundPermissions(delegate, grant), command, facts);
 }
 
 function checkOwner(
@@ -169,6 +174,7 @@ export function authorise(
     (owner && checkConsent(grant, owner.policy[grant.purpose], owner, nowMs)) ??
     checkAttach(grant, request) ??
     checkCommand('grant', grant, request.command, owner?.facts) ??
+    checkDelegate(grant, request, owner?.facts) ??
     checkOwner(grant, owner, request) ??
     allowed
   );

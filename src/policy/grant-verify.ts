@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
+import { boundLimits } from './bounds.ts';
 import {
   type AcceptedGrant,
   type Grant,
@@ -54,6 +55,11 @@ function refuseBadLife(grant: Grant, nowMs: number): void {
   if (grant.expiresAtMs <= nowMs) throw grantExpired(grant, nowMs);
 }
 
+/** The delegate who signed the grant; undefined when an authority key did. */
+export function delegateBehind({ signer }: Grant, trust: TrustStatement): Delegate | undefined {
+  return trust.authorityKeys.includes(signer) ? undefined : delegateOf(trust, signer);
+}
+
 /** Why the grant's signer may not have signed it, continuing "The grant", or undefined. */
 function signerRefusal(grant: Grant, trust: TrustStatement): string | undefined {
   if (trust.authorityKeys.includes(grant.signer)) return undefined;
@@ -62,6 +68,8 @@ function signerRefusal(grant: Grant, trust: TrustStatement): string | undefined 
   if (!delegate.purposes.includes(grant.purpose)) {
     return `is for ${grant.purpose}, which its signer ${delegate.name} may not grant`;
   }
+  if (delegate.terminals?.includes(grant.terminalThumbprint) === false)
+    return `is for a terminal to which its signer ${delegate.name} may grant nothing`;
   return grant.expiresAtMs > delegate.notAfterMs
     ? `lives longer than its signer ${delegate.name}`
     : undefined;
@@ -85,11 +93,8 @@ export function grantNamesMediator(
   trust: TrustStatement,
   mediator: { readonly key: string; readonly name: string; readonly labels: readonly string[] },
 ): boolean {
-  const delegated = delegateOf(trust, grant.signer)?.mediators;
-  const withinDelegate =
-    delegated === undefined ||
-    trust.authorityKeys.includes(grant.signer) ||
-    selectorsFit(delegated, mediator);
+  const delegated = delegateBehind(grant, trust)?.mediators;
+  const withinDelegate = delegated === undefined || selectorsFit(delegated, mediator);
   return withinDelegate && selectorsFit(grant.mediators, mediator);
 }
 
@@ -106,7 +111,8 @@ export async function verifyGrant(text: string, trust: TrustStatement, nowMs: nu
   if (overreach !== undefined) throw documentError(grantRules, overreach);
   refuseBadLife(grant, nowMs);
   const revoked = revocationOf(grant, trust);
-  if (revoked === undefined) return grant;
+  if (revoked === undefined)
+    return { ...grant, limits: boundLimits(grant.limits, delegateBehind(grant, trust)?.limits) };
   throw new EntremiseError('grant-revoked', { message: revoked, by: 'grant' });
 }
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { limitNumbers } from './bounds.ts';
 import type { JwsRules } from './jws.ts';
 import {
   type MediatorSelector,
@@ -17,7 +18,6 @@ import {
   purposes,
   timeClaim,
   verbList,
-  wholeNumber,
 } from './schema.ts';
 
 /**
@@ -77,10 +77,10 @@ export const defaultGrantLifeMs = 12 * 3_600_000;
 export const defaultLimits = { newStreamsPerSecond: 100, ports: 64, streams: 1024 } as const;
 
 const limitsSchema = closedObject({
-  newStreamsPerSecond: v.optional(wholeNumber(1, 10_000), defaultLimits.newStreamsPerSecond),
-  bytesPerSecond: v.optional(wholeNumber(1024, Number.MAX_SAFE_INTEGER)),
-  ports: v.optional(wholeNumber(1, 65_535), defaultLimits.ports),
-  streams: v.optional(wholeNumber(1, 65_535), defaultLimits.streams),
+  newStreamsPerSecond: v.optional(limitNumbers.newStreamsPerSecond, defaultLimits.newStreamsPerSecond),
+  bytesPerSecond: v.optional(limitNumbers.bytesPerSecond),
+  ports: v.optional(limitNumbers.ports, defaultLimits.ports),
+  streams: v.optional(limitNumbers.streams, defaultLimits.streams),
 });
 
 /** The claims of a grant, as they stand in the document. */

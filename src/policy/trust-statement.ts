@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { keyFromText, keyThumbprint } from '../base/keys.ts';
+import { type Bounds, boundEntries } from './bounds.ts';
 import { documentError, type JwsRules, verifyJws } from './jws.ts';
 import { type MediatorSelector, selectorSchema } from './permissions.ts';
 import {
@@ -42,8 +43,8 @@ export interface TrustStatement {
   readonly signer: string;
 }
 
-/** A key that may sign grants, and only grants, within what stands here. */
-export interface Delegate {
+/** A key that may sign grants, and only grants, within what stands here: a request passes the grant and these bounds. */
+export interface Delegate extends Bounds {
   readonly key: string;
   readonly name: string;
   /** No grant of it is good beyond this. */
@@ -51,6 +52,8 @@ export interface Delegate {
   readonly purposes: readonly ('assistance' | 'service')[];
   /** The only mediators its grants open; all when absent. */
   readonly mediators: readonly MediatorSelector[] | undefined;
+  /** JWK thumbprints of the only terminals that its grants may be for; any when absent. */
+  readonly terminals?: readonly string[] | undefined;
 }
 
 /** Type and size of a trust statement. Its size is what one document of a STATEMENT may have. */
@@ -67,6 +70,8 @@ const delegateSchema = closedObject({
   notAfter: timeClaim,
   purposes: listOf(oneOf(purposes), 1, purposes.length),
   mediators: v.optional(listOf(selectorSchema, 1, 64)),
+  terminals: v.optional(listOf(key32, 1, 64)),
+  ...boundEntries,
 });
 
 /** Name of an operator. */
@@ -79,13 +84,7 @@ export const operatorName = v.pipe(
 );
 
 const claimsSchema = openObject({
-  operator: v.pipe(
-    v.string('must be text'),
-    v.regex(
-      /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,62}$/u,
-      'must be 1 to 63 letters, digits, blanks, ".", "_" or "-"',
-    ),
-  ),
+  operator: operatorName,
   seq: wholeNumber(1, Number.MAX_SAFE_INTEGER),
   iat: timeClaim,
   authorityKeys: listOf(key32, 1, 8),

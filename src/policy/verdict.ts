@@ -15,15 +15,28 @@ export interface Denial {
 /** The verdict that allows. */
 export const allowed: Verdict = { allowed: true };
 
-/** One of the two who must both allow: a grant or an owner, each with fields of the same names. */
-export type Side = 'grant' | 'owner';
+/** One of those who must all allow: a grant, the delegate who signed it, an owner; each with fields of the same names. */
+export type Side = 'grant' | 'delegate' | 'owner';
+
+const sides: Readonly<Record<Side, { readonly prefix: string; readonly who: string }>> = {
+  grant: { prefix: '', who: 'The grant does not allow this; its field' },
+  delegate: {
+    prefix: 'delegates.',
+    who: 'The delegate who signed the grant may not allow this; the field of the trust statement',
+  },
+  owner: { prefix: 'owner.', who: "The gateway's owner does not allow this; the option" },
+};
 
 /** Denied since `field` does not say what it would have to; `need` continues "would have to". */
 export function denied(by: Side, field: string, need: string): Denial {
-  const path = by === 'grant' ? field : `owner.${field}`;
-  const message =
-    by === 'grant'
-      ? `The grant does not allow this; its field ${path} would have to ${need}.`
-      : `The gateway's owner does not allow this; the option ${path} would have to ${need}.`;
-  return { allowed: false, code: 'not-permitted', by, field: path, message };
+  const { prefix, who } = sides[by];
+  const path = `${prefix}${field}`;
+  const message = `${who} ${path} would have to ${need}.`;
+  return {
+    allowed: false,
+    code: 'not-permitted',
+    by: by === 'owner' ? 'owner' : 'grant',
+    field: path,
+    message,
+  };
 }

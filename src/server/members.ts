@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
+import type { TrustStatement } from '../policy/documents.ts';
 import { readServerConfig } from './config.ts';
 import { Documents } from './documents.ts';
 import { Store } from './store.ts';
@@ -20,24 +21,31 @@ export interface MemberListing {
  * The members that a server's state knows, by name; the server may be running.
  * @throws EntremiseError `state-unreadable`, `environment-unfit`, `bad-config`
  */
-export async function storedMembers(stateDir: string): Promise<MemberListing[]> {
-  const { authorityKey } = readServerConfig(stateDir);
-  const store = await Store.open(stateDir);
-  try {
-    const options = {
-      store,
-      clock: systemClock,
-      log: silentLog(),
-      authorityKey,
-      onChange: () => {},
-      audit: () => {},
-    };
-    const documents = await Documents.load(options);
+export function storedMembers(stateDir: string): Promise<MemberListing[]> {
+  return withStored(stateDir, (documents, store) => {
     const list = documents.allMembers().map(({ key, name, role, labels }) => {
       const lastSeenMs = store.mediator(key)?.lastSeenMs ?? 0;
       return { key, name, role, labels, lastSeenMs, invitationKeys: store.invitationsUsedBy(key) };
     });
     return list.sort((a, b) => a.name.localeCompare(b.name));
+  });
+}
+
+/**
+ * The trust statement that a server's state has.
+ * @throws EntremiseError `not-enrolled` while it has none, `state-unreadable`, `environment-unfit`, `bad-config`
+ */
+export function storedTrust(stateDir: string): Promise<TrustStatement> {
+  return withStored(stateDir, documents => documents.trust());
+}
+
+async function withStored<T>(stateDir: string, read: (documents: Documents, store: Store) => T): Promise<T> {
+  const { authorityKey } = readServerConfig(stateDir);
+  const store = await Store.open(stateDir);
+  try {
+    const told = { onChange: () => {}, audit: () => {} };
+    const options = { store, clock: systemClock, log: silentLog(), authorityKey, ...told };
+    return read(await Documents.load(options), store);
   } finally {
     store.close();
   }

@@ -19,8 +19,9 @@ import { formatDuration, parseDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
 import { knownMembers, memberKeyOf } from '../member-lookup.ts';
 import { badUsage } from '../output.ts';
+import { addDelegateVerbs } from './authority-delegate.ts';
 
-/** Adds `entremise authority init|trust|invite|label|revoke-key|show`. */
+/** Adds `entremise authority init|trust|invite|label|delegate|revoke-key|show`. */
 export function addAuthorityVerb(program: Command): void {
   const authority = program
     .command('authority')
@@ -39,6 +40,7 @@ export function addAuthorityVerb(program: Command): void {
     .addHelpText('after', examples('authority trust --pin <pin> --address server.example:8443'))
     .action((options: { pin?: string[]; address?: string[] }, command) => trust(contextOf(command), options));
   addInvite(authority);
+  addDelegateVerbs(authority);
   authority
     .command('label')
     .description("set a member's labels, or its name, by a statement of the authority's own")

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import {
   authorityFiles,
-  type GrantWish,
-  issueGrant,
+  issueGrantAs,
   listGrants,
   openAuthority,
+  openDesk,
   readGrant,
+  readRole,
+  requireTrustStatement,
   revokeGrant,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -14,44 +16,47 @@ import { EntremiseError } from '../../base/errors.ts';
 import { isKeyText } from '../../base/keys.ts';
 import { writePrivateFile } from '../../base/state-file.ts';
 import { TrustKeeper } from '../../member/trust-keeper.ts';
-import { addressEntryText } from '../../policy/address-entry.ts';
-import type { Grant } from '../../policy/documents.ts';
-import { quoted } from '../../policy/target.ts';
+import { defaultGrantClaims, type GrantWish, overlaidTerms } from '../../policy/grant-wish.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
 import { deliver } from '../delivery.ts';
-import { formatDuration, parseDuration } from '../duration.ts';
+import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
-import { parseLimits } from '../grant-limits.ts';
-import { memberKeyOf } from '../member-lookup.ts';
+import { addTermOptions, type TermOptions, termsOf } from '../grant-terms.ts';
+import { describedGrant, grantSentences, selectorText } from '../grant-text.ts';
+import { memberKeyOf, trustKnownHere } from '../member-lookup.ts';
 import { badUsage, table } from '../output.ts';
+import { addRoleVerbs } from './grant-role.ts';
+import { listServerHeld } from './server-held.ts';
 
-interface CreateOptions {
+interface CreateOptions extends TermOptions {
   readonly terminal: string;
   readonly mediator?: string[];
   readonly label?: string[];
-  readonly purpose: string;
-  readonly allow?: string;
-  readonly target?: string[];
-  readonly tcp?: string;
-  readonly udp?: string;
-  readonly listenOn?: string[];
-  readonly listenTcp?: string;
-  readonly listenUdp?: string;
-  readonly limit?: string[];
-  readonly for?: string;
+  readonly role?: string;
+  readonly delegate?: string;
   readonly out?: string;
 }
 
-/** Adds `entremise grant create|list|show|revoke|add`. */
+/** Adds `entremise grant create|list|show|revoke|add|role`. */
 export function addGrantVerb(program: Command): void {
   const grant = program.command('grant').description('what a terminal may do on which mediators, until when');
   addCreate(grant);
   grant
     .command('list')
     .description('the grants that this authority has issued')
-    .addHelpText('after', examples('grant list'))
-    .action((_options, command) => list(contextOf(command)));
+    .option(
+      '--server-held',
+      'what a stolen server could do: grants and delegates whose keys --server-state has',
+    )
+    .addHelpText(
+      'after',
+      examples('grant list', 'grant list --server-held --server-state /var/lib/entremise'),
+    )
+    .action((options: { serverHeld?: boolean }, command) =>
+      options.serverHeld === true ? listServerHeld(contextOf(command)) : list(contextOf(command)),
+    );
+  addRoleVerbs(grant);
   grant
     .command('show')
     .argument('<id>')
@@ -76,7 +81,7 @@ export function addGrantVerb(program: Command): void {
 }
 
 function addCreate(grant: Command): void {
-  grant
+  const create = grant
     .command('create')
     .description('sign a grant for one terminal and tell the server')
     .requiredOption(
@@ -85,48 +90,21 @@ function addCreate(grant: Command): void {
     )
     .option('--mediator <name>', 'a mediator it opens; may be repeated', collect)
     .option('--label <label>', 'or all mediators with this label (with several: with all of them)', collect)
-    .option(
-      '--purpose <purpose>',
-      'assistance (a person helps, up to 24 h) or service (up to 30 d)',
-      'assistance',
-    )
-    .option(
-      '--allow <commands>',
-      'of open,connect,listen,close,query,resolve,datagram,redirect; all by default',
-    )
-    .option(
-      '--target <network>',
-      'reachable: a network, an address, "lan" or a class; "lan" by default',
-      collect,
-    )
-    .option('--tcp <ranges>', 'reachable TCP numbers, like 80,443,8000-8999; all by default')
-    .option('--udp <ranges>', 'reachable UDP numbers; all by default')
-    .option('--listen-on <address>', 'gateway addresses that may be bound; "lan" by default', collect)
-    .option('--listen-tcp <ranges>', 'TCP numbers that may be bound; 1024-65535 by default')
-    .option('--listen-udp <ranges>', 'UDP numbers that may be bound; 1024-65535 by default')
-    .option(
-      '--limit <name=number>',
-      'ports=64, streams=1024 at once, newStreamsPerSecond=100, bytesPerSecond; may be repeated',
-      collect,
-    )
-    .option('--for <duration>', 'how long it lives; 12h by default')
+    .option('--role <name>', 'as this role says, where nothing else is said here')
+    .option('--delegate <directory>', 'sign with the delegate key there, not as the authority')
     .option('--out <file>', 'also write the grant here')
     .addHelpText('after', createExamples)
-    .action((options: CreateOptions, command) => create(contextOf(command), options));
+    .action((options: CreateOptions, command) => createGrant(contextOf(command), options));
+  const purpose = 'assistance (a person helps, up to 24 h; the default) or service (up to 30 d)';
+  addTermOptions(create, purpose, 'how long it lives; 12h by default');
 }
 
 const createExamples = `
 Examples:
   entremise grant create --terminal anna --mediator home-4711 --server-state /var/lib/entremise
   entremise grant create --terminal FRncYS9hCzj4XShTvU_koXfStrB1QqxgbBNjVZI8dT0 --mediator home-4711 --tcp 80,443
+  entremise grant create --terminal anna --mediator home-4711 --role technician
   entremise grant create --terminal sip-1 --label voip --purpose service --for 30d --target lan --udp 5060,10000-20000`;
-
-function ranges(text: string | undefined): string[] | undefined {
-  return text
-    ?.split(',')
-    .map(part => part.trim())
-    .filter(part => part !== '');
-}
 
 function selectorsOf(options: CreateOptions): GrantWish['mediators'] {
   const byName = (options.mediator ?? []).map(name => (isKeyText(name) ? { key: name } : { name }));
@@ -135,91 +113,36 @@ function selectorsOf(options: CreateOptions): GrantWish['mediators'] {
   throw badUsage('Say which mediators the grant opens: --mediator <name> or --label <label>.');
 }
 
-function purposeOf(text: string): GrantWish['purpose'] {
-  if (text === 'assistance' || text === 'service') return text;
-  throw badUsage(`--purpose is assistance or service, not ${quoted(text)}.`);
+/** The authority, or the desk of a delegate. */
+async function signerOf(context: Context, delegate: string | undefined) {
+  if (delegate !== undefined)
+    return { signer: openDesk(delegate), trust: await trustKnownHere(context), terms: () => ({}) };
+  const authority = openAuthority(context.authorityPath);
+  const trust = await requireTrustStatement(authority);
+  return { signer: authority, trust, terms: (role: string) => readRole(authority, role).terms };
 }
 
-async function create(context: Context, options: CreateOptions): Promise<void> {
-  const authority = openAuthority(context.authorityPath);
-  const everyNumber = ['1-65535'];
-  const ordinary = ['1024-65535'];
-  const limits = parseLimits(options.limit);
+async function createGrant(context: Context, options: CreateOptions): Promise<void> {
+  const { role, delegate } = options;
+  if (role !== undefined && delegate !== undefined)
+    throw badUsage("Roles are the authority's: say --role or --delegate, not both.");
+  const mediators = selectorsOf(options);
+  const own = termsOf(options);
+  const { signer, trust, terms } = await signerOf(context, delegate);
   const wish: GrantWish = {
+    ...overlaidTerms(defaultGrantClaims, role === undefined ? own : overlaidTerms(terms(role), own)),
     terminalKey: await memberKeyOf(context, options.terminal),
-    mediators: selectorsOf(options),
-    purpose: purposeOf(options.purpose),
-    targets: {
-      networks: options.target ?? ['lan'],
-      tcp: ranges(options.tcp) ?? everyNumber,
-      udp: ranges(options.udp) ?? everyNumber,
-    },
-    ports: {
-      addresses: options.listenOn ?? ['lan'],
-      tcp: ranges(options.listenTcp) ?? ordinary,
-      udp: ranges(options.listenUdp) ?? ordinary,
-    },
-    ...(options.allow === undefined
-      ? {}
-      : { commands: (ranges(options.allow) ?? []) as NonNullable<GrantWish['commands']> }),
-    ...(limits === undefined ? {} : { limits }),
-    ...(options.for === undefined ? {} : { lifeMs: parseDuration(options.for) }),
+    mediators,
   };
-  const grant = await signed(issueGrant(authority, wish, systemClock.wallTimeMs()));
+  const grant = await signed(issueGrantAs(signer, trust, wish, systemClock.wallTimeMs()));
   if (options.out !== undefined) writePrivateFile(options.out, `${grant.text}\n`);
-  const file = authorityFiles.grant(authority.directory, grant.id);
+  const file = authorityFiles.grant(signer.directory, grant.id);
   const delivered = await deliver(context, [grant.text], file);
-  context.output.result({ ...described(grant), delivered: delivered.how, document: grant.text }, [
+  context.output.result({ ...describedGrant(grant), delivered: delivered.how, document: grant.text }, [
     `grant ${grant.id}, for ${formatDuration(grant.expiresAtMs - grant.issuedAtMs)}`,
-    ...sentences(grant),
+    ...grantSentences(grant),
     delivered.sentence,
   ]);
-}
-
-function described(grant: Grant): Record<string, unknown> {
-  const { id, purpose, mediators, commands, limits, issuedAtMs, expiresAtMs } = grant;
-  const where = (side: Grant['targets']) => ({
-    addresses: ('networks' in side ? side.networks : []).map(addressEntryText),
-    tcp: side.tcp.map(rangeText),
-    udp: side.udp.map(rangeText),
-  });
-  const targets = where(grant.targets);
-  const ports = { ...where({ ...grant.ports, networks: grant.ports.addresses }) };
-  const times = {
-    issuedAt: new Date(issuedAtMs).toISOString(),
-    expiresAt: new Date(expiresAtMs).toISOString(),
-  };
-  return {
-    id,
-    purpose,
-    terminal: grant.terminalThumbprint,
-    mediators,
-    commands,
-    targets,
-    ports,
-    limits,
-    ...times,
-  };
-}
-
-function rangeText({ first, last }: { first: number; last: number }): string {
-  return first === last ? `${first}` : `${first}-${last}`;
-}
-
-function sentences(grant: Grant): string[] {
-  const mediators = grant.mediators.map(
-    ({ name, key, labels }) => name ?? key ?? `label ${labels?.join('+')}`,
-  );
-  const numbers = (side: Grant['targets'] | Grant['ports']) =>
-    `tcp ${side.tcp.map(rangeText).join(',') || 'none'}, udp ${side.udp.map(rangeText).join(',') || 'none'}`;
-  return [
-    `  opens     ${mediators.join(', ')}`,
-    `  purpose   ${grant.purpose}`,
-    `  commands  ${grant.commands.join(', ')}`,
-    `  reaches   ${grant.targets.networks.map(addressEntryText).join(', ') || 'nothing'} (${numbers(grant.targets)})`,
-    `  binds     ${grant.ports.addresses.map(addressEntryText).join(', ') || 'nothing'} (${numbers(grant.ports)})`,
-    `  until     ${new Date(grant.expiresAtMs).toISOString()}`,
-  ];
 }
 
 function list(context: Context): void {
@@ -229,11 +152,11 @@ function list(context: Context): void {
     grant.id,
     status,
     grant.purpose,
-    grant.mediators.map(({ name, key, labels }) => name ?? key ?? `label ${labels?.join('+')}`).join(','),
+    grant.mediators.map(selectorText).join(','),
     status === 'valid' ? `${formatDuration(grant.expiresAtMs - nowMs)} left` : '',
   ]);
   context.output.result(
-    issued.map(({ grant, status }) => ({ ...described(grant), status })),
+    issued.map(({ grant, status }) => ({ ...describedGrant(grant), status })),
     rows.length === 0
       ? ['no grant issued yet']
       : table([['GRANT', 'STATUS', 'PURPOSE', 'MEDIATORS', ''], ...rows]),
@@ -242,9 +165,9 @@ function list(context: Context): void {
 
 function show(context: Context, id: string): void {
   const grant = readGrant(openAuthority(context.authorityPath), id);
-  context.output.result({ ...described(grant), document: grant.text }, [
+  context.output.result({ ...describedGrant(grant), document: grant.text }, [
     `grant ${grant.id}`,
-    ...sentences(grant),
+    ...grantSentences(grant),
     grant.text,
   ]);
 }
@@ -272,5 +195,5 @@ async function add(context: Context, file: string): Promise<void> {
   const grant = await keeper.verifyGrant(readText(file));
   keeper.refuseForeign(grant);
   context.profile.saveGrant(grant.id, grant.text);
-  context.output.result(described(grant), [`grant ${grant.id} kept`, ...sentences(grant)]);
+  context.output.result(describedGrant(grant), [`grant ${grant.id} kept`, ...grantSentences(grant)]);
 }
