@@ -12,7 +12,7 @@ import { claimSealing } from './testing/sealing-claims.ts';
 export function relayComplies(name: string, subject: RelaySubject): void {
   const claim: Claim = (title, run) =>
     test(`${name}: ${title}`, async t => {
-      t.timeout(30_000);
+      t.timeout(60_000);
       await run(t, new RelayLab(t, subject));
     });
   claimSealing(claim);

@@ -10,15 +10,31 @@ const thousands = 3_000;
 /** What `idleMs` of a subject takes. */
 const hastenedIdleMs = 1_000;
 
-/** The longest time between two marks, the first one's begin included. */
+/**
+ * The longest time for which a count did not rise, that of now included. The count is of what a relay has let through, so that
+ * it tells of a relay that had no processor, which a loop here would not.
+ */
 class LongestGap {
-  ms = 0;
+  private readonly count: () => number;
+  private last: number;
   private lastMs = performance.now();
+  private longestMs = 0;
 
-  mark(): void {
-    const nowMs = performance.now();
-    this.ms = Math.max(this.ms, nowMs - this.lastMs);
-    this.lastMs = nowMs;
+  constructor(count: () => number) {
+    this.count = count;
+    this.last = count();
+  }
+
+  get ms(): number {
+    return Math.max(this.longestMs, performance.now() - this.lastMs);
+  }
+
+  look(): void {
+    const count = this.count();
+    if (count === this.last) return;
+    this.longestMs = this.ms;
+    this.last = count;
+    this.lastMs = performance.now();
   }
 }
 
@@ -72,16 +88,20 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     const { fd, peer } = boundFd();
     const port = relay.addPort(fd, { approve: false, family: 4 });
     for (const each of [quiet, asking, answered]) relay.bindPeer(port, each.peer, 'script', subject.idleMs);
-    const gap = new LongestGap();
+    const gaps = [
+      new LongestGap(() => heard.portDatagrams.length),
+      new LongestGap(() => answered.got.length),
+    ];
     const isQuiet = (told: { peer: { number: number } }) => told.peer.number === quiet.peer.number;
     await until('the quiet one is told', () => {
-      gap.mark();
+      for (const gap of gaps) gap.look();
       asking.send('still here', peer);
       relay.sendPlain(port, answered.peer, Buffer.from('and you?'));
       return heard.idle.some(isQuiet);
     });
-    // On a machine that let nobody speak for so long the others were idle, too.
-    if (gap.ms < hastenedIdleMs / 2) t.deepEqual(heard.idle, [{ port, peer: quiet.peer }]);
+    // On a machine that let nobody be heard for so long the others were idle, too.
+    if (gaps.every(({ ms }) => ms < hastenedIdleMs / 2))
+      t.deepEqual(heard.idle, [{ port, peer: quiet.peer }]);
     await until('the others are too', () => heard.idle.length === 3);
     t.is(new Set(heard.idle.map(({ peer: { number } }) => number)).size, 3);
   });
@@ -128,13 +148,16 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     const limits = { maxPeers: thousands, idleMs: 4 * subject.idleMs, peersPerSecond: 1_000_000 };
     const port = relay.addService({ service: service.peer, ...limits });
     const say = (number: number) => relay.sendPlain(port, peerNumber(number), Buffer.from(`${number}`));
-    const gap = new LongestGap();
+    let firsts = 0;
+    const gap = new LongestGap(() => firsts);
+    service.onBytes = bytes => {
+      if (bytes.toString() === '1') firsts++;
+    };
     // In portions, so that the service's own queue holds them.
     for (let number = 1; number <= thousands; number++) {
       say(number);
       if (number % 100 === 0) await until('they have come', () => service.got.length === number);
     }
-    gap.mark();
     // On a machine that took longer than they live some have made room already.
     if (gap.ms < 2 * hastenedIdleMs)
       t.is(new Set(service.got.map(({ from }) => from.number)).size, thousands);
@@ -142,7 +165,7 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     await until(
       'a new one has a place',
       () => {
-        gap.mark();
+        gap.look();
         say(1);
         say(thousands + 1);
         return service.texts.includes(`${thousands + 1}`);
@@ -152,7 +175,7 @@ export function claimPlainPeers(claim: Claim, subject: RelaySubject): void {
     const ofFirst = service.got.filter(({ bytes }) => bytes.toString() === '1');
     if (gap.ms < 2 * hastenedIdleMs)
       t.deepEqual([...new Set(ofFirst.map(({ from }) => from.number))], [ownNumber]);
-    t.true(ofFirst.length > 1);
+    t.true(firsts > 1);
     relay.removePort(port);
     t.is(relay.report().ports.size, 0);
   });
