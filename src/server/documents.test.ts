@@ -85,7 +85,7 @@ test('a REPORT of another version in the store hides nothing else', async t => {
   await made.grant(terminal.key.text);
   await made.stopServer();
   const store = await Store.open(made.stateDir);
-  store.saveReport(mediator.key.text, Buffer.from('a0', 'hex'), 5);
+  store.saveMediators(new Map([[mediator.key.text, { report: Buffer.from('a0', 'hex'), lastSeenMs: 5 }]]));
   store.close();
   await made.startServer();
   const back = await made.connect('terminal', terminal.key);

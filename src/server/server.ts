@@ -85,13 +85,12 @@ function tell(changed: DocumentChange, { documents, hub }: { documents: Document
 
 /** What the switch asks its questions of. */
 interface Desks {
-  readonly store: Store;
   readonly documents: Documents;
   readonly reports: Reports;
   readonly audit: Audit;
 }
 
-function createSwitch(options: ServerOptions, { store, documents, reports, audit }: Desks): Switch {
+function createSwitch(options: ServerOptions, { documents, reports, audit }: Desks): Switch {
   const { config, clock, log } = options;
   const admission = new AdmissionDesk(documents, clock);
   return new Switch({
@@ -112,7 +111,7 @@ function createSwitch(options: ServerOptions, { store, documents, reports, audit
     },
     onReport: (mediator, value) => reports.keep(mediator, value),
     onMember: ({ key, role }) => {
-      if (role === 'mediator') store.saveSeen(key, clock.wallTimeMs());
+      if (role === 'mediator') reports.seen(key);
     },
     directory: {
       visibleTo: terminal => documents.mediatorsKnownTo(terminal).map(({ key }) => key),
@@ -237,9 +236,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const audit: Audit = (action, fields) =>
     auditFile.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields });
   const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });
-  const reports = new Reports(store, clock);
-  undo.push(() => reports.save());
-  const running = createSwitch(options, { store, documents, reports, audit });
+  const reports = new Reports({ store, clock, log });
+  undo.push(() => reports.end());
+  const running = createSwitch(options, { documents, reports, audit });
   hub = running;
   undo.push(() => running.close(config.successor));
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));

@@ -29,9 +29,14 @@ test('P6.9: everything kept outlives the process: trust, members, used invitatio
   first.saveInvitation('invitation', 'another text');
   first.enrol('invitation', 'enrolled', 'member 3', 5);
   first.saveGrant('id', 'grant', 10_000);
-  first.saveReport('gateway', Buffer.from('01', 'hex'), 7);
-  first.saveSeen('gateway', 8);
-  first.saveSeen('other', 9);
+  first.saveMediators(new Map([['gateway', { report: Buffer.from('01', 'hex'), lastSeenMs: 7 }]]));
+  const unheard = { report: undefined };
+  first.saveMediators(
+    new Map([
+      ['gateway', { ...unheard, lastSeenMs: 8 }],
+      ['other', { ...unheard, lastSeenMs: 9 }],
+    ]),
+  );
   first.close();
   const second = await opened(t, stateDir);
   t.is(second.trust(), 'trust 2');

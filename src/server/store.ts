@@ -40,10 +40,13 @@ export interface StoredMediator {
   readonly lastSeenMs: number;
 }
 
+type Statement = ReturnType<DatabaseSyncInstance['prepare']>;
+
 /** See the head of this file. */
 export class Store {
   private readonly path: string;
   private readonly database: DatabaseSyncInstance;
+  private readonly statements = new Map<string, Statement>();
 
   private constructor(path: string, database: DatabaseSyncInstance) {
     this.path = path;
@@ -59,22 +62,28 @@ export class Store {
     return new Store(path, await openMigrated({ path, stateDir, steps, locked }));
   }
 
+  /** Prepared once: for a short one that costs more than running it. */
+  private statement(sql: string): Statement {
+    const known = this.statements.get(sql) ?? this.database.prepare(sql);
+    this.statements.set(sql, known);
+    return known;
+  }
+
   private texts(sql: string): string[] {
     return guarded(this.path, () =>
-      this.database
-        .prepare(sql)
+      this.statement(sql)
         .all()
         .map(row => String((row as { text: unknown }).text)),
     );
   }
 
   private row(sql: string, key: string): unknown {
-    return guarded(this.path, () => this.database.prepare(sql).get(key));
+    return guarded(this.path, () => this.statement(sql).get(key));
   }
 
   /** Gives how many rows it was about. */
-  private run(sql: string, ...values: (string | number | Uint8Array)[]): number {
-    return guarded(this.path, () => Number(this.database.prepare(sql).run(...values).changes));
+  private run(sql: string, ...values: (string | number | Uint8Array | null)[]): number {
+    return guarded(this.path, () => Number(this.statement(sql).run(...values).changes));
   }
 
   /** All of it happens or nothing. */
@@ -140,8 +149,7 @@ export class Store {
   /** The keys of the invitations that a key has used. */
   invitationsUsedBy(memberKey: string): string[] {
     return guarded(this.path, () =>
-      this.database
-        .prepare('SELECT key FROM invitations WHERE usedBy = ?')
+      this.statement('SELECT key FROM invitations WHERE usedBy = ?')
         .all(memberKey)
         .map(row => String((row as { key: unknown }).key)),
     );
@@ -183,23 +191,19 @@ export class Store {
     return { report: report ?? undefined, lastSeenMs };
   }
 
-  saveReport(key: string, report: Uint8Array, nowMs: number): void {
-    const sql = `INSERT INTO mediators (key, report, lastSeenMs) VALUES (?, ?, ?)
-      ON CONFLICT (key) DO UPDATE SET report = excluded.report, lastSeenMs = excluded.lastSeenMs`;
-    this.run(sql, key, report, nowMs);
-  }
-
   /** These members are connected now. */
   saveAllSeen(keys: Iterable<string>, nowMs: number): void {
-    this.together(() => {
-      for (const key of keys) this.saveSeen(key, nowMs);
-    });
+    const heard = { report: undefined, lastSeenMs: nowMs };
+    this.saveMediators(new Map([...keys].map(key => [key, heard])));
   }
 
-  saveSeen(key: string, nowMs: number): void {
-    const sql = `INSERT INTO mediators (key, lastSeenMs) VALUES (?, ?)
-      ON CONFLICT (key) DO UPDATE SET lastSeenMs = excluded.lastSeenMs`;
-    this.run(sql, key, nowMs);
+  /** Keeps what was heard of these mediators; who has not reported keeps the report of before. */
+  saveMediators(heard: ReadonlyMap<string, StoredMediator>): void {
+    const sql = `INSERT INTO mediators (key, report, lastSeenMs) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE
+      SET report = coalesce(excluded.report, report), lastSeenMs = excluded.lastSeenMs`;
+    this.together(() => {
+      for (const [key, { report = null, lastSeenMs }] of heard) this.run(sql, key, report, lastSeenMs);
+    });
   }
 
   close(): void {

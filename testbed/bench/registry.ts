@@ -1,6 +1,7 @@
 import type { Bench } from './bench.ts';
 import { callBench } from './call.ts';
 import { captureBench } from './capture.ts';
+import { fleetBench } from './fleet.ts';
 import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
@@ -22,4 +23,5 @@ export const benches: readonly Bench[] = [
   captureBench,
   routerBench,
   callBench,
+  fleetBench,
 ];
