@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EntremiseError, type RefusedBy } from './errors.ts';
+import { makeDirectory } from './make-directory.ts';
 
 const lineFeed = Buffer.from('\n');
 
@@ -61,7 +62,7 @@ export class AppendFile {
 
   private open(): number {
     if (this.fd !== undefined) return this.fd;
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(this.path));
     this.fd = openSync(this.path, 'a+', 0o600);
     this.bytes = fstatSync(this.fd).size;
     // A process before this one may have ended within a line.

@@ -4,7 +4,6 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -13,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { EntremiseError } from './errors.ts';
+import { makeDirectory } from './make-directory.ts';
 
 /**
  * State on disk: small files that are either the old or the new version, whole, whatever happens in between, and that
@@ -50,7 +50,7 @@ function fileError(action: string, path: string, thrown: unknown): EntremiseErro
  */
 export function ensurePrivateDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeDirectory(path);
   } catch (thrown) {
     throw fileError('make the directory', path, thrown);
   }

@@ -1,6 +1,7 @@
-import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { EntremiseError } from '../base/errors.ts';
+import { makeDirectory } from '../base/make-directory.ts';
 import { readServerConfig } from './config.ts';
 import { readKeyAndCertificate } from './init.ts';
 import { guarded, openPrivateDatabase } from './sqlite.ts';
@@ -32,7 +33,7 @@ export async function backUp(stateDir: string, target: string): Promise<string[]
     const message = `There is something in ${target} already; a backup goes to a directory of its own.`;
     throw new EntremiseError('bad-usage', { message });
   }
-  guarded(target, () => mkdirSync(target, { recursive: true, mode: 0o700 }));
+  guarded(target, () => makeDirectory(target));
   const copied: string[] = [];
   for (const name of databases.filter(each => existsSync(join(stateDir, each)))) {
     const database = await openPrivateDatabase(join(stateDir, name), 'PRAGMA busy_timeout = 5000');
