@@ -53,6 +53,7 @@ test('all verbs are there', t => {
     'ports',
     'server backup',
     'server check-config',
+    'server delegate-key',
     'server enroll-feature',
     'server import',
     'server init',
