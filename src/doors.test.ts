@@ -161,8 +161,10 @@ test('what reaches the LAN from a mediator does so in these places, each behind 
   );
 });
 
-test('features of the server reach mediators as terminals alone, and plain UDP by these places', t => {
-  const acts = ['accept', 'handTo', 'reserve', 'addService', 'bindPeer', 'bindPort', 'sendPlain', 'bypass'];
+test('features of the server reach mediators as terminals alone, and plain UDP and TCP by these places', t => {
+  const udp = ['handTo', 'reserve', 'addService', 'bindPeer', 'bindPort', 'sendPlain', 'bypass'];
+  const tcp = ['createServer', 'listen', 'connect', 'joinSockets', 'joinToTarget'];
+  const acts = ['accept', ...udp, ...tcp];
   const found = collect((node, { path }) => {
     const name = calledName(node);
     const isFeature = /^src\/server\/(features|publish|services)\//.test(path);
@@ -173,13 +175,21 @@ test('features of the server reach mediators as terminals alone, and plain UDP b
     [
       // A link over memory: from here on it is a member like any other, and every command passes the door above.
       'src/server/features/feature-terminal.ts: accept',
-      // The number that server.toml names, heard from the networks that it names.
-      'src/server/features/udp-features.ts: handTo',
-      'src/server/features/udp-features.ts: reserve',
+      // The number that a publication names, heard from the networks that it names.
+      'src/server/publish/open-published.ts: createServer',
+      'src/server/publish/open-published.ts: handTo',
+      'src/server/publish/open-published.ts: listen',
+      'src/server/publish/open-published.ts: reserve',
+      // A client's connection, behind the networks, the limits and its line in the audit: CONNECT, which passes the door.
+      'src/server/publish/published-tcp.ts: connect',
+      'src/server/publish/published-tcp.ts: joinSockets',
       // Where a client's or a device's datagrams go: to the route of a port that REDIRECT made, or by its socket.
       'src/server/publish/published-udp.ts: bindPeer',
       'src/server/publish/published-udp.ts: bypass',
       'src/server/publish/published-udp.ts: sendPlain',
+      // LISTEN, which passes the door; each device's connection goes to the one server that the service names.
+      'src/server/services/standing-tcp.ts: joinToTarget',
+      'src/server/services/standing-tcp.ts: listen',
       'src/server/services/standing-udp.ts: addService',
       'src/server/services/standing-udp.ts: bindPort',
       'src/server/services/standing-udp.ts: bypass',

@@ -6,9 +6,21 @@ import { badUsage } from './output.ts';
 const malformed: ReadonlySet<ErrorCode> = new Set(['document-invalid', 'grant-invalid', 'bad-request']);
 
 /** What is malformed because the command line says so is a wrong command line, and has its exit code. */
-function asUsage(thrown: unknown): unknown {
+function usageError(thrown: unknown): unknown {
   if (!(thrown instanceof EntremiseError) || !malformed.has(thrown.code)) return thrown;
   return badUsage(thrown.message);
+}
+
+/**
+ * What is read of the command line.
+ * @throws EntremiseError `bad-usage` where `read` says that it is malformed; else as `read`
+ */
+export function asUsage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (thrown) {
+    throw usageError(thrown);
+  }
 }
 
 /**
@@ -19,7 +31,7 @@ export async function signed<T>(signing: Promise<T>): Promise<T> {
   try {
     return await signing;
   } catch (thrown) {
-    throw asUsage(thrown);
+    throw usageError(thrown);
   }
 }
 
@@ -28,9 +40,5 @@ export async function signed<T>(signing: Promise<T>): Promise<T> {
  * @throws EntremiseError `bad-usage`
  */
 export function serverAddressOf(text: string): ServerAddress {
-  try {
-    return parseServerAddress(text);
-  } catch (thrown) {
-    throw asUsage(thrown);
-  }
+  return asUsage(() => parseServerAddress(text));
 }

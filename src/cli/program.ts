@@ -15,7 +15,9 @@ import { addEventsVerb } from './verbs/events.ts';
 import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
+import { addPublishVerb } from './verbs/publish.ts';
 import { addServerVerb } from './verbs/server.ts';
+import { addServiceVerb } from './verbs/service.ts';
 import { addSocksVerb } from './verbs/socks.ts';
 import { addUpVerb } from './verbs/up.ts';
 
@@ -54,6 +56,8 @@ export function createProgram(): Command {
     addEnrollVerb,
     addGrantVerb,
     addAuthorityVerb,
+    addPublishVerb,
+    addServiceVerb,
     addServerVerb,
     addAuditVerb,
   ]) {

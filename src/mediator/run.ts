@@ -2,13 +2,13 @@ import { systemClock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { EntremiseError } from '../base/errors.ts';
 import { createLog, type Log } from '../base/log.ts';
+import { StatusFile } from '../base/status-file.ts';
 import type { MediatorConfig } from './config.ts';
 import type { ConfigFile } from './config-file.ts';
 import { Consent } from './control/consent.ts';
 import { ControlSocket, type Controls } from './control/control-socket.ts';
 import { RecentEvents } from './control/recent-events.ts';
 import { isoTime } from './control/status.ts';
-import { StatusFile } from './control/status-file.ts';
 import { type MediatorOptions, type RunningMediator, startMediator } from './main.ts';
 
 /** The mediator as a program: what signals and the gateway's owner do to it. */

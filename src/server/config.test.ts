@@ -18,6 +18,7 @@ function stateDir(t: ExecutionContext, text: string): string {
 test('two lines are enough; everything else has a default', t => {
   const folder = stateDir(t, good);
   t.deepEqual(readServerConfig(folder), {
+    path: serverConfigPath(folder),
     stateDir: folder,
     authorityKey: key,
     listen: { host: '::', number: 8443 },
@@ -64,6 +65,7 @@ on = "203.0.113.5:5353"
 to = "192.168.1.10:53"
 from = ["198.51.100.0/24", "2001:db8::1"]
 [[service]]
+name = "voip"
 mediator = "home-1"
 at = "lan:5060"
 to = "198.51.100.9:5060"
@@ -74,10 +76,10 @@ idleS = 600
   const { publish, services } = readServerConfig(stateDir(t, text));
   t.like(publish[0], {
     on: { address: '203.0.113.5', number: 5353 },
-    to: { address: '192.168.1.10', number: 53 },
+    to: { host: '192.168.1.10', number: 53 },
     peers: 256,
     newPeersPerSecond: 32,
-    idleS: 120,
+    protocol: 'udp',
   });
   t.deepEqual(
     publish[0]?.from.map(({ base, prefixLength }) => `${base.text}/${prefixLength}`),
@@ -110,7 +112,14 @@ const wrong: readonly (readonly [string, RegExp])[] = [
   [`${published}from = ["10.0.0.1/8"]`, /publish\[0\]\.from\[0\] is wrong: .*bits set behind its prefix/],
   [`${published}from = ["10.0.0.0/8"]\nidleS = 119`, /idleS must be a whole number from 120 to 86400/],
   [`${published}from = ["10.0.0.0/8"]\npeers = 0`, /peers must be a whole number from 1 to 65535/],
-  [`${published.replace('192.168.1.10', 'nas.lan')}from = ["10.0.0.0/8"]`, /to is wrong: .*no address/],
+  [
+    `${published.replace('192.168.1.10', 'nas.lan')}from = ["10.0.0.0/8"]`,
+    /publish\[0\] must have an address in "to"/,
+  ],
+  [
+    `${published}from = ["10.0.0.0/8"]\n${published.slice(good.length)}from = ["10.0.0.0/8"]`,
+    /publish\[1\] has the number of one before/,
+  ],
   [`${good}listen = "[::]:1"`, /not TOML: line 3, column \d+: .*redefine/],
   ['authorityKey = ', /not TOML: line 1/],
   ['\u0000\u0001\u0002', /not TOML: line 1/],

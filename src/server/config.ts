@@ -5,7 +5,9 @@ import { readStateFile } from '../base/state-file.ts';
 import { parseToml } from '../base/toml.ts';
 import { closedObject, firstIssue, key32, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress, serverAddressText } from '../policy/server-address.ts';
-import { type PublishRule, publishSchema, type ServiceRule, serviceSchema } from './feature-config.ts';
+import type { DeclaredInFile } from './declared/declarations.ts';
+import { publicationSchema } from './declared/publication.ts';
+import { standingServiceSchema } from './declared/standing-service.ts';
 
 /**
  * server.toml. `entremise server init` writes one into the state directory:
@@ -15,14 +17,16 @@ import { type PublishRule, publishSchema, type ServiceRule, serviceSchema } from
  *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory; from this file's directory on
  *   logLevel = "info"
  *   successor = "other.example:8443"     where members go when this server is stopped; default: they wait for it
- *   [[publish]], [[service]]           features over plain UDP: feature-config.ts
+ *   [[publish]], [[service]]           published ports and standing services: declared/
  *   [api]
  *   enabled = true                     HTTP on the service port (docs/operations.md)
  *   [limits]
  *   creditMiB = 256                    what all labels together may have in flight towards the server
  *   queuedMiB = 256
  */
-export interface ServerConfig {
+export interface ServerConfig extends DeclaredInFile {
+  /** The file that it was read from. */
+  readonly path: string;
   readonly stateDir: string;
   readonly authorityKey: string;
   readonly listen: ServerAddress;
@@ -33,8 +37,6 @@ export interface ServerConfig {
   readonly api: boolean;
   readonly creditBytes: number;
   readonly queuedBytes: number;
-  readonly publish: readonly PublishRule[];
-  readonly services: readonly ServiceRule[];
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -58,8 +60,8 @@ const schema = closedObject({
   successor: v.optional(parsedText(parseServerAddress)),
   api: v.optional(closedObject({ enabled: v.optional(v.boolean('must be true or false'), true) })),
   limits: v.optional(closedObject({ creditMiB: v.optional(mebibytes), queuedMiB: v.optional(mebibytes) })),
-  publish: v.optional(listOf(publishSchema, 0, 1024), []),
-  service: v.optional(listOf(serviceSchema, 0, 1024), []),
+  publish: v.optional(listOf(publicationSchema, 0, 1024), []),
+  service: v.optional(listOf(standingServiceSchema, 0, 1024), []),
 });
 
 const defaultBudgetBytes = 256 * 1024 * 1024;
@@ -67,6 +69,16 @@ const defaultBudgetBytes = 256 * 1024 * 1024;
 /** Where a state directory has its configuration, unless another file is named. */
 export function serverConfigPath(stateDir: string): string {
   return join(stateDir, 'server.toml');
+}
+
+/** @throws EntremiseError `bad-config` when two tables stand for the same */
+function checkDistinct(path: string, table: string, ids: readonly string[]): void {
+  const twice = ids.findIndex((id, index) => ids.indexOf(id) !== index);
+  if (twice === -1) return;
+  const what = table === 'publish' ? 'number' : 'name';
+  throw new EntremiseError('bad-config', {
+    message: `${path}: ${table}[${twice}] has the ${what} of one before.`,
+  });
 }
 
 /**
@@ -80,7 +92,18 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
   const { authorityKey, listen, auditFile, logLevel, successor, api, limits, publish, service } =
     parsed.output;
+  checkDistinct(
+    path,
+    'publish',
+    publish.map(({ id }) => id),
+  );
+  checkDistinct(
+    path,
+    'service',
+    service.map(({ name }) => name),
+  );
   return {
+    path,
     stateDir,
     authorityKey,
     listen,

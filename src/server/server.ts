@@ -12,15 +12,15 @@ import type { OpenRelay } from '../relay/relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { pinOf } from '../transport/pin.ts';
-import { listenTls, type SocketTuner, type TlsListener } from '../transport/tls.ts';
+import { listenTls, type SocketTuner, type TlsListener, type TlsListenerCounters } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
-import type { ApiFeature, ApiFeatureOptions } from './api/api-feature.ts';
+import type { ApiFeature } from './api/api-feature.ts';
 import { bringTokensForward } from './api/token-store.ts';
-import type { ServerConfig } from './config.ts';
-import { DeniedGrants } from './denied-grants.ts';
+import { readServerConfig, type ServerConfig } from './config.ts';
+import { DeclarationStore } from './declared/declaration-store.ts';
 import { type DocumentChange, Documents } from './documents.ts';
-import { startUdpFeatures, type UdpFeatures } from './features/udp-features.ts';
+import { type Features, startFeatures } from './features/features.ts';
 import { watchInbox } from './inbox.ts';
 import { pinText, readKeyAndCertificate } from './init.ts';
 import { decideAttach } from './permit.ts';
@@ -41,10 +41,11 @@ export interface Server {
   readonly pin: string;
   readonly switch: Switch;
   readonly documents: Documents;
-  readonly features: UdpFeatures;
+  readonly features: Features;
   /**
-   * Closes the audit file, so that the next line opens it anew (after it was rotated), and takes the certificate that is
-   * there now for later handshakes; one that is wrong is told in the log and the old one stays. No link is touched.
+   * Closes the audit file, so that the next line opens it anew (after it was rotated), takes the certificate that is
+   * there now for later handshakes, and what server.toml declares; what is wrong is told in the log and the old one stays.
+   * No link is touched.
    */
   reload(): void;
   /** Ends every link with GOAWAY and stops. */
@@ -87,13 +88,11 @@ function tell(changed: DocumentChange, { documents, hub }: { documents: Document
 /** What the switch asks its questions of. */
 interface Desks {
   readonly documents: Documents;
-  readonly denied: DeniedGrants;
   readonly reports: Reports;
   readonly audit: Audit;
 }
 
-function createSwitch(options: ServerOptions, desks: Desks): Switch {
-  const { documents, reports, audit } = desks;
+function createSwitch(options: ServerOptions, { documents, reports, audit }: Desks): Switch {
   const { config, clock, log } = options;
   const admission = new AdmissionDesk(documents, clock);
   return new Switch({
@@ -105,7 +104,7 @@ function createSwitch(options: ServerOptions, desks: Desks): Switch {
     audit,
     authorityKey: () => keyFromText(config.authorityKey),
     admit: (member, remote) => admission.admit(member, remote),
-    authoriseAttach: question => decideAttach({ ...desks, clock }, question),
+    authoriseAttach: question => decideAttach(documents, clock, question),
     recheckMember: (key, role) => documents.refusalOf(key, role),
     acceptDocuments: async texts => {
       const outcomes: (ErrorCode | undefined)[] = [];
@@ -158,6 +157,16 @@ function reloadCertificate(listener: TlsListener, { config, log }: ServerOptions
   }
 }
 
+/** Published ports and standing services of server.toml; everything else in it wants another start. */
+function reloadDeclared({ declarations }: Features, { config, log }: ServerOptions): void {
+  try {
+    declarations.setFile(readServerConfig(config.stateDir, config.path));
+  } catch (thrown) {
+    const { code, message } = asEntremiseError(thrown);
+    log.error({ code, reason: message }, 'what is declared cannot be used: the old stays');
+  }
+}
+
 /** How often the head of the audit is published. */
 const headEveryMs = 3_600_000;
 
@@ -183,16 +192,15 @@ function publishHeads(file: ChainedFile, { clock, log }: ServerOptions): () => v
 /** The HTTP API, where it is wanted and can begin; without it the switch goes on. */
 async function apiOf(
   { config, clock, log }: ServerOptions,
-  { documents, denied, audit }: Desks,
-  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener'>,
+  hub: Switch,
+  serverPin: Buffer,
+  listener: () => TlsListenerCounters | undefined,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
   try {
     const { startApi } = await import('./api/api-feature.ts');
     const { stateDir, auditFile } = config;
-    const memberKey = (name: string) => documents.allMembers().find(member => member.name === name)?.key;
-    const asked = { denied, audit, memberKey };
-    return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
+    return await startApi({ stateDir, auditFile, hub, serverPin, listener, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     log.error({ code, reason: message }, 'the HTTP API does not run');
@@ -242,9 +250,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });
   const reports = new Reports({ store, clock, log });
   undo.push(() => reports.end());
-  const denied = new DeniedGrants({ store, clock, log, audit, onChange: () => hub?.revalidate() });
-  const desks = { documents, denied, reports, audit };
-  const running = createSwitch(options, desks);
+  const running = createSwitch(options, { documents, reports, audit });
   hub = running;
   undo.push(() => running.close(config.successor));
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
@@ -252,7 +258,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const tune = tuner(log, native);
   const serverPin = pinOf(pair.cert);
   let listening: TlsListener | undefined;
-  const api = await apiOf(options, desks, { hub: running, serverPin, listener: () => listening?.counters });
+  const api = await apiOf(options, running, serverPin, () => listening?.counters);
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
@@ -270,8 +276,11 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => listener.close());
   const number = listener.address.port;
   undo.push(await openUdp(running, { relay: bestRelay(clock, native), log, host: listen.host, number }));
-  const features = await startUdpFeatures({
-    ...config,
+  const features = startFeatures({
+    stateDir,
+    file: config,
+    store: await DeclarationStore.open(stateDir, true),
+    knownMediators: () => documents.allMembers().filter(({ role }) => role === 'mediator'),
     hub: running,
     serverPin,
     native,
@@ -284,6 +293,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const reload = () => {
     auditFile.reopen();
     reloadCertificate(listener, options);
+    reloadDeclared(features, options);
   };
   return { number, pin: pinText(pair), switch: running, documents, features, reload };
 }

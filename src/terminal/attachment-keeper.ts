@@ -10,7 +10,7 @@ import type { AttachmentEnd, MediatorAttachment } from './mediator-attachment.ts
 import type { Mediator } from './mediator-list.ts';
 import { pause } from './pause.ts';
 import type { Terminal } from './terminal.ts';
-import { failure, type TunnelError, tunnelError } from './tunnel-error.ts';
+import { failure, reasonOf, type TunnelError, tunnelError } from './tunnel-error.ts';
 
 /** What a keeper is doing, for the user. */
 export type KeeperStatus =
@@ -45,6 +45,13 @@ export interface AttachmentKeeperEvents {
 export interface KeeperOptions extends AttachOptions {
   /** Tries on whatever the reason of a refusal: a grant may be renewed, a mediator be enrolled. */
   readonly forever?: boolean | undefined;
+  /**
+   * The id of all its attachments, so that each adopts what one before has left, in whichever process; where that is in use
+   * still, the next has any.
+   */
+  readonly id?: string | undefined;
+  /** Done with each attachment before anybody else has it; what it throws ends the attachment, and another is made. */
+  readonly prepare?: ((attachment: MediatorAttachment) => Promise<void>) | undefined;
 }
 
 const firstRetryMs = 1_000;
@@ -69,6 +76,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
   private attachment: MediatorAttachment | undefined;
   /** Of the process before; what this one has had is not adopted. */
   private adopt: string | undefined;
+  private isIdInUse = false;
   private lastStatus = '';
   private gaveUp: Error | undefined;
 
@@ -156,19 +164,32 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
     const { signal } = this.stopping;
     try {
       await this.waitOnline();
-      const attachment = await this.terminal.attach(this.mediatorName, {
-        ...this.options,
-        adopt: this.adopt,
-        signal,
-      });
-      this.adopt = undefined;
+      const attachment = await this.attachNow();
       await this.use(attachment);
       return true;
     } catch (thrown) {
+      this.isIdInUse = reasonOf(thrown) === 'in-use';
       if (signal.aborted || this.isFinal(thrown)) throw thrown;
       await this.waitBeforeRetry(tunnelError(thrown), isFinal(thrown) ? longestFailures : failures);
       return false;
     }
+  }
+
+  private async attachNow(): Promise<MediatorAttachment> {
+    const { id, prepare, ...options } = this.options;
+    const adopt = this.adopt ?? (this.isIdInUse ? undefined : id);
+    const { signal } = this.stopping;
+    const attachment = await this.terminal.attach(this.mediatorName, { ...options, adopt, signal });
+    this.adopt = undefined;
+    try {
+      await prepare?.(attachment);
+    } catch (thrown) {
+      attachment.detach();
+      throw thrown;
+    }
+    // The next may have its id again.
+    this.isIdInUse = false;
+    return attachment;
   }
 
   private async use(attachment: MediatorAttachment): Promise<void> {

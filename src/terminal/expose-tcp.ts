@@ -1,7 +1,6 @@
 import { once } from 'node:events';
-import net from 'node:net';
 import { ExposedPort, type ExposeOptions, type OpenedPort } from './exposed-port.ts';
-import { joinSockets } from './join-sockets.ts';
+import { joinToTarget } from './join-to-target.ts';
 import type { MediatorAttachment } from './mediator-attachment.ts';
 import type { TunnelServer } from './tunnel-server.ts';
 import type { TunnelSocket } from './tunnel-socket.ts';
@@ -35,18 +34,5 @@ function opened(server: TunnelServer, at: { readonly address: string; readonly p
 
 function connectLocally(exposed: ExposedPort, { target }: ExposeOptions, remote: TunnelSocket): void {
   const device = { host: remote.remoteAddress ?? '', port: remote.remotePort ?? 0 };
-  const local = net.connect({ ...target, allowHalfOpen: true });
-  const giveUp = (error: Error) => {
-    remote.resetAndDestroy();
-    exposed.emit('refused', { device, error });
-  };
-  const onRemoteEnd = () => void local.destroy();
-  local.once('error', giveUp);
-  remote.once('close', onRemoteEnd);
-  remote.on('error', () => {});
-  local.once('connect', () => {
-    local.off('error', giveUp);
-    remote.off('close', onRemoteEnd);
-    joinSockets(local, remote);
-  });
+  joinToTarget(remote, target, error => exposed.emit('refused', { device, error }));
 }

@@ -45,7 +45,9 @@ export {
 } from './forward-tcp.ts';
 export { forwardUdp, UdpForward, type UdpForwardEvents } from './forward-udp.ts';
 export type { GrantSources } from './grant-finder.ts';
+export { joinSockets } from './join-sockets.ts';
 export { joinStdio, type StdioStreams } from './join-stdio.ts';
+export { joinToTarget } from './join-to-target.ts';
 export { lanAddress, sourceAddressFor } from './lan-address.ts';
 export type {
   AttachmentEnd,
@@ -58,7 +60,7 @@ export type {
 export type { Mediator, MediatorChange } from './mediator-list.ts';
 export type { QuickConnectOptions } from './quick-connect.ts';
 export type { ConnectionState, WaitOptions } from './server-connection.ts';
-export type { ServiceWish } from './service-directory.ts';
+export { type ServiceWish, wantedParameters } from './service-directory.ts';
 export type { ConnectionEnds } from './socket-manners.ts';
 export { type DoorPassword, newDoorPassword } from './socks/door-password.ts';
 export { openSocks, SocksDoor, type SocksDoorEvents, type SocksOptions } from './socks/socks-door.ts';

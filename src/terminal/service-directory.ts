@@ -10,9 +10,12 @@ export interface ServiceWish {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The parameters by which a mediator that is online wants a service; undefined when it does not. */
-function parametersOf({ online, verified, report }: Mediator, service: string) {
-  const found = online && verified ? report?.services.find(({ name }) => name === service) : undefined;
+/** The parameters by which a mediator wants a service (S5), by its last word; undefined when it does not, or is not verified. */
+export function wantedParameters(
+  { verified, report }: Mediator,
+  service: string,
+): Readonly<Record<string, string>> | undefined {
+  const found = verified ? report?.services.find(({ name }) => name === service) : undefined;
   return found && Object.fromEntries(found.parameters.map(({ name, value }) => [name, value]));
 }
 
@@ -27,7 +30,7 @@ class Wishes {
 
   next(mediator: Mediator, gone: boolean): ServiceWish | undefined {
     const before = this.known.get(mediator.key);
-    const now = gone ? undefined : parametersOf(mediator, this.service);
+    const now = gone || !mediator.online ? undefined : wantedParameters(mediator, this.service);
     if (now === undefined) {
       if (before === undefined) return undefined;
       this.known.delete(mediator.key);

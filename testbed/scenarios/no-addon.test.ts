@@ -24,6 +24,7 @@ to = "${device}:${published}"
 from = ["${terminal}"]
 
 [[service]]
+name = "plain"
 mediator = "${mediatorName}"
 at = "${gatewayLan}:${standing}"
 to = "${terminal}:${standing}"

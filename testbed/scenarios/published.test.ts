@@ -1,13 +1,18 @@
-import { blockTcp, blockUdp } from 'netns-test-helpers';
-import { mediatorName, servicePort } from '../site.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { blockTcp, blockUdp, type Namespace, type Program, until } from 'netns-test-helpers';
+import { devicePage, startWebServer } from '../demo/device.ts';
+import { cliCommand, mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { startNameServer } from './support/peers.ts';
+import { startNameServer, tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { Clients, startFeatures, startMirror } from './support/plain-udp.ts';
 import { setStage } from './support/stage.ts';
+import { curl, type Json, jsonLines } from './support/verbs.ts';
 
 /**
- * Plain UDP through the server (P7.6), both ways and behind two NATs: clients out there reach a LAN's services by ports of
- * the server, and devices reach a plain server out there by a port of the mediator.
+ * Plain UDP and TCP through the server (P7.6), both ways and behind two NATs: clients out there reach a LAN's services by
+ * ports of the server, and devices reach a plain server out there by a port of the mediator. Declared by server.toml, and
+ * while the server runs.
  */
 
 const { device, gatewayLan, server, terminal } = homeAddresses;
@@ -27,21 +32,40 @@ to = "${device}:7"
 from = ["203.0.113.0/24"]
 
 [[service]]
+name = "voip"
 mediator = "${mediatorName}"
 at = "${gatewayLan}:${sip}"
 to = "${terminal}:${sip}"
 `;
 
-const claim = setStage({
+interface Declaring {
+  /** The server that runs now. */
+  readonly running: { server: Program };
+  /** Runs a verb on the server's machine, and gives its --json result. */
+  onServer(...words: string[]): Promise<Json>;
+}
+
+const claim = setStage<Declaring>({
   name: 'scpub',
   home: { ports: 'fully-random' },
-  peers: async home => {
+  peers: async (home, folder) => {
     await startNameServer(home.device, device, { 'tv.home.example': '192.168.1.77' });
     await startMirror(home.device, device, 7);
     await startMirror(home.terminal, terminal, sip);
+    await startWebServer(home.device, join(folder, 'device'));
+    await startWebServer(home.terminal, join(folder, 'isp'));
   },
-  share: async ({ site }) => ({ now: await startFeatures(site, rules) }),
+  share: async ({ site, home }) => {
+    const state = join(site.directory, 'server');
+    const onServer = async (...words: string[]) =>
+      lastJson(await home.server.run(cliCommand(...words, '--state', state, '--json')));
+    return { running: { server: await startFeatures(site, rules) }, onServer };
+  },
 });
+
+function lastJson(text: string): Json {
+  return JSON.parse(text.trim().split('\n').at(-1) ?? '') as Json;
+}
 
 claim('P7.6: dig out there asks a dnsmasq of the LAN through a port of the server', async (t, { home }) => {
   const words = [
@@ -103,5 +127,124 @@ claim(
     t.deepEqual(await devices.ask(60_000), first);
     await udp.remove();
     t.deepEqual(await devices.ask(60_000), first);
+  },
+);
+
+/** Published while the server runs. */
+const [webPort, halvesPort, resetsPort, briefPort] = [8080, 8081, 8082, 8083];
+
+function publishing(to: string, port: number, ...more: string[]): string[] {
+  return ['publish', mediatorName, 'tcp', to, '--on', `${server}:${port}`, '--from', terminal, ...more];
+}
+
+claim(
+  'P7.6: TCP is published without a restart: curl out there gets a page of the LAN, with a line each in the audit',
+  async (t, { home, onServer, site }) => {
+    const since = async () => lastJson((await site.terminal('mediators', '--json')).stdout);
+    const before = await since();
+    const made = await onServer(...publishing(`${device}:80`, webPort, '--for', '1h'));
+    t.like(made, { state: 'applied', protocol: 'tcp', declaredBy: 'cli' });
+    for (let count = 0; count < 2; count++)
+      t.is((await curl(home.terminal, `http://${server}:${webPort}/`)).body, devicePage);
+    const stranger = await curl(home.carrier, '--interface', '203.0.113.2', `http://${server}:${webPort}/`);
+    t.not(stranger.code, 0);
+    const state = join(site.directory, 'server');
+    const search = cliCommand('audit', 'search', '--action', 'published-client', '--state', state);
+    const lines = jsonLines(await home.server.run(search)).filter(({ protocol }) => protocol === 'tcp');
+    t.deepEqual(
+      lines.map(({ on, to, client }) => [on, to, String(client).split(' ')[0]]),
+      [1, 2].map(() => [`${server}:${webPort}`, `${device}:80`, terminal]),
+    );
+    t.like(await onServer('publish', 'remove', String(made.id)), { removed: true });
+    t.is((await curl(home.terminal, `http://${server}:${webPort}/`)).code, 7);
+    t.deepEqual((await since()).mediators, before.mediators);
+  },
+);
+
+claim(
+  'P7.6: half-close and RST of published TCP are kept both ways (P3.5, P3.6)',
+  async (t, { home, onServer }) => {
+    await tcpService(t, home.device, device, 9001, ['drain', 'send=100000', 'fin']);
+    await onServer(...publishing(`${device}:9001`, halvesPort));
+    const halves = tcpPeer(t, home.terminal, ['connect', server, halvesPort, 'send=200000', 'fin', 'drain']);
+    await untilSaid(halves, { saw: 'fin', bytes: 100_000, intact: true });
+    const service = await tcpService(t, home.device, device, 9002, ['read=10', 'send=20', 'drain']);
+    await onServer(...publishing(`${device}:9002`, resetsPort));
+    tcpPeer(t, home.terminal, ['connect', server, resetsPort, 'send=10', 'read=20', 'rst']);
+    await untilSaid(service, { saw: 'ECONNRESET', bytes: 10 });
+    await tcpService(t, home.device, device, 9003, ['read=10', 'send=20', 'rst']);
+    await onServer(...publishing(`${device}:9003`, 8084));
+    const reset = tcpPeer(t, home.terminal, ['connect', server, 8084, 'send=10', 'drain']);
+    await untilSaid(reset, { saw: 'ECONNRESET', bytes: 20, intact: true });
+    t.pass();
+  },
+);
+
+claim(
+  'P7.6: what is published for a while ends by itself, and resets who is still there',
+  async (t, { home, onServer }) => {
+    await tcpService(t, home.device, device, 9004, ['read=1', 'drain']);
+    const made = await onServer(...publishing(`${device}:9004`, briefPort, '--for', '3s'));
+    t.is(typeof made.expires, 'string');
+    const client = tcpPeer(t, home.terminal, ['connect', server, briefPort, 'send=1', 'drain']);
+    await untilSaid(client, { saw: 'ECONNRESET' });
+    t.is((await curl(home.terminal, `http://${server}:${briefPort}/`)).code, 7);
+  },
+);
+
+const page = `http://${gatewayLan}:8000/`;
+
+claim(
+  'P7.6: devices reach a plain web server out there by a port of every mediator with a label',
+  async (t, { home, onServer, folder, running }) => {
+    const file = join(folder, 'services.toml');
+    const service = `[[service]]\nname = "web"\nprotocol = "tcp"\nat = "lan:8000"\nto = "${terminal}:80"\n`;
+    writeFileSync(file, `${service}labels = ["demo"]\n`);
+    t.like(await onServer('service', 'diff', file), { 0: { name: 'web', change: 'added' } });
+    await onServer('service', 'apply', file);
+    await untilServed(home.device, running.server);
+    const all = (await onServer('service', 'list')) as unknown as Json[];
+    t.like(
+      all.find(({ name }) => name === 'web'),
+      { mediators: [{ mediator: mediatorName, state: 'applied' }] },
+    );
+    t.like(await onServer('service', 'diff', file), { length: 0 });
+  },
+);
+
+/** Waits until a device gets the page by the standing service: within what a restart may take. */
+async function untilServed(where: Namespace, program: Program): Promise<void> {
+  await until(async () => (await curl(where, '--max-time', '2', page)).body === devicePage, {
+    what: 'a device to get the page',
+    deadlineMs: 10_000,
+    intervalMs: 200,
+    explain: () => program.stderr.slice(-3000),
+  });
+}
+
+claim(
+  'P7.6: after a kill of the server, and of the mediator, what is declared stands again within 10 s',
+  async (t, { home, onServer, running, site }) => {
+    const made = await onServer(...publishing(`${device}:80`, webPort));
+    const left = tcpPeer(t, home.device, ['connect', gatewayLan, 8000, 'drain']);
+    await untilSaid(left, { did: 'connect' });
+    running.server.kill('SIGKILL');
+    running.server = site.startServer();
+    await home.server.untilListening('tcp', servicePort);
+    await untilServed(home.device, running.server);
+    // Not left hanging on a process that is no more.
+    await untilSaid(left, { saw: 'ECONNRESET' });
+    t.is((await curl(home.terminal, `http://${server}:${webPort}/`)).body, devicePage);
+    site.mediator.kill('SIGKILL');
+    const again = site.startMediator();
+    t.teardown(() => again);
+    await untilServed(home.device, running.server);
+    t.is((await curl(home.terminal, `http://${server}:${webPort}/`)).body, devicePage);
+    await onServer('publish', 'remove', String(made.id));
+    await onServer('service', 'remove', 'web');
+    await until(async () => (await curl(home.device, page)).code === 7, {
+      what: 'the mediator to refuse who connects there',
+      deadlineMs: 10_000,
+    });
   },
 );

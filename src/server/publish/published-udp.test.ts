@@ -9,7 +9,8 @@ import { deafRelayHandlers, MemoryNetwork } from '../../relay/testing/memory-net
 import { PlainSide } from '../../switch/plain-side.ts';
 import type { PortBypass, TunnelDatagramSocketEvents } from '../../terminal/index.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
-import { type ClientLimits, type ClientPort, PublishedUdp } from './published-udp.ts';
+import type { ClientLimits } from './client-limits.ts';
+import { type ClientPort, PublishedUdp } from './published-udp.ts';
 
 /** Published UDP on a clock that is told (P7.6), over a network in memory: a mediator whose every port answers. */
 
@@ -126,7 +127,7 @@ test('P7.6: each client comes out of a mediator port of its own, is answered the
   ports[0]?.answer('from another device', { ...target, address: '192.168.1.66' });
   await settle();
   t.is(one.got.length, 2);
-  t.deepEqual(nat.counts, { clients: 2, served: 2, expired: 0, full: 0, failed: 0 });
+  t.deepEqual(nat.counts, { clients: 2, served: 2, expired: 0, full: 0, failed: 0, foreign: 0 });
 });
 
 test('P7.6: of thousands of clients those idle for two minutes go, and nobody else is touched', async t => {

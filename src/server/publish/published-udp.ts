@@ -5,6 +5,7 @@ import type { RelayPort } from '../../relay/relay.ts';
 import type { PlainSide } from '../../switch/plain-side.ts';
 import type { TunnelDatagramSocket } from '../../terminal/index.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
+import type { AuditClient, ClientLimits, PublishedCounts } from './client-limits.ts';
 
 /**
  * A published UDP port (P7.6): plain clients of the server's port come out in a LAN, each from a port of its own on the
@@ -15,20 +16,13 @@ import type { PacketPeer } from '../../wire/packet.ts';
 /** Datagrams of one client that wait for its port on the mediator. */
 const maxWaiting = 64;
 
-/** What bounds the clients of one port. */
-export interface ClientLimits {
-  /** At once. */
-  readonly clients: number;
-  readonly newClientsPerSecond: number;
-  /** A client that is silent both ways for so long is forgotten; at least 120,000 (RFC 4787). In milliseconds. */
-  readonly idleMs: number;
-}
-
 /** A client's port on the mediator. */
 export type ClientPort = Pick<TunnelDatagramSocket, 'on' | 'send' | 'bypass' | 'close'>;
 
 /** What a published port is made of. */
 export interface PublishedUdpOptions extends ClientLimits {
+  /** A client that is silent both ways for so long is forgotten; at least 120,000 (RFC 4787). In milliseconds. */
+  readonly idleMs: number;
   readonly side: Pick<PlainSide, 'relay' | 'listenToPort'>;
   /** A port of the relay that hears the allowed networks alone. */
   readonly port: RelayPort;
@@ -40,19 +34,7 @@ export interface PublishedUdpOptions extends ClientLimits {
   readonly target: PacketPeer;
   readonly clock: Clock;
   readonly log: SparingLog;
-  /** Leaves a line about a new client. @throws when it cannot be written: then the client is refused */
-  audit(client: PacketPeer): void;
-}
-
-/** How the clients of a port fare: `clients` now, the rest since the beginning. */
-export interface PublishedCounts {
-  readonly clients: number;
-  readonly served: number;
-  readonly expired: number;
-  /** Turned away: too many, or too many new ones. */
-  readonly full: number;
-  /** The mediator was away, or refused a port. */
-  readonly failed: number;
+  readonly audit: AuditClient;
 }
 
 const keyOf = ({ address, number }: PacketPeer) => `${address}|${number}`;
@@ -84,7 +66,7 @@ export class PublishedUdp {
   }
 
   get counts(): PublishedCounts {
-    return { clients: this.clients.size, ...this.totals };
+    return { clients: this.clients.size, foreign: 0, ...this.totals };
   }
 
   private onDatagram(peer: PacketPeer, bytes: Buffer): void {

@@ -45,8 +45,8 @@ export async function startMirror(where: Namespace, address: string, number: num
 }
 
 /**
- * Enrols the server's features of plain UDP, with grants for all of the LAN, and starts the server again with these rules of
- * server.toml; resolves with the server of now, once its standing service is applied.
+ * Enrols the server's features of plain UDP and TCP, with grants for all of the LAN, adds these rules to server.toml and lets
+ * the server read them; resolves with it, once its standing service is applied.
  */
 export async function startFeatures(site: Site, rules: string): Promise<Program> {
   const state = join(site.directory, 'server');
@@ -62,22 +62,20 @@ export async function startFeatures(site: Site, rules: string): Promise<Program>
       state,
       '--json',
     ];
-    const enrolled = await site.home.server.run(cliCommand(...words), {
-      env: { ENTREMISE_CODE: String(code) },
-    });
+    const env = { ENTREMISE_CODE: String(code) };
+    const enrolled = await site.home.server.run(cliCommand(...words), { env });
     const { key } = JSON.parse(enrolled) as { key: string };
     const grant = ['--terminal', key, '--mediator', mediatorName, '--purpose', 'service'];
-    const may = ['--allow', 'open,redirect,close,query,datagram', '--target', 'lan'];
-    await site.operator('grant', 'create', ...grant, ...may);
+    await site.operator('grant', 'create', ...grant, '--target', 'lan');
   }
   appendFileSync(join(state, 'server.toml'), rules);
-  await site.server.stop('SIGTERM');
-  const now = site.startServer();
-  const isApplied = () => jsonLines(now.stderr).some(line => line.state === 'applied');
+  const { server, mediator } = site;
+  server.kill('SIGHUP');
+  const isApplied = () => jsonLines(server.stderr).some(line => line.state === 'applied');
   await until(isApplied, {
     what: 'the service to be applied',
     deadlineMs: 60_000,
-    explain: () => `server: ${now.stderr.slice(-3000)}\nmediator: ${site.mediator.stderr.slice(-3000)}`,
+    explain: () => `server: ${server.stderr.slice(-3000)}\nmediator: ${mediator.stderr.slice(-3000)}`,
   });
-  return now;
+  return server;
 }

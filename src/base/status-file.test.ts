@@ -2,9 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { fakeClock } from '../../base/clock.ts';
-import { silentLog } from '../../base/log.ts';
-import type { MediatorStatus } from './status.ts';
+import { fakeClock } from './clock.ts';
+import { silentLog } from './log.ts';
 import { StatusFile } from './status-file.ts';
 
 function made(t: ExecutionContext, below = '') {
@@ -13,7 +12,10 @@ function made(t: ExecutionContext, below = '') {
   writeFileSync(join(folder, 'status.json'), 'of a program before');
   const file = join(folder, 'status.json', below);
   const clock = fakeClock();
-  const now: { status: MediatorStatus | undefined; reads: number } = { status: undefined, reads: 0 };
+  const now: { status: { readonly name: string } | undefined; reads: number } = {
+    status: undefined,
+    reads: 0,
+  };
   const read = () => {
     now.reads++;
     return now.status;
@@ -21,8 +23,8 @@ function made(t: ExecutionContext, below = '') {
   return { file, clock, now, written: new StatusFile(file, read, clock, silentLog()) };
 }
 
-const named = (name: string) => ({ name }) as MediatorStatus;
-const nameIn = (path: string) => (JSON.parse(readFileSync(path, 'utf8')) as MediatorStatus).name;
+const named = (name: string) => ({ name });
+const nameIn = (path: string) => (JSON.parse(readFileSync(path, 'utf8')) as { name: string }).name;
 
 test('what a program before has left is gone, and there is none before there is a status', t => {
   const { file, clock, written } = made(t);

@@ -1,12 +1,12 @@
-import type { Clock } from '../../base/clock.ts';
-import { asEntremiseError } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
-import { removeStateFile, writePrivateFile } from '../../base/state-file.ts';
-import type { MediatorStatus } from './status.ts';
+import type { Clock } from './clock.ts';
+import { asEntremiseError } from './errors.ts';
+import type { Log } from './log.ts';
+import { removeStateFile, writePrivateFile } from './state-file.ts';
 
 /**
- * The status as a file in memory, for whoever has no time to start a client: a router's `ubus call entremise status`.
- * Written when something in it is new, and every 20 s, so that the age of one that a killed program has left tells it apart.
+ * A status as a file, for whoever has no time to start a client (a router's `ubus call entremise status`), or is on the
+ * same machine. Written when something in it is new, and every 20 s, so that the age of one that a killed program has left
+ * tells it apart.
  */
 
 /** How old it may be of a program that runs. */
@@ -14,10 +14,13 @@ const lookEveryMs = 2000;
 
 const writeEveryMs = 20_000;
 
+/** One that is older than this was left by a program that runs no more. */
+export const statusIsOldAfterMs = writeEveryMs + 10_000;
+
 /** See the head of this file. */
 export class StatusFile {
   private readonly path: string;
-  private readonly read: () => MediatorStatus | undefined;
+  private readonly read: () => object | undefined;
   private readonly clock: Clock;
   private readonly log: Log;
   private last: string | undefined;
@@ -25,7 +28,7 @@ export class StatusFile {
   private cancel = () => {};
 
   /** `read`: undefined while there is none to be told. Takes away what a program before has left. */
-  constructor(path: string, read: () => MediatorStatus | undefined, clock: Clock, log: Log) {
+  constructor(path: string, read: () => object | undefined, clock: Clock, log: Log) {
     this.path = path;
     this.read = read;
     this.clock = clock;
@@ -59,7 +62,7 @@ export class StatusFile {
     this.attempt(() => removeStateFile(this.path));
   }
 
-  /** A mediator without such a file still does its work. */
+  /** A program without such a file still does its work. */
   private attempt(act: () => void): void {
     try {
       act();

@@ -1,0 +1,65 @@
+import { asEntremiseError } from '../../base/errors.ts';
+import { StatusFile } from '../../base/status-file.ts';
+import type { DeclarationStore } from '../declared/declaration-store.ts';
+import { Declarations, type DeclaredInFile } from '../declared/declarations.ts';
+import { declaredStatusPath } from '../declared/declared-status.ts';
+import { type PublicationStatus, PublishFeature, type PublishFeatureOptions } from './publish-feature.ts';
+import { ServiceFeature, type ServiceFeatureOptions, type ServiceStatus } from './service-feature.ts';
+
+/**
+ * What is declared, kept: published ports and standing services, each kind a terminal of its own with its own key and grants.
+ * What cannot be kept is told of and tried again; the switch goes on.
+ */
+
+/** What the features need of the server. */
+export interface FeaturesOptions
+  extends Omit<PublishFeatureOptions, 'onChange'>,
+    Pick<ServiceFeatureOptions, 'knownMediators'> {
+  readonly store: DeclarationStore;
+  readonly file: DeclaredInFile;
+}
+
+/** The features that run. */
+export interface Features {
+  /** What is declared, and where it is changed. */
+  readonly declarations: Declarations;
+  publications(): PublicationStatus[];
+  services(): ServiceStatus[];
+  close(): Promise<void>;
+}
+
+/** Starts them. The store is closed with them. @throws EntremiseError `state-unreadable` */
+export function startFeatures(options: FeaturesOptions): Features {
+  const { store, clock, log, stateDir } = options;
+  const declarations = new Declarations(options);
+  const onChange = () => file.look();
+  const publishing = new PublishFeature({ ...options, onChange });
+  const serving = new ServiceFeature({ ...options, onChange });
+  const publications = () => publishing.status();
+  const services = () => serving.status();
+  const told = () => ({ publications: publications(), services: services() });
+  const file = new StatusFile(declaredStatusPath(stateDir), told, clock, log);
+  const reconcile = () => {
+    try {
+      publishing.reconcile(declarations.publications());
+      serving.reconcile(declarations.services());
+    } catch (thrown) {
+      log.error({ err: asEntremiseError(thrown) }, 'the declarations cannot be read');
+    }
+  };
+  declarations.onChange(reconcile);
+  reconcile();
+  file.start();
+  file.look();
+  return {
+    declarations,
+    publications,
+    services,
+    async close() {
+      declarations.close();
+      await Promise.all([publishing.close(), serving.close()]);
+      file.close();
+      store.close();
+    },
+  };
+}
