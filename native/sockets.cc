@@ -222,6 +222,10 @@ constexpr int kTcpRtoMaxMs = 44;
 
 int SetRetransmitMax(int fd, uint32_t milliseconds) { return SetClamped(fd, kTcpRtoMaxMs, milliseconds); }
 
+int SetPacingRate(int fd, uint32_t bytes_per_second) {
+  return setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, sizeof(bytes_per_second)) == 0 ? 0 : errno;
+}
+
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count) {
   int error = SetClamped(fd, TCP_KEEPIDLE, idle_s);
   if (error == 0) error = SetClamped(fd, TCP_KEEPINTVL, interval_s);

@@ -49,6 +49,9 @@ int ClearLinger(int fd);
 int SetNotSentLowat(int fd, uint32_t bytes);
 int SetUserTimeout(int fd, uint32_t milliseconds);
 int SetRetransmitMax(int fd, uint32_t milliseconds);
+
+// The kernel sends no faster than that; 0xffffffff: as fast as it can.
+int SetPacingRate(int fd, uint32_t bytes_per_second);
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count);
 
 // SO_ERROR into *pending (0 = none). Reading clears it.

@@ -224,6 +224,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("setNotSentLowat", OnFdWithNumber<SetNotSentLowat>);
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
   put("setRetransmitMax", OnFdWithNumber<SetRetransmitMax>);
+  put("setPacingRate", OnFdWithNumber<SetPacingRate>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);
   put("unreadBytes", Unread);

@@ -99,6 +99,8 @@ export interface NativeSockets extends NativeRelays {
   setUserTimeout(fd: number, ms: number): ErrnoName | undefined;
   /** TCP_RTO_MAX_MS, from 1,000: what is not acknowledged is sent again no later than this; ENOPROTOOPT before Linux 6.15. */
   setRetransmitMax(fd: number, ms: number): ErrnoName | undefined;
+  /** The kernel sends no faster than that; 0xffffffff: as fast as it can (SO_MAX_PACING_RATE). */
+  setPacingRate(fd: number, bytesPerSecond: number): ErrnoName | undefined;
   /** Switches keepalive on: first probe after `idleS` seconds, then every `intervalS`, dead after `count` unanswered. */
   setKeepAlive(fd: number, idleS: number, intervalS: number, count: number): ErrnoName | undefined;
   /** SO_ERROR: why the connection failed, undefined when it did not. Reading clears it. */
@@ -139,7 +141,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 8;
+const interfaceVersion = 9;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';
