@@ -56,6 +56,7 @@ test('all verbs are there', t => {
     'publish remove',
     'server backup',
     'server check-config',
+    'server delegate-key',
     'server enroll-feature',
     'server import',
     'server init',

@@ -17,7 +17,7 @@ const files = [
   'audit.jsonl.heads',
   'features',
 ];
-const databases = ['server.sqlite', 'tokens.sqlite', 'declarations.sqlite'];
+const databases = ['server.sqlite', 'tokens.sqlite', 'issued.sqlite', 'declarations.sqlite'];
 
 function isFree(directory: string): boolean {
   return guarded(directory, () => !existsSync(directory) || readdirSync(directory).length === 0);

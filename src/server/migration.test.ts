@@ -50,9 +50,10 @@ for (const [version, sql] of [unnumberedStore, storeOfSchema1].entries())
       t.deepEqual(store.grants(0), ['a grant']);
       t.deepEqual(store.mediator('key'), { report: new Uint8Array([1]), lastSeenMs: 7 });
       t.deepEqual(store.trustSteps(), []);
+      t.deepEqual(store.deniedGrants(0), []);
       store.close();
     }
-    t.is(await ask(path, 'PRAGMA user_version'), 2);
+    t.is(await ask(path, 'PRAGMA user_version'), 3);
     t.is(statSync(copy).mode & 0o777, 0o600);
     t.false(existsSync(`${copy}.unfinished`));
     t.is(await ask(copy, 'PRAGMA user_version'), version);
@@ -80,7 +81,7 @@ for (const [what, sql, version, scopes] of tokenRows)
 test('a store of a newer version is refused with what to do, and not touched', async t => {
   const { stateDir, path } = await placeWith(t, `${unnumberedStore} PRAGMA user_version = 99;`);
   const before = readFileSync(path);
-  const refusal = { code: 'state-unreadable', message: /newer entremise \(schema 99; this one knows 2\)/ };
+  const refusal = { code: 'state-unreadable', message: /newer entremise \(schema 99; this one knows 3\)/ };
   await t.throwsAsync(Store.open(stateDir), refusal);
   t.deepEqual(readFileSync(path), before);
   t.false(existsSync(beforeMigration(path, 99)));

@@ -6,12 +6,20 @@ import { type Command as AccessCommand, authorise } from '../policy/authorise.ts
 import { type AcceptedGrant, isKeyRevoked, type MemberStatement } from '../policy/documents.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { AttachDecision, AttachQuestion, Permit } from '../switch/permit.ts';
+import type { DeniedGrants } from './denied-grants.ts';
 import type { Documents } from './documents.ts';
 
 /**
  * The server's door (P5.8): what a COMMAND says itself, held against the grant. The mediator asks the same function again
  * about the real port and every resolved address.
  */
+
+/** What is asked. */
+export interface PermitDesks {
+  readonly documents: Documents;
+  readonly denied: Pick<DeniedGrants, 'has'>;
+  readonly clock: Clock;
+}
 
 /** Everything that decides about one attachment. */
 interface Parties {
@@ -20,7 +28,11 @@ interface Parties {
   readonly mediator: string;
 }
 
-function ask(documents: Documents, clock: Clock, parties: Parties, command: AccessCommand): Verdict {
+function ask({ documents, denied, clock }: PermitDesks, parties: Parties, command: AccessCommand): Verdict {
+  if (denied.has(parties.grant.id)) {
+    const message = `The server takes the grant ${parties.grant.id} no more: it was taken back here.`;
+    return { allowed: false, code: 'grant-revoked', by: 'grant', field: 'jti', message };
+  }
   const mediator = documents.member(parties.mediator);
   if (mediator === undefined) {
     const message = 'The mediator has no member statement any more.';
@@ -33,28 +45,25 @@ function attachCommand({ grant, terminal }: Parties): AccessCommand {
   return { verb: 'attach', terminalKey: keyFromText(terminal), purpose: grant.purpose };
 }
 
-function permitFor(documents: Documents, clock: Clock, parties: Parties): Permit {
+function permitFor(desks: PermitDesks, parties: Parties): Permit {
   const { grant, terminal, mediator } = parties;
   return {
     grantId: grant.id,
     deadlineMs: grant.deadlineMs,
-    authorise: command => ask(documents, clock, parties, accessCommand(command)),
+    authorise: command => ask(desks, parties, accessCommand(command)),
     recheck() {
-      const trust = documents.trust();
+      const trust = desks.documents.trust();
       if (isKeyRevoked(trust, terminal) || isKeyRevoked(trust, mediator)) return 'key-revoked';
       // All that was asked at ATTACH: the mediator may have lost the name or label that the grant goes by.
-      const verdict = ask(documents, clock, parties, attachCommand(parties));
+      const verdict = ask(desks, parties, attachCommand(parties));
       return verdict.allowed ? undefined : verdict.code;
     },
   };
 }
 
 /** Decides about an ATTACH (P6.4): the mediator is a member, and the grant that `inner` shows allows attaching to it. */
-export async function decideAttach(
-  documents: Documents,
-  clock: Clock,
-  question: AttachQuestion,
-): Promise<AttachDecision> {
+export async function decideAttach(desks: PermitDesks, question: AttachQuestion): Promise<AttachDecision> {
+  const { documents } = desks;
   const mediator: MemberStatement | undefined = documents.member(question.mediator);
   if (mediator === undefined || mediator.role !== 'mediator') {
     return { allowed: false, code: 'no-such-mediator', by: 'server', message: 'No mediator has that key.' };
@@ -63,12 +72,12 @@ export async function decideAttach(
     const grant = await documents.verifyGrant(question.inner.grant);
     const parties = { grant, terminal: question.terminal, mediator: question.mediator };
     const { purpose } = question.inner;
-    const verdict = ask(documents, clock, parties, {
+    const verdict = ask(desks, parties, {
       verb: 'attach',
       terminalKey: keyFromText(question.terminal),
       purpose,
     });
-    if (verdict.allowed) return { allowed: true, permit: permitFor(documents, clock, parties) };
+    if (verdict.allowed) return { allowed: true, permit: permitFor(desks, parties) };
     return { allowed: false, code: verdict.code, by: 'grant', message: verdict.message };
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);

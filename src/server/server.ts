@@ -12,13 +12,15 @@ import type { OpenRelay } from '../relay/relay.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { pinOf } from '../transport/pin.ts';
-import { listenTls, type SocketTuner, type TlsListener, type TlsListenerCounters } from '../transport/tls.ts';
+import { listenTls, type SocketTuner, type TlsListener } from '../transport/tls.ts';
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
-import type { ApiFeature } from './api/api-feature.ts';
+import type { ApiFeature, ApiFeatureOptions } from './api/api-feature.ts';
 import { bringTokensForward } from './api/token-store.ts';
+import { publishHeads } from './audit-heads.ts';
 import { readServerConfig, type ServerConfig } from './config.ts';
 import { DeclarationStore } from './declared/declaration-store.ts';
+import { DeniedGrants } from './denied-grants.ts';
 import { type DocumentChange, Documents } from './documents.ts';
 import { type Features, startFeatures } from './features/features.ts';
 import { watchInbox } from './inbox.ts';
@@ -88,11 +90,13 @@ function tell(changed: DocumentChange, { documents, hub }: { documents: Document
 /** What the switch asks its questions of. */
 interface Desks {
   readonly documents: Documents;
+  readonly denied: DeniedGrants;
   readonly reports: Reports;
   readonly audit: Audit;
 }
 
-function createSwitch(options: ServerOptions, { documents, reports, audit }: Desks): Switch {
+function createSwitch(options: ServerOptions, desks: Desks): Switch {
+  const { documents, reports, audit } = desks;
   const { config, clock, log } = options;
   const admission = new AdmissionDesk(documents, clock);
   return new Switch({
@@ -104,7 +108,7 @@ function createSwitch(options: ServerOptions, { documents, reports, audit }: Des
     audit,
     authorityKey: () => keyFromText(config.authorityKey),
     admit: (member, remote) => admission.admit(member, remote),
-    authoriseAttach: question => decideAttach(documents, clock, question),
+    authoriseAttach: question => decideAttach({ ...desks, clock }, question),
     recheckMember: (key, role) => documents.refusalOf(key, role),
     acceptDocuments: async texts => {
       const outcomes: (ErrorCode | undefined)[] = [];
@@ -167,40 +171,19 @@ function reloadDeclared({ declarations }: Features, { config, log }: ServerOptio
   }
 }
 
-/** How often the head of the audit is published. */
-const headEveryMs = 3_600_000;
-
-/** Publishes the head of the audit: in a file beside it and in the log, which go elsewhere. Returns how to end it, with the last one. */
-function publishHeads(file: ChainedFile, { clock, log }: ServerOptions): () => void {
-  let cancel = () => {};
-  const publish = () => {
-    cancel = clock.after(headEveryMs, publish);
-    try {
-      const head = file.publish(new Date(clock.wallTimeMs()).toISOString());
-      if (head !== undefined) log.info({ auditHead: head.hash, auditSeq: head.seq }, 'audit head');
-    } catch (thrown) {
-      log.error({ err: asEntremiseError(thrown) }, 'the head of the audit cannot be published');
-    }
-  };
-  cancel = clock.after(headEveryMs, publish);
-  return () => {
-    publish();
-    cancel();
-  };
-}
-
 /** The HTTP API, where it is wanted and can begin; without it the switch goes on. */
 async function apiOf(
   { config, clock, log }: ServerOptions,
-  hub: Switch,
-  serverPin: Buffer,
-  listener: () => TlsListenerCounters | undefined,
+  { documents, denied, audit }: Desks,
+  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener'>,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
   try {
     const { startApi } = await import('./api/api-feature.ts');
     const { stateDir, auditFile } = config;
-    return await startApi({ stateDir, auditFile, hub, serverPin, listener, clock, log });
+    const memberKey = (name: string) => documents.allMembers().find(member => member.name === name)?.key;
+    const asked = { denied, audit, memberKey };
+    return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     log.error({ code, reason: message }, 'the HTTP API does not run');
@@ -250,7 +233,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });
   const reports = new Reports({ store, clock, log });
   undo.push(() => reports.end());
-  const running = createSwitch(options, { documents, reports, audit });
+  const denied = new DeniedGrants({ store, clock, log, audit, onChange: () => hub?.revalidate() });
+  const desks = { documents, denied, reports, audit };
+  const running = createSwitch(options, desks);
   hub = running;
   undo.push(() => running.close(config.successor));
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
@@ -258,7 +243,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const tune = tuner(log, native);
   const serverPin = pinOf(pair.cert);
   let listening: TlsListener | undefined;
-  const api = await apiOf(options, running, serverPin, () => listening?.counters);
+  const api = await apiOf(options, desks, { hub: running, serverPin, listener: () => listening?.counters });
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({

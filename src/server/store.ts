@@ -17,6 +17,7 @@ const steps = [
    CREATE TABLE IF NOT EXISTS grants (id TEXT PRIMARY KEY, text TEXT NOT NULL, expiresAtMs INTEGER NOT NULL);
    CREATE TABLE IF NOT EXISTS mediators (key TEXT PRIMARY KEY, report BLOB, lastSeenMs INTEGER NOT NULL);`,
   'CREATE TABLE trustSteps (seq INTEGER PRIMARY KEY, text TEXT NOT NULL, acceptedAtMs INTEGER NOT NULL);',
+  'CREATE TABLE deniedGrants (id TEXT PRIMARY KEY, expiresAtMs INTEGER NOT NULL);',
 ];
 
 /** An invitation as kept. */
@@ -182,6 +183,17 @@ export class Store {
   saveGrant(id: string, text: string, expiresAtMs: number): void {
     const sql = 'INSERT OR REPLACE INTO grants (id, text, expiresAtMs) VALUES (?, ?, ?)';
     this.run(sql, id, text, expiresAtMs);
+  }
+
+  /** The server takes the grant with that id no more. */
+  denyGrant(id: string, expiresAtMs: number): void {
+    this.run('INSERT OR REPLACE INTO deniedGrants (id, expiresAtMs) VALUES (?, ?)', id, expiresAtMs);
+  }
+
+  /** Ids of those; what expired more than a day before `nowMs` is forgotten. */
+  deniedGrants(nowMs: number): string[] {
+    this.run('DELETE FROM deniedGrants WHERE expiresAtMs < ?', nowMs - 24 * 3_600_000);
+    return this.texts('SELECT id AS text FROM deniedGrants');
   }
 
   mediator(key: string): StoredMediator | undefined {

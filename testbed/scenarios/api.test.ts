@@ -17,6 +17,8 @@ const operations = fileURLToPath(new URL('../../../docs/operations.md', import.m
 interface ApiStage {
   /** What the page's commands are run with. */
   readonly env: Readonly<Record<string, string>>;
+  /** The key of the API as a terminal. */
+  readonly apiKey: string;
   /** Runs a verb of the server, and gives its --json result. */
   server(...words: string[]): Promise<Json>;
 }
@@ -63,7 +65,18 @@ async function setUpApi(stage: Stage): Promise<ApiStage> {
     'service',
     ...wide,
   );
-  const { token } = await server('token', 'create', 'test', '--grant', String(granted.id));
+  const { key: delegate } = await server('delegate-key');
+  const bounds = ['--purpose', 'assistance,service', '--label', 'demo', '--tcp', '80'];
+  await site.authority('delegate', 'add', 'api', '--key', String(delegate), ...bounds);
+  const { token } = await server(
+    'token',
+    'create',
+    'test',
+    '--grant',
+    String(granted.id),
+    '--scope',
+    'grants',
+  );
   appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
   await site.server.stop('SIGTERM', 5_000);
   const again = site.startServer();
@@ -78,7 +91,7 @@ async function setUpApi(stage: Stage): Promise<ApiStage> {
     TOKEN: String(token),
     DOCUMENTS: JSON.stringify(documents),
   };
-  return { env, server };
+  return { env, server, apiKey: String(key) };
 }
 
 /** Signs what nobody tells the server: new labels of the mediator, and an invitation. */
@@ -149,6 +162,7 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   t.regex(under('Devices'), /"addresses":\["192\.168\.1\.10"/);
   t.regex(under('Labels'), /\[{"accepted":true},{"accepted":true}\]/);
   t.regex(under('Labels'), /{"label":"voip","mediators":1,"online":1}/);
+  t.regex(under('Grants by'), /{"status":"valid","purpose":"assistance","mediators":\[{"name":"home-1"}\]}/);
   t.true(under('A page of a device').includes(devicePage), under('A page of a device'));
   t.regex(under('Ports'), /"state":"server"|"number":8123/);
   t.regex(under('One command'), /{"mediators":\["home-1"\]}/);
@@ -291,6 +305,50 @@ claim(
     t.like(cancelled, { state: 'cancelled', total: 1, done: 0 });
     const { token } = await stage.server('token', 'create', 'nosy', '--grant', String(slow.id));
     t.is((await asked(`/v1/jobs/${slow.id}`, undefined, { TOKEN: String(token) })).status, '404');
+  },
+);
+
+claim(
+  'what the server signs as a delegate is worth its bounds, whatever it says, until it is taken back',
+  async (t, stage) => {
+    const asked = async (path: string, more = '', env = {}) => {
+      const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
+      return { status, answer: (answer === '' ? {} : JSON.parse(answer)) as Json };
+    };
+    const body = (value: object) => `-H 'Content-Type: application/json' -d '${JSON.stringify(value)}'`;
+    const wish = {
+      terminal: stage.apiKey,
+      mediators: [{ name: mediatorName }],
+      purpose: 'service',
+      targets: { networks: ['lan'], tcp: ['1-65535'] },
+    };
+    const { status, answer: grant } = await asked('/v1/grants', body(wish));
+    t.is(status, '201');
+    t.is((await asked('/v1/grants', body({ ...wish, mediators: [{}] }))).status, '422');
+    const { token } = await stage.server('token', 'create', 'delegated', '--grant', String(grant.id));
+    const env = { TOKEN: String(token) };
+    t.is((await asked('/v1/grants', body(wish), env)).status, '403');
+    const attach = () => asked('/v1/attachments', body({ mediator: mediatorName }), env);
+    const { answer: attached } = await until(
+      async () => {
+        const made = await attach();
+        return made.status === '201' ? made : undefined;
+      },
+      { what: 'the API to have its grant', deadlineMs: 5_000 },
+    );
+    const connections = `/v1/attachments/${attached.id}/connections`;
+    t.is((await asked(connections, body({ host: device, port: 80 }), env)).status, '201');
+    const beyond = await asked(connections, body({ host: device, port: 443 }), env);
+    t.is(beyond.status, '403');
+    t.regex(String(beyond.answer.detail), /delegate|delegates\.targets\.tcp/);
+    const held = await stage.site.operator('grant', 'list', '--server-held');
+    t.like((held.delegates as readonly Json[])[0], { name: 'api', mediators: [{ labels: ['demo'] }] });
+    t.is((await asked(`/v1/grants/${grant.id}`, '-X DELETE')).status, '204');
+    await until(async () => (await asked('/v1/attachments', '', env)).answer.attachments?.toString() === '', {
+      what: 'what the grant allowed to end',
+      deadlineMs: 5_000,
+    });
+    t.is((await attach()).status, '403');
   },
 );
 

@@ -18,6 +18,7 @@ import { defaultServerState, deliverToInbox, requireServer } from '../delivery.t
 import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
+import { addServerDelegateVerb } from './server-delegate.ts';
 import { addTokenVerbs } from './server-token.ts';
 import { addUpkeepVerbs } from './server-upkeep.ts';
 
@@ -71,6 +72,7 @@ export function addServerVerb(program: Command): void {
       enrolFeature(contextOf(command), feature, options),
     );
   addTokenVerbs(server);
+  addServerDelegateVerb(server);
   addUpkeepVerbs(server);
   server
     .command('members')

@@ -2,12 +2,17 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { Audit } from '../../switch/permit.ts';
 import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
+import type { DeniedGrants } from '../denied-grants.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
+import { delegateKeyPath } from '../features/held-keys.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { BulkJobs } from './bulk-jobs.ts';
+import { GrantDesk } from './grant-desk.ts';
 import { openHttpDoor } from './http-door.ts';
+import { IssuedGrants } from './issued-grants.ts';
 import { createMetrics } from './metrics.ts';
 import { addRoutes } from './routes.ts';
 import { TokenStore } from './token-store.ts';
@@ -18,6 +23,10 @@ import { TokenStore } from './token-store.ts';
 export interface ApiFeatureOptions {
   readonly stateDir: string;
   readonly auditFile: string;
+  readonly audit: Audit;
+  /** The key of the member with that name. */
+  readonly memberKey: (name: string) => string | undefined;
+  readonly denied: DeniedGrants;
   readonly hub: Switch;
   /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
   readonly serverPin: Buffer;
@@ -46,19 +55,22 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
   const feature = { name: 'api', directory, hub, serverPin, clock, log, plainUdp: false } as const;
   const started = await startFeature(feature);
   let tokens: TokenStore | undefined;
+  let issued: IssuedGrants | undefined;
   try {
     tokens = await TokenStore.open(stateDir, true);
-    return await startOn(started, tokens, options);
+    issued = await IssuedGrants.open(stateDir);
+    return await startOn(started, { tokens, issued }, options);
   } catch (thrown) {
     await started.terminal.close();
     tokens?.close();
+    issued?.close();
     throw thrown;
   }
 }
 
 async function startOn(
   { terminal, member }: Feature,
-  tokens: TokenStore,
+  { tokens, issued }: { readonly tokens: TokenStore; readonly issued: IssuedGrants },
   options: ApiFeatureOptions,
 ): Promise<ApiFeature> {
   const { hub, clock, log } = options;
@@ -74,6 +86,7 @@ async function startOn(
     terminal,
     attachments,
     jobs,
+    grants: grantDesk(member, issued, options),
     pushDocuments: member.pushDocuments,
     auditFile: options.auditFile,
     ready: () => ready,
@@ -90,8 +103,27 @@ async function startOn(
       await jobs.close();
       await terminal.close();
       tokens.close();
+      issued.close();
     },
   };
+}
+
+function grantDesk(
+  { trust, pushDocuments: push }: Feature['member'],
+  issued: IssuedGrants,
+  { stateDir, memberKey, denied, audit, clock }: ApiFeatureOptions,
+): GrantDesk {
+  const keyPath = delegateKeyPath(stateDir);
+  return new GrantDesk({
+    keyPath,
+    issued,
+    trust: () => trust.current,
+    memberKey,
+    push,
+    denied,
+    audit,
+    clock,
+  });
 }
 
 /** Ends what a token has attached once it is good no more. Returns how to stop. */

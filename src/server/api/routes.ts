@@ -9,6 +9,8 @@ import type { BulkJobs } from './bulk-jobs.ts';
 import { connectionRoutes } from './connection-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { documentRoutes } from './document-routes.ts';
+import type { GrantDesk } from './grant-desk.ts';
+import { grantRoutes } from './grant-routes.ts';
 import { jobRoutes, jobSchema } from './job-routes.ts';
 import { labelsOf, mediatorsOf, pageOf, viewOf } from './mediator-view.ts';
 import { portRoutes } from './port-routes.ts';
@@ -20,6 +22,7 @@ export interface RouteParts {
   readonly terminal: Terminal;
   readonly attachments: ApiAttachments;
   readonly jobs: BulkJobs;
+  readonly grants: GrantDesk;
   /** Hands documents to the server (P6.2). */
   readonly pushDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
   readonly auditFile: string;
@@ -41,6 +44,7 @@ export function addRoutes(api: Api, parts: RouteParts): void {
   deviceRoutes(api, parts.attachments);
   jobRoutes(api, parts.terminal, parts.jobs);
   documentRoutes(api, parts.pushDocuments);
+  grantRoutes(api, parts.grants);
   auditRoutes(api, parts.auditFile);
 }
 

@@ -51,8 +51,8 @@ export interface FeatureOptions {
 /** A started feature. */
 export interface Feature {
   readonly terminal: Terminal;
-  /** Its key, and how it hands documents to the server (P6.2). */
-  readonly member: Pick<RunningMember, 'key' | 'pushDocuments'>;
+  /** Its key, what it believes, and how it hands documents to the server (P6.2). */
+  readonly member: Pick<RunningMember, 'key' | 'trust' | 'pushDocuments'>;
   /** Plain UDP of the server's relay; undefined where there is no UDP at the service port. */
   readonly side: PlainSide | undefined;
 }
