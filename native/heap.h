@@ -17,4 +17,14 @@ inline void TrimHeap() {
 #endif
 }
 
+// From now on pieces of 64 KiB and more have pages of their own, which the kernel gives when they are written to and has
+// back when they are freed. Node has a piece of exactly that size for what each TLS socket reads, of which an idle one has
+// used the first page; within the heap it lies on pages that others have used before. glibc's own bound begins at
+// 128 KiB and rises; musl's stays.
+inline void MapLargePieces() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+#endif
+}
+
 }  // namespace entremise

@@ -205,6 +205,11 @@ Value GiveMemoryBack(const CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Value MapPieces(const CallbackInfo& info) {
+  MapLargePieces();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void ExportSockets(Napi::Env env, Napi::Object exports) {
@@ -233,6 +238,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("watchDisconnect", WatchDisconnect);
   put("neighbours", Neighbours);
   put("trimHeap", GiveMemoryBack);
+  put("mapLargePieces", MapPieces);
   put("closeWatch", OnKnownFd<&Instance::CloseWatch>);
 }
 

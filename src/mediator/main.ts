@@ -28,8 +28,7 @@ import { EnvironmentWatcher } from './environment/watcher.ts';
 import { LinkFacts } from './link-facts.ts';
 import { LinkWay } from './link-way.ts';
 import { lookupName } from './lookup.ts';
-import { memoryFacts } from './memory-facts.ts';
-import { MemoryKeeper } from './memory-keeper.ts';
+import { keepGatewayMemory } from './memory.ts';
 
 /** The mediator program: member, agent, environment and the owner's policy, put together. */
 
@@ -245,8 +244,7 @@ export async function startMediator(
   );
   hours.start();
   watcher.start();
-  const memory = new MemoryKeeper(memoryFacts(native), clock);
-  memory.start();
+  const endThrift = keepGatewayMemory(native, clock);
   return {
     member,
     agent,
@@ -279,7 +277,7 @@ export async function startMediator(
       stopListening();
       watcher.stop();
       hours.stop();
-      memory.stop();
+      endThrift();
       agent.stop();
       wire.stop();
       udp.stop();

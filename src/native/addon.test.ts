@@ -55,6 +55,7 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   closeWatch: [0],
   neighbours: [],
   trimHeap: [],
+  mapLargePieces: [],
   startCapture: [nothing],
   captureInterface: [0, 'lo'],
   leaveInterface: [0, 'lo'],

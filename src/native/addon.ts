@@ -134,6 +134,8 @@ export interface NativeSockets extends NativeRelays {
   neighbours(): Neighbour[] | ErrnoName;
   /** Gives memory of the C heap that holds nothing back to the kernel (native/heap.h). Takes milliseconds. */
   trimHeap(): void;
+  /** From now on pieces of the C heap of 64 KiB and more have pages of their own, for as long as this process runs (native/heap.h). */
+  mapLargePieces(): void;
 }
 
 interface LoadedAddon extends NativeSockets {

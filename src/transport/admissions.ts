@@ -28,6 +28,16 @@ export interface Admission {
   failure: { readonly reason: RefusalReason; readonly cause: Error | undefined } | undefined;
 }
 
+/** How long a connection may have said nothing at all before another may have its place, once there are no more. */
+const silentMs = 1_000;
+
+interface Pending {
+  readonly socket: Socket;
+  readonly sinceMs: number;
+  /** Calls its deadline off. */
+  readonly cancel: () => void;
+}
+
 /** What {@link Admissions} need. */
 export interface AdmissionRules {
   readonly limits: AcceptLimits;
@@ -48,7 +58,7 @@ export class Admissions {
   private readonly limiter: AcceptLimiter;
   private readonly byConnection = new Map<string, Admission>();
   /** Those not handed over, each with its TCP socket and how to call its deadline off. */
-  private readonly pending = new Map<Admission, { readonly socket: Socket; readonly cancel: () => void }>();
+  private readonly pending = new Map<Admission, Pending>();
   /** Totals by reason. */
   readonly refused: Record<RefusalReason, number> = {
     'over-limit': 0,
@@ -73,7 +83,7 @@ export class Admissions {
   admit(socket: Socket, serverPin: Buffer): boolean {
     socket.on('error', () => {}); // 'close' follows and says all
     const remote = remoteOf(socket.remoteAddress, socket.remotePort);
-    const release = this.limiter.admit(socket.remoteAddress ?? '');
+    const release = this.placeFor(socket.remoteAddress ?? '');
     if (typeof release !== 'string') {
       this.track(socket, { remote, serverPin, release, failure: undefined });
       return true;
@@ -81,6 +91,25 @@ export class Admissions {
     // A RST: no FIN to wait for, no TIME_WAIT to keep.
     socket.resetAndDestroy();
     this.refuse(remote, release, undefined);
+    return false;
+  }
+
+  private placeFor(address: string): (() => void) | OverLimit {
+    const place = this.limiter.admit(address);
+    return place === 'over-limit' && this.makeRoom() ? this.limiter.admit(address) : place;
+  }
+
+  /** Whoever opens connections and says nothing must not keep out those who do: the one that is silent longest goes. */
+  private makeRoom(): boolean {
+    const latestMs = this.rules.clock.now() - silentMs;
+    for (const [admission, { socket, sinceMs }] of this.pending) {
+      if (sinceMs > latestMs) return false;
+      if (socket.bytesRead > 0) continue;
+      admission.failure ??= { reason: 'over-limit', cause: undefined };
+      admission.release();
+      socket.resetAndDestroy();
+      return true;
+    }
     return false;
   }
 
@@ -117,7 +146,7 @@ export class Admissions {
       socket.destroy();
     });
     this.byConnection.set(key, admission);
-    this.pending.set(admission, { socket, cancel });
+    this.pending.set(admission, { socket, sinceMs: this.rules.clock.now(), cancel });
     socket.once('close', () => this.forget(key, admission));
   }
 

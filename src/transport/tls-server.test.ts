@@ -192,6 +192,24 @@ test('over the limit in all a connection is reset whatever its source', async t 
   t.is((await door.refusals.next()).reason, 'over-limit');
 });
 
+test('over the limit in all whoever has been silent for a second makes room, the longest first', async t => {
+  const clock = fakeClock();
+  const limits = { maxUnauthenticated: 2, maxUnauthenticatedPerSource: 2 };
+  const door = await loopback(t, { limits, clock });
+  const speaking = await tcpTo(t, door);
+  speaking.socket.write(Buffer.from('160301', 'hex'));
+  const silent = await tcpTo(t, door);
+  await eventually(() => door.listener.counters.unauthenticated === 2);
+  clock.advance(999);
+  const tooSoon = await tcpTo(t, door);
+  await tooSoon.closed;
+  clock.advance(2);
+  await stillServes(t, door);
+  await silent.closed;
+  t.false(speaking.socket.destroyed);
+  t.deepEqual(...totals(door, { 'over-limit': 2 }));
+});
+
 test('http/1.1 reaches onHttp on the same port, links stay links', async t => {
   const door = await loopback(t, {
     onHttp: (socket, authenticated) => {

@@ -6,6 +6,7 @@ import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
 import { readStateFile, readStateFileIfPresent } from '../../base/state-file.ts';
 import { MemberDirectory } from '../../member/directory.ts';
+import { loadAddon } from '../../native/addon.ts';
 import { type ServerAddress, serverAddressText } from '../../policy/server-address.ts';
 import { readServerConfig } from '../../server/config.ts';
 import { featureDirectory, featureNames, isFeatureName } from '../../server/features/feature-terminal.ts';
@@ -18,6 +19,7 @@ import { defaultServerState, deliverToInbox, requireServer } from '../delivery.t
 import { enrol } from '../enrol-member.ts';
 import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
+import { keepServerMemory } from '../server-memory.ts';
 import { addServerDelegateVerb } from './server-delegate.ts';
 import { addTokenVerbs } from './server-token.ts';
 import { addUpkeepVerbs } from './server-upkeep.ts';
@@ -144,6 +146,7 @@ async function run(options: { state: string; config?: string }, logLevel: string
   if (readStateFileIfPresent(`${config.stateDir}/authority/authority.key`) !== undefined) {
     log.warn('an authority is kept on this server: whoever steals the server is the operator');
   }
+  const endThrift = keepServerMemory(loadAddon(), systemClock);
   const server = await startServer({ config, clock: systemClock, log });
   const ended = deferred<void>();
   const end = () => ended.resolve();
@@ -151,6 +154,7 @@ async function run(options: { state: string; config?: string }, logLevel: string
   process.once('SIGTERM', end).once('SIGINT', end).on('SIGHUP', rotated);
   await ended.promise;
   log.info('server ends');
+  endThrift();
   await server.close();
   process.off('SIGHUP', rotated);
   // Links linger for peers that do not close; whoever stops a service does not wait for them.

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 /**
  * Gives memory back after a load. V8 collects when something is allocated, so what a load has left behind stays resident
@@ -8,14 +8,25 @@ import type { Clock } from '../base/clock.ts';
 /** How often it is looked at. */
 const lookEveryMs = 2000;
 
-/** Growth since the last time below which it is not worth the milliseconds. */
-const worthBytes = 2 * 1024 * 1024;
+/** When collecting is worth it. */
+export interface MemoryThrift {
+  /** Growth since the last time below which it is not worth the milliseconds. */
+  readonly worthBytes: number;
+  /** The end of a load is not collected more often than that. */
+  readonly pauseMs: number;
+  /** A process that works more than this share of its time is not disturbed. */
+  readonly quietShare: number;
+}
 
-/** A process that works more than this share of its time is not disturbed. */
-const quietShare = 0.05;
+/** For a gateway, on which every MiB counts: collecting costs a hundredth of the pause. */
+export const gatewayThrift: MemoryThrift = { worthBytes: 2 * 1024 * 1024, pauseMs: 4000, quietShare: 0.05 };
 
-/** Collecting costs a hundredth of this. */
-const pauseMs = 4000;
+/** For a server with thousands of links: they are never all quiet, and collecting takes some hundredths of a second. */
+export const serverThrift: MemoryThrift = {
+  worthBytes: 16 * 1024 * 1024,
+  pauseMs: 15_000,
+  quietShare: 0.25,
+};
 
 /** What a {@link MemoryKeeper} sees and does. */
 export interface MemoryFacts {
@@ -31,14 +42,16 @@ export interface MemoryFacts {
 export class MemoryKeeper {
   private readonly facts: MemoryFacts;
   private readonly clock: Clock;
+  private readonly thrift: MemoryThrift;
   private keptBytes = 0;
   private collectedAtMs = 0;
   private worked = false;
   private cancel: (() => void) | undefined;
 
-  constructor(facts: MemoryFacts, clock: Clock) {
+  constructor(facts: MemoryFacts, clock: Clock, thrift = gatewayThrift) {
     this.facts = facts;
     this.clock = clock;
+    this.thrift = thrift;
   }
 
   /** Looks from now on, until {@link stop}. */
@@ -55,7 +68,7 @@ export class MemoryKeeper {
   }
 
   private look(): void {
-    const wasBusy = this.facts.busyShare() > quietShare;
+    const wasBusy = this.facts.busyShare() > this.thrift.quietShare;
     this.worked ||= wasBusy;
     if (wasBusy || !this.isDue) return;
     this.facts.collect();
@@ -66,6 +79,7 @@ export class MemoryKeeper {
 
   /** It has worked, and the end of that work may have left memory that was in use; or it has grown little by little. */
   private get isDue(): boolean {
+    const { worthBytes, pauseMs } = this.thrift;
     const grown = this.facts.residentBytes() >= this.keptBytes + worthBytes;
     return grown || (this.worked && this.clock.now() - this.collectedAtMs >= pauseMs);
   }

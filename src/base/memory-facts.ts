@@ -1,13 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
-import type { NativeSockets } from '../native/addon.ts';
 import type { MemoryFacts } from './memory-keeper.ts';
 
-/**
- * The memory of this process. V8 is asked to collect only where it was started with --expose-gc, as the shipped mediator
- * is (docs/configuration.md).
- */
-export function memoryFacts(native: NativeSockets | undefined): MemoryFacts {
+/** The memory of this process. `collect` is the program's: V8 and the C heap give a program no way that all have. */
+export function memoryFacts(collect: () => void): MemoryFacts {
   let before = performance.eventLoopUtilization();
   return {
     residentBytes: () => process.memoryUsage.rss(),
@@ -17,9 +13,6 @@ export function memoryFacts(native: NativeSockets | undefined): MemoryFacts {
       before = now;
       return utilization;
     },
-    collect() {
-      globalThis.gc?.();
-      native?.trimHeap();
-    },
+    collect,
   };
 }
