@@ -1,6 +1,6 @@
 import type { Log } from '../base/log.ts';
-import { parsePeer } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
+import { parsePeer } from '../session/parse-peer.ts';
 import { noWayOut } from './environment/environment.ts';
 
 /** What is needed of a link here. */

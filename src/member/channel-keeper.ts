@@ -7,6 +7,7 @@ import { type ChannelEnd, defaultRekeyPackets, MemberChannel, ownPlace } from '.
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import type { PacketSuite } from '../wire/packet-key.ts';
+import { ChannelUse } from './channel-use.ts';
 
 /**
  * One UDP channel, offered over and over while it is wanted: at once where it was lost, after a pause where nothing
@@ -23,12 +24,8 @@ const longestPauseMs = 600_000;
 /** Where UDP does not pass it is tried again after this long, while somebody waits for it: 60 s at most till it is back. */
 const blockedPauseMs = 20_000;
 
-/**
- * A channel that carries datagrams is asked after more often than its binding needs: who uses it is to know soon that
- * nothing passes any more. It does when more packets than keepalives are have passed in one look.
- */
-const lookEveryMs = 5_000;
-const busyPackets = 10;
+/** How often it is looked whether a channel that is up is used, and whether that is answered. */
+const lookEveryMs = 1_000;
 
 /** Where keys are exchanged sooner than they need be, which is for tests, it is looked as often as that is to be seen. */
 const soonLookEveryMs = 500;
@@ -37,6 +34,8 @@ const soonLookEveryMs = 500;
 export interface ChannelSession {
   readonly server: PacketPeer;
   readonly hub: RelayHub;
+  /** Bytes that have come on the link so far; undefined when it is no more. Asks the other side to say something. */
+  askLink(): number | undefined;
   /** 32 bytes of the link's session (P7.3). */
   secret(): Buffer;
 }
@@ -82,7 +81,7 @@ export class ChannelKeeper {
   private pauses = 0;
   private cancelRetry = () => {};
   private cancelLook = () => {};
-  private seenPackets = 0;
+  private use = new ChannelUse();
 
   constructor(options: ChannelKeeperOptions) {
     this.options = options;
@@ -156,7 +155,6 @@ export class ChannelKeeper {
   end(): void {
     this.cancelRetry();
     this.cancelLook();
-    this.seenPackets = 0;
     const { channel } = this;
     this.channel = undefined;
     channel?.stop();
@@ -172,6 +170,7 @@ export class ChannelKeeper {
       clock,
       random,
       secret: () => this.session?.secret() ?? Buffer.alloc(0),
+      askLink: () => this.session?.askLink(),
       say: message => (message.step === 'offer' ? options.offer(channel, message) : options.say(message)),
       packets: this.packetsOf(session, () => channel),
       keepaliveMs: () => options.keepaliveMs(),
@@ -187,6 +186,7 @@ export class ChannelKeeper {
       onDown: (why, code) => this.onDown(why, code),
     });
     this.channel = channel;
+    this.use = new ChannelUse();
     channel.start();
   }
 
@@ -198,6 +198,7 @@ export class ChannelKeeper {
         relay.addChannel(cid, keys);
         hub.listenToChannel(cid, {
           onControl: (door, _from, body) => {
+            this.use.onControlIn();
             for (const [place, known] of this.doors) if (known === door) channel().onControl(place, body);
           },
           onSpent: () => channel().onSpent(),
@@ -208,7 +209,11 @@ export class ChannelKeeper {
         hub.listenToChannel(cid, undefined);
         relay.removeChannel(cid);
       },
-      send: (cid, place, body) => relay.sendControl(cid, this.doorOf(place), server, body),
+      send: (cid, place, body) => {
+        this.use.onControlOut();
+        relay.sendControl(cid, this.doorOf(place), server, body);
+      },
+      received: cid => relay.channelCounters(cid)?.packetsIn ?? 0,
     };
   }
 
@@ -246,16 +251,16 @@ export class ChannelKeeper {
     this.cancelLook = options.clock.after(everyMs, () => this.look());
     const counters =
       channel?.cid === undefined ? undefined : this.session?.hub.relay.channelCounters(channel.cid);
-    const packets = (counters?.packetsIn ?? 0) + (counters?.packetsOut ?? 0);
-    if (packets - this.seenPackets >= busyPackets) channel?.nudge();
-    channel?.considerRekey(packets);
-    this.seenPackets = packets;
+    if (channel === undefined || counters === undefined) return;
+    const doubt = this.use.look(counters, options.clock.now());
+    if (doubt === 'in-use') channel.nudge();
+    else if (doubt === 'silent') channel.doubt();
+    channel.considerRekey(counters.packetsIn + counters.packetsOut);
   }
 
   private onDown(why: ChannelEnd, code: ErrorCode | undefined): void {
     this.channel = undefined;
     this.cancelLook();
-    this.seenPackets = 0;
     // Where nothing passes it is said once, and not each time that it is tried.
     if (why !== 'lost') for (const place of [...this.doors.keys()]) this.drop(place);
     const before = this.current;

@@ -1,7 +1,8 @@
 import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import { RelayHub } from '../relay/relay-hub.ts';
-import { type ChannelEnd, parsePeer } from '../session/member-channel.ts';
+import type { ChannelEnd } from '../session/member-channel.ts';
 import type { MemberLink } from '../session/member-link.ts';
+import { parsePeer } from '../session/parse-peer.ts';
 import { ladderPlan, type PathKnowledge, PathLifetime } from '../session/path-lifetime.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PathReport } from '../wire/messages/report.ts';
@@ -104,7 +105,12 @@ export class UdpPath implements MemberChannels {
     const server = parsePeer(link.driver.remote);
     if (server === undefined) return;
     const { session: before, hub } = this;
-    const session = { link, bootId, server, hub, secret: () => link.channelSecret() };
+    const askLink = () => {
+      if (this.link !== link) return undefined;
+      link.driver.ask();
+      return link.driver.totalReceivedBytes;
+    };
+    const session = { link, bootId, server, hub, askLink, secret: () => link.channelSecret() };
     this.session = session;
     if (!this.started) return;
     const isSame =

@@ -25,4 +25,6 @@ export interface ChannelPackets {
   remove(cid: number): void;
   /** Seals a body and sends it to the service port from a place. */
   send(cid: number, place: number, body: ControlBody): void;
+  /** Packets that have come on it so far. */
+  received(cid: number): number;
 }

@@ -7,6 +7,7 @@ import type { PacketSuite } from '../wire/packet-key.ts';
 import { ChannelKeepalive } from './channel-keepalive.ts';
 import { type ChannelSecret, channelKeys } from './channel-keys.ts';
 import type { ChannelPackets, ControlBody, EpochKeys } from './channel-packets.ts';
+import { parsePeer } from './parse-peer.ts';
 import { PathSize } from './path-size.ts';
 
 /**
@@ -42,6 +43,8 @@ export interface MemberChannelOptions {
   random(): number;
   /** 32 bytes of the session of the link of now (P7.3). */
   secret(): Buffer;
+  /** Bytes that have come on the link so far; undefined when there is none. Asks the other side to say something. */
+  askLink(): number | undefined;
   /** Sends CHANNEL over the link. */
   say(message: Channel): void;
   /** Seals, opens and carries its packets. */
@@ -66,13 +69,6 @@ export interface MemberChannelOptions {
   onRekeyed?(epoch: number): void;
   /** Once, unless {@link MemberChannel.stop} was called. */
   onDown(why: ChannelEnd, code: ErrorCode | undefined): void;
-}
-
-/** Reads `address:number` or `[address]:number`, as `observed` says it; undefined for anything else. */
-export function parsePeer(text: string): PacketPeer | undefined {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
-  const address = match?.[1] ?? match?.[2];
-  return address === undefined ? undefined : { address, number: Number(match?.[3]) };
 }
 
 /** See the head of this file. */
@@ -100,6 +96,8 @@ export class MemberChannel {
       intervalMs: () => options.keepaliveMs(),
       random: () => options.random(),
       send: id => this.send(ownPlace, { kind: 'keepalive', id }),
+      askLink: () => options.askLink(),
+      received: () => (this.number === undefined ? 0 : options.packets.received(this.number)),
       onRebound: (from, to) => {
         this.seekSize();
         options.onRebound(from, to);
@@ -164,9 +162,13 @@ export class MemberChannel {
 
   /** Says KEEPALIVE now: there is a reason to ask whether anything passes, and how long packets may be. */
   nudge(): void {
-    if (this.phase !== 'up') return;
-    this.isUsed = true;
-    this.keepalive.nudge();
+    this.isUsed ||= this.up;
+    this.doubt();
+  }
+
+  /** Says KEEPALIVE now: it may be that nothing passes any more. */
+  doubt(): void {
+    if (this.up) this.keepalive.nudge();
   }
 
   /** So many packets have passed since it began, in both directions: its keys are exchanged when it is time (P7.3). */

@@ -4,7 +4,7 @@ import { errorNumber } from '../base/errors.ts';
 import { PacketSealer } from '../relay/packet-seal.ts';
 import { channelKeys } from '../session/channel-keys.ts';
 import { encodePacketHeader, type PacketPeer, packetKind, probeBytes } from '../wire/packet.ts';
-import { ChannelWorld } from './testing/channel-world.ts';
+import { ChannelWorld, worldServer } from './testing/channel-world.ts';
 
 const second = 1_000;
 const elsewhere: PacketPeer = { address: '198.51.100.77', number: 999 };
@@ -245,14 +245,31 @@ test('at most four challenges a second go out for a channel, however many PROBEs
   t.true(challenges >= 4 && challenges <= 8, `${challenges} in the first second, the burst of four included`);
 });
 
-test('keepalives that nobody answers: the channel is lost after five in a row and a wait', async t => {
+test('keepalives that nobody answers: the channel is lost after eight in a row and a wait', async t => {
   const world = await ChannelWorld.make();
   const member = world.upMember();
   world.blocked = true;
   const sent = world.fromMembers.length;
   world.clock.advance(25 * second);
-  world.clock.advance(10 * second);
-  t.deepEqual(kinds(world.fromMembers.slice(sent)), Array(5).fill('keepalive'));
+  world.clock.advance(3 * second);
+  t.deepEqual(kinds(world.fromMembers.slice(sent)), Array(8).fill('keepalive'));
+  t.deepEqual(member.downs, [], 'an answer may take so long');
+  world.clock.advance(second);
+  t.deepEqual(member.downs, [{ why: 'lost', code: undefined }]);
+});
+
+test('keepalives that nobody answers while datagrams come: the channel has more rounds', async t => {
+  const world = await ChannelWorld.make();
+  const member = world.upMember();
+  member.relay.bindRoute(member.cid, 7, 'script');
+  const sent = world.fromMembers.length;
+  world.network.loses = ({ to }) => to.number === worldServer.number;
+  world.clock.advance(26 * second);
+  world.relay.sendDatagram(member.cid, 7, { address: '192.168.1.9', number: 9 }, Buffer.from('x'));
+  world.clock.advance(2.5 * second);
+  t.deepEqual([member.datagrams.length, member.downs.length], [1, 0]);
+  world.clock.advance(5 * second);
+  t.is(kinds(world.fromMembers.slice(sent)).length, 16);
   t.deepEqual(member.downs, [{ why: 'lost', code: undefined }]);
 });
 

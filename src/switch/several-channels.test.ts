@@ -17,6 +17,8 @@ class Member implements ChannelLink {
   readonly hub: RelayHub;
   readonly set: ChannelSet;
   readonly downs: boolean[] = [];
+  isLinkSilent = false;
+  private linkBytes = 0;
   private readonly secret = randomBytes(32);
 
   constructor(world: ChannelWorld) {
@@ -43,7 +45,8 @@ class Member implements ChannelLink {
   }
 
   get session() {
-    return { server: worldServer, hub: this.hub, secret: () => this.secret };
+    const askLink = () => (this.isLinkSilent ? this.linkBytes : this.linkBytes++);
+    return { server: worldServer, hub: this.hub, askLink, secret: () => this.secret };
   }
 
   /** Answers come a moment later, as on a link. */
@@ -145,4 +148,58 @@ test('P7.4: all of them go on with the next link of the server that has them', a
   await turns(world, 60 * second);
   t.deepEqual([member.set.first.cid, own.cid], cids);
   t.is(await arriving(world, member, own), 10);
+});
+
+/** A flow of ten datagrams a second, for so many ms, from the server or from the member. */
+async function flow(world: ChannelWorld, member: Member, from: 'server' | 'member', ms: number) {
+  const { cid = 0 } = member.set.first;
+  const relay = from === 'server' ? world.relay : member.hub.relay;
+  for (let at = 0; at < ms; at += 100) {
+    relay.sendDatagram(cid, 7, lan, Buffer.from('x'));
+    await turns(world, 100);
+  }
+}
+
+for (const from of ['server', 'member'] as const)
+  test(`F26, P8.3: a path that swallows what the ${from} sends is noticed within 5 s`, async t => {
+    const { world, member } = await two();
+    await flow(world, member, from, 10 * second);
+    t.deepEqual(member.downs, []);
+    world.network.loses = () => true;
+    await flow(world, member, from, 5 * second);
+    t.deepEqual(member.downs, [true]);
+  });
+
+test('P8.3: where the link is as silent a channel that would go on by itself has longer', async t => {
+  const { world, member } = await two();
+  await flow(world, member, 'member', 6 * second);
+  member.isLinkSilent = true;
+  world.network.loses = () => true;
+  await flow(world, member, 'member', 6 * second);
+  world.network.loses = () => false;
+  await flow(world, member, 'member', 20 * second);
+  t.deepEqual(member.downs, []);
+  t.is(member.set.first.state, 'up');
+});
+
+test('P8.3: a flow that begins on a path that has broken in a silence is not longer in the dark', async t => {
+  const { world, member } = await two();
+  await turns(world, 10 * second);
+  world.network.loses = () => true;
+  await turns(world, second);
+  await flow(world, member, 'member', 5 * second);
+  t.deepEqual(member.downs, [true]);
+});
+
+test('P8.3: a flow that ends is asked after once, and a channel that is silent no more than its binding needs', async t => {
+  const { world, member } = await two();
+  await flow(world, member, 'server', 10 * second);
+  const { cid } = member.set.first;
+  const keepalives = () =>
+    world.fromMembers.filter(({ packet }) => packet[0] === 6 && packet.readUInt32BE(4) === cid).length;
+  const before = keepalives();
+  await turns(world, 24 * second);
+  t.is(keepalives() - before, 1);
+  await turns(world, 50 * second);
+  t.is(keepalives() - before, 3);
 });

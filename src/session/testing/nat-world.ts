@@ -89,6 +89,8 @@ export class NatWorld {
         this.toServer(channelPlace, peer =>
           this.toMember(channelPlace, () => this.keepalive.onAlive(id, peer)),
         ),
+      received: () => 0,
+      askLink: () => undefined,
       onRebound: () => this.lifetime.onBindingLost(),
       onUnanswered: () => {
         this.unanswered++;

@@ -87,6 +87,7 @@ export class ChannelWorldMember implements ChannelLink {
       secret: () => this.secret,
       say: message => desk.onMessage(this, message),
       packets: this.packets,
+      askLink: () => this.world.linkBytes++,
       suites: packetSuites,
       server: worldServer,
       onSize: () => this.setPath(),
@@ -115,6 +116,7 @@ export class ChannelWorldMember implements ChannelLink {
       addEpoch: (cid, keys) => relay.addEpoch(cid, keys, 'now'),
       remove: cid => relay.removeChannel(cid),
       send: (cid, place, body) => relay.sendControl(cid, this.doorOf(place), worldServer, body),
+      received: cid => relay.channelCounters(cid)?.packetsIn ?? 0,
     };
   }
 
@@ -149,6 +151,8 @@ export class ChannelWorld {
   onOversize: (cid: number, route: number, peer: PacketPeer, bytes: Buffer) => void = () => {};
   /** Nothing from members arrives. */
   blocked = false;
+  /** Bytes that have come on links: more each time that it is asked for, as where links are well. */
+  linkBytes = 0;
   private made: ChannelDesk | undefined;
 
   private constructor() {
