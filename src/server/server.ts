@@ -175,7 +175,7 @@ function reloadDeclared({ declarations }: Features, { config, log }: ServerOptio
 async function apiOf(
   { config, clock, log }: ServerOptions,
   { documents, denied, audit }: Desks,
-  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener'>,
+  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener' | 'features'>,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
   try {
@@ -243,7 +243,9 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const tune = tuner(log, native);
   const serverPin = pinOf(pair.cert);
   let listening: TlsListener | undefined;
-  const api = await apiOf(options, desks, { hub: running, serverPin, listener: () => listening?.counters });
+  let declared: Features | undefined;
+  const late = { listener: () => listening?.counters, features: () => declared };
+  const api = await apiOf(options, desks, { hub: running, serverPin, ...late });
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
@@ -273,6 +275,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
     clock,
     log,
   });
+  declared = features;
   undo.push(() => features.close());
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reload = () => {

@@ -6,6 +6,7 @@ import { until } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
 import { cliCommand, mediatorName, serverAddress } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
+import { enrolFeature } from './support/plain-udp.ts';
 import { type Stage, setStage } from './support/stage.ts';
 import { type Json, startVerb } from './support/verbs.ts';
 
@@ -76,7 +77,10 @@ async function setUpApi(stage: Stage): Promise<ApiStage> {
     String(granted.id),
     '--scope',
     'grants',
+    '--scope',
+    'declare',
   );
+  await enrolFeature(site, 'publish');
   appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
   await site.server.stop('SIGTERM', 5_000);
   const again = site.startServer();
@@ -158,6 +162,9 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   const answers = stdout.split(/@@\d+\n/).slice(1);
   const under = (title: string) =>
     answers.filter((_answer, index) => runs[index]?.heading.startsWith(title)).join('');
+  t.true(under('Published ports').includes(devicePage), under('Published ports'));
+  t.regex(under('Published ports'), /"declaredBy":"token [0-9a-f]{12}".*"state":"applied"/);
+  t.regex(under('Published ports'), /"name":"voip".*"mediator":"home-1","state":"(refused|pending)"/);
   t.regex(under('Mediators'), /"name":"home-1"/);
   t.regex(under('Devices'), /"addresses":\["192\.168\.1\.10"/);
   t.regex(under('Labels'), /\[{"accepted":true},{"accepted":true}\]/);

@@ -7,6 +7,7 @@ import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 import type { DeniedGrants } from '../denied-grants.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
+import type { Features } from '../features/features.ts';
 import { delegateKeyPath } from '../features/held-keys.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { BulkJobs } from './bulk-jobs.ts';
@@ -27,6 +28,8 @@ export interface ApiFeatureOptions {
   /** The key of the member with that name. */
   readonly memberKey: (name: string) => string | undefined;
   readonly denied: DeniedGrants;
+  /** Undefined until the server has begun. */
+  readonly features: () => Features | undefined;
   readonly hub: Switch;
   /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
   readonly serverPin: Buffer;
@@ -89,6 +92,7 @@ async function startOn(
     grants: grantDesk(member, issued, options),
     pushDocuments: member.pushDocuments,
     auditFile: options.auditFile,
+    features: options.features,
     ready: () => ready,
     metrics: () => metrics.metrics(),
   };

@@ -1,12 +1,14 @@
 import { Type } from '@sinclair/typebox';
 import type { ErrorCode } from '../../base/errors.ts';
 import type { Terminal } from '../../terminal/index.ts';
+import type { Features } from '../features/features.ts';
 import type { ApiAttachment } from './api-attachment.ts';
 import type { ApiAttachments } from './api-attachments.ts';
 import { type Api, tokenOf } from './api-request.ts';
 import { auditRoutes } from './audit-routes.ts';
 import type { BulkJobs } from './bulk-jobs.ts';
 import { connectionRoutes } from './connection-routes.ts';
+import { declaredRoutes } from './declared-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { documentRoutes } from './document-routes.ts';
 import type { GrantDesk } from './grant-desk.ts';
@@ -26,6 +28,8 @@ export interface RouteParts {
   /** Hands documents to the server (P6.2). */
   readonly pushDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
   readonly auditFile: string;
+  /** Published ports and standing services; undefined until the server has begun. */
+  readonly features: () => Features | undefined;
   /** False while the server is being stopped. */
   readonly ready: () => boolean;
   /** The text of `/metrics`. */
@@ -41,6 +45,7 @@ export function addRoutes(api: Api, parts: RouteParts): void {
   eventRoute(api, parts);
   portRoutes(api, parts.attachments);
   connectionRoutes(api, parts.attachments);
+  declaredRoutes(api, parts.features, () => parts.terminal.clock.wallTimeMs());
   deviceRoutes(api, parts.attachments);
   jobRoutes(api, parts.terminal, parts.jobs);
   documentRoutes(api, parts.pushDocuments);

@@ -26,8 +26,11 @@ function addScopes(database: DatabaseSyncInstance): void {
   database.exec(`ALTER TABLE tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT ''`);
 }
 
-/** What a token may do beside what its grant says (RFC 6749 §3.3): search the whole audit; sign grants by the server's delegate key. */
-export const tokenScopes = ['audit', 'grants'] as const;
+/**
+ * What a token may do beside what its grant says (RFC 6749 §3.3): search the whole audit; sign grants by the server's delegate
+ * key; publish ports and declare standing services, which act under the grants of their own features.
+ */
+export const tokenScopes = ['audit', 'grants', 'declare'] as const;
 
 /** One of {@link tokenScopes}. */
 export type TokenScope = (typeof tokenScopes)[number];

@@ -1,4 +1,5 @@
-import { asEntremiseError } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
+import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
 import { StatusFile } from '../../base/status-file.ts';
 import type { DeclarationStore } from '../declared/declaration-store.ts';
 import { Declarations, type DeclaredInFile } from '../declared/declarations.ts';
@@ -25,7 +26,25 @@ export interface Features {
   readonly declarations: Declarations;
   publications(): PublicationStatus[];
   services(): ServiceStatus[];
+  /**
+   * How a publication stands once it has been begun, or could not be within two seconds.
+   * @throws EntremiseError `wrong-state` when it is gone meanwhile
+   */
+  settled(id: string): Promise<PublicationStatus>;
   close(): Promise<void>;
+}
+
+const settleMs = 2_000;
+const lookEveryMs = 50;
+
+async function settled(all: () => PublicationStatus[], id: string, clock: Clock): Promise<PublicationStatus> {
+  for (const endMs = clock.now() + settleMs; ; ) {
+    const status = all().find(each => each.id === id);
+    if (status === undefined)
+      throw new EntremiseError('wrong-state', { message: `${id} has ended meanwhile.` });
+    if (status.state !== 'pending' || clock.now() >= endMs) return status;
+    await new Promise<void>(resolve => void clock.after(lookEveryMs, resolve));
+  }
 }
 
 /** Starts them. The store is closed with them. @throws EntremiseError `state-unreadable` */
@@ -55,6 +74,7 @@ export function startFeatures(options: FeaturesOptions): Features {
     declarations,
     publications,
     services,
+    settled: id => settled(publications, id, clock),
     async close() {
       declarations.close();
       await Promise.all([publishing.close(), serving.close()]);

@@ -44,31 +44,26 @@ export async function startMirror(where: Namespace, address: string, number: num
   await where.untilListening('udp', number);
 }
 
+const stateOf = (site: Site) => join(site.directory, 'server');
+
+/** Enrols a feature of the server, with a grant for all of the LAN. */
+export async function enrolFeature(site: Site, feature: 'publish' | 'service'): Promise<void> {
+  const { code } = await site.authority('invite', 'terminal', `isp-${feature}`);
+  const words = ['server', 'enroll-feature', feature, '--server', serverAddress, '--state', stateOf(site)];
+  const env = { ENTREMISE_CODE: String(code) };
+  const enrolled = await site.home.server.run(cliCommand(...words, '--json'), { env });
+  const { key } = JSON.parse(enrolled) as { key: string };
+  const grant = ['--terminal', key, '--mediator', mediatorName, '--purpose', 'service'];
+  await site.operator('grant', 'create', ...grant, '--target', 'lan');
+}
+
 /**
- * Enrols the server's features of plain UDP and TCP, with grants for all of the LAN, adds these rules to server.toml and lets
- * the server read them; resolves with it, once its standing service is applied.
+ * Enrols the server's features of plain UDP and TCP, adds these rules to server.toml and lets the server read them; resolves
+ * with it, once its standing service is applied.
  */
 export async function startFeatures(site: Site, rules: string): Promise<Program> {
-  const state = join(site.directory, 'server');
-  for (const feature of ['publish', 'service']) {
-    const { code } = await site.authority('invite', 'terminal', `isp-${feature}`);
-    const words = [
-      'server',
-      'enroll-feature',
-      feature,
-      '--server',
-      serverAddress,
-      '--state',
-      state,
-      '--json',
-    ];
-    const env = { ENTREMISE_CODE: String(code) };
-    const enrolled = await site.home.server.run(cliCommand(...words), { env });
-    const { key } = JSON.parse(enrolled) as { key: string };
-    const grant = ['--terminal', key, '--mediator', mediatorName, '--purpose', 'service'];
-    await site.operator('grant', 'create', ...grant, '--target', 'lan');
-  }
-  appendFileSync(join(state, 'server.toml'), rules);
+  for (const feature of ['publish', 'service'] as const) await enrolFeature(site, feature);
+  appendFileSync(join(stateOf(site), 'server.toml'), rules);
   const { server, mediator } = site;
   server.kill('SIGHUP');
   const isApplied = () => jsonLines(server.stderr).some(line => line.state === 'applied');
