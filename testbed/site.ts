@@ -148,14 +148,15 @@ export async function setUpSite(home: Home, options: SiteOptions = {}): Promise<
     '--address',
     serverAddress,
   ];
-  const { pin } = await run(home.server, [
+  const { pin, sparePin } = await run(home.server, [
     'server',
     'init',
     '--authority-key',
     String(authorityKey),
     ...server,
   ]);
-  const trustWords = ['authority', 'trust', '--pin', String(pin), '--address', serverAddress, ...signing];
+  const pins = ['--pin', String(pin), '--pin', String(sparePin)];
+  const trustWords = ['authority', 'trust', ...pins, '--address', serverAddress, ...signing];
   await run(home.server, trustWords, founding);
   const startServer = () =>
     home.server.spawn(cliCommand('server', 'run', '--state', serverState), {

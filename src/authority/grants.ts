@@ -4,7 +4,7 @@ import type { SigningKey } from '../base/keys.ts';
 import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
 import type { Grant } from '../policy/grant.ts';
 import { peekGrant } from '../policy/grant-verify.ts';
-import { type GrantWish, signGrant } from '../policy/grant-wish.ts';
+import { type GrantWish, resignGrant, signGrant } from '../policy/grant-wish.ts';
 import type { TrustStatement } from '../policy/trust-statement.ts';
 import { type Authority, authorityFiles, readAuthorityState } from './state.ts';
 import { issueTrustStatement, requireTrustStatement } from './trust.ts';
@@ -36,6 +36,16 @@ export async function issueGrantAs(
 ): Promise<Grant> {
   const grant = await signGrant(key, trust, wish, nowMs);
   writePrivateFile(authorityFiles.grant(directory, grant.id), `${grant.text}\n`);
+  return grant;
+}
+
+/**
+ * Signs a grant of before anew, by the key that signs now: the same but for its id, and until the same moment.
+ * @throws EntremiseError as {@link issueGrant}
+ */
+export async function reissueGrant(authority: Authority, before: Grant, nowMs: number): Promise<Grant> {
+  const grant = await resignGrant(authority.key, await requireTrustStatement(authority), before, nowMs);
+  writePrivateFile(authorityFiles.grant(authority.directory, grant.id), `${grant.text}\n`);
   return grant;
 }
 

@@ -19,6 +19,7 @@ export {
   makeInvitation,
 } from './members.ts';
 export { listRoles, type Role, readRole, removeRole, setRole } from './roles.ts';
+export { type KeyChange, type KnownMember, replaceStolenKey, retireKeys, rotateKey } from './rotation.ts';
 export { type Authority, authorityFiles, openAuthority } from './state.ts';
 export {
   currentTrustStatement,

@@ -27,6 +27,7 @@ export function initAuthority(directory: string, operator: string): Authority {
     delegates: [],
     revokedGrants: [],
     revokedKeys: [],
+    retiring: [],
   });
   return openAuthority(directory);
 }

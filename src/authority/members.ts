@@ -49,17 +49,34 @@ export async function issueMemberStatement(
   identity: MemberIdentity,
   nowMs: number,
 ): Promise<MemberStatement> {
+  const [statement] = await issueMemberStatements(authority, [{ ...identity, key }], nowMs);
+  if (statement === undefined) throw new EntremiseError('internal');
+  return statement;
+}
+
+/**
+ * As {@link issueMemberStatement}, for any number of members at once.
+ * @throws EntremiseError as that
+ */
+export async function issueMemberStatements(
+  authority: Authority,
+  members: readonly (MemberIdentity & { readonly key: string })[],
+  nowMs: number,
+): Promise<MemberStatement[]> {
   const trust = await requireTrustStatement(authority);
   return whileLocked(authority.directory, async () => {
     const state = readAuthorityState(authority.directory);
-    const seq = state.memberSeq + 1;
-    const { role, name, labels } = identity;
-    const claims = { key, role, name, labels, seq, iat: Math.floor(nowMs / 1000) };
-    const text = await signJws(memberStatementRules.typ, claims, authority.key);
-    const statement = await verifyMemberStatement(text, trust);
-    writeAuthorityState(authority.directory, { ...state, memberSeq: seq });
-    writePrivateFile(authorityFiles.member(authority.directory, key), `${text}\n`);
-    return statement;
+    const iat = Math.floor(nowMs / 1000);
+    const statements: MemberStatement[] = [];
+    for (const [index, { key, role, name, labels }] of members.entries()) {
+      const claims = { key, role, name, labels, seq: state.memberSeq + index + 1, iat };
+      const text = await signJws(memberStatementRules.typ, claims, authority.key);
+      statements.push(await verifyMemberStatement(text, trust));
+    }
+    writeAuthorityState(authority.directory, { ...state, memberSeq: state.memberSeq + members.length });
+    for (const { key, text } of statements)
+      writePrivateFile(authorityFiles.member(authority.directory, key), `${text}\n`);
+    return statements;
   });
 }
 

@@ -1,8 +1,8 @@
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
-import { loadSigningKey, type SigningKey } from '../base/keys.ts';
+import { generateSigningKey, loadSigningKey, type SigningKey, saveSigningKey } from '../base/keys.ts';
 import { readStateFile, writePrivateFile } from '../base/state-file.ts';
 
 /**
@@ -30,6 +30,8 @@ const stateSchema = v.object({
   delegates: v.array(v.record(v.string(), v.unknown())),
   revokedGrants: v.array(v.object({ jti: v.string(), exp: v.number() })),
   revokedKeys: v.array(v.string()),
+  /** Keys that sign no more, and are believed for what they have signed (P6.2). */
+  retiring: v.optional(v.array(v.string()), []),
 });
 
 /** What state.json holds. Times in seconds since 1970, as in the documents. */
@@ -39,11 +41,15 @@ export type AuthorityState = v.InferOutput<typeof stateSchema>;
 export const authorityFiles = {
   key: (directory: string) => join(directory, 'authority.key'),
   nextKey: (directory: string) => join(directory, 'next.key'),
+  /** While keys change: who will be the successor. */
+  comingKey: (directory: string) => join(directory, 'coming.key'),
   state: (directory: string) => join(directory, 'state.json'),
   trust: (directory: string) => join(directory, 'trust.jwt'),
   grant: (directory: string, id: string) => join(directory, 'grants', `${id}.jwt`),
   grants: (directory: string) => join(directory, 'grants'),
   member: (directory: string, key: string) => join(directory, 'members', `${key}.jwt`),
+  /** All that a change of keys has signed, for a server that is told by hand. */
+  rotation: (directory: string) => join(directory, 'rotation.documents'),
   invitation: (directory: string, key: string) => join(directory, 'invitations', `${key}.jwt`),
   lock: (directory: string) => join(directory, 'lock'),
 } as const;
@@ -56,13 +62,25 @@ export function readAuthorityState(directory: string): AuthorityState {
   const path = authorityFiles.state(directory);
   const text = readStateFile(path).toString();
   try {
-    return v.parse(stateSchema, JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    refuseNewer(path, value);
+    return v.parse(stateSchema, value);
   } catch (cause) {
+    if (cause instanceof EntremiseError) throw cause;
     throw new EntremiseError('state-unreadable', {
       message: `${path} is not the state of an authority; restore it from a backup.`,
       cause,
     });
   }
+}
+
+function refuseNewer(path: string, value: unknown): void {
+  const version =
+    typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
+  if (typeof version !== 'number' || version <= 1) return;
+  throw new EntremiseError('state-unreadable', {
+    message: `${path} was written by a newer entremise (version ${version}; this one knows 1): run that one.`,
+  });
 }
 
 /** Replaces state.json. */
@@ -75,10 +93,43 @@ export function writeAuthorityState(directory: string, state: AuthorityState): v
  * @throws EntremiseError `state-unreadable`
  */
 export function openAuthority(directory: string): Authority {
+  finishKeyChange(directory);
   const key = loadSigningKey(authorityFiles.key(directory));
   const next = loadSigningKey(authorityFiles.nextKey(directory));
   const { operator } = readAuthorityState(directory);
   return { directory, operator, key, publicKeys: [key.text, next.text] };
+}
+
+/** A change of keys was cut off behind its first step: the successor signs already, and has none yet. */
+function finishKeyChange(directory: string): void {
+  const [next, coming] = [authorityFiles.nextKey(directory), authorityFiles.comingKey(directory)];
+  if (existsSync(next) || !existsSync(coming)) return;
+  moveKey(coming, next);
+}
+
+/** @throws EntremiseError `state-unreadable` */
+function moveKey(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (cause) {
+    throw new EntremiseError('state-unreadable', {
+      message: `Cannot give ${from} the name ${to}; check the owner of the directory and the disk.`,
+      cause,
+    });
+  }
+}
+
+/**
+ * The successor's key becomes the one that signs, of that one nothing is left, and there is a new successor. Cut off at any
+ * moment there are the keys of before or those of after.
+ * @throws EntremiseError `state-unreadable`
+ */
+export function advanceKeys(directory: string): Authority {
+  const coming = authorityFiles.comingKey(directory);
+  rmSync(coming, { force: true });
+  saveSigningKey(coming, generateSigningKey());
+  moveKey(authorityFiles.nextKey(directory), authorityFiles.key(directory));
+  return openAuthority(directory);
 }
 
 function isRunning(pid: number): boolean {

@@ -22,6 +22,8 @@ export interface TrustChanges {
   /** Added to what is revoked. */
   readonly revokedGrants?: readonly { readonly id: string; readonly expiresAtMs: number }[];
   readonly revokedKeys?: readonly string[];
+  /** Keys of the authority that sign no more, all of them. */
+  readonly retiring?: readonly string[];
   /** As they stand in the statement; each takes the place of one with its name. */
   readonly addedDelegates?: readonly DelegateClaims[];
   /** Names. */
@@ -72,6 +74,7 @@ function changedState(state: AuthorityState, changes: TrustChanges, nowMs: numbe
     delegates: delegatesOf(state, changes, nowMs),
     revokedGrants: [...known, ...added].filter(each => stillNeeded(each, nowMs)),
     revokedKeys: [...new Set([...state.revokedKeys, ...(changes.revokedKeys ?? [])])],
+    retiring: [...(changes.retiring ?? state.retiring)],
   };
 }
 
@@ -80,7 +83,7 @@ function claimsOf(authority: Authority, state: AuthorityState, nowMs: number): o
     operator: state.operator,
     seq: state.trustSeq,
     iat: Math.floor(nowMs / 1000),
-    authorityKeys: authority.publicKeys,
+    authorityKeys: [...new Set([...authority.publicKeys, ...state.retiring])],
     delegates: state.delegates,
     serverPins: state.serverPins,
     serverAddresses: state.serverAddresses,

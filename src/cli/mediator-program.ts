@@ -69,6 +69,12 @@ const options = {
   version: { type: 'boolean' },
 } as const;
 
+/** What the program reads, for those who complete it. */
+export const mediatorWords = {
+  verbs: ['run', 'enroll', 'check-config', 'status', 'allow', 'stop'],
+  options,
+} as const;
+
 function parse(words: readonly string[]) {
   try {
     return parseArgs({ args: [...words], options, allowPositionals: true });

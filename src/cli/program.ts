@@ -2,11 +2,12 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../base/version.ts';
 import { addSharedOptions } from './context.ts';
 import { exitCode } from './exit-codes.ts';
-import { mediatorProgram } from './mediator-program.ts';
+import { mediatorProgram, mediatorWords } from './mediator-program.ts';
 import { badUsage, print, reportFailure } from './output.ts';
 import { addAuditVerb } from './verbs/audit.ts';
 import { addAuthorityVerb } from './verbs/authority.ts';
 import { addBulkVerb } from './verbs/bulk.ts';
+import { addCompletionVerb } from './verbs/completion.ts';
 import { addConnectVerb } from './verbs/connect.ts';
 import { addDevicesVerb } from './verbs/devices.ts';
 import { addDoctorVerb } from './verbs/doctor.ts';
@@ -63,6 +64,7 @@ export function createProgram(): Command {
   ]) {
     add(program);
   }
+  addCompletionVerb(program, mediatorWords);
   program
     .command('mediator')
     .description('the program on the gateway: run, enroll, check-config (its own --help says more)')

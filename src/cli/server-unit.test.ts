@@ -42,3 +42,20 @@ const analyze = '/usr/bin/systemd-analyze';
   t.is(stderr.replace(/^.*Failed to .*bus.*\n/gm, ''), '');
   t.is(status, 0);
 });
+
+(existsSync(analyze) ? test : test.skip)(
+  'systemd counts the unit as hardened, with the capability for a number below 1024 too',
+  t => {
+    const folder = mkdtempSync(join(tmpdir(), 'entremise-unit-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    for (const number of [8443, 443]) {
+      const path = join(folder, `entremise-${number}.service`);
+      writeFileSync(path, serverUnit({ ...options, number }));
+      // 0 is none, 10 is all of what a service can be exposed to; the threshold is ten times that. It was 1.5.
+      const words = ['security', '--offline=true', '--no-pager', '--threshold=20', path];
+      const { status, stdout, stderr } = spawnSync(analyze, words, { encoding: 'utf8' });
+      t.is(status, 0, `${stdout.split('\n').at(-2)} ${stderr}`);
+      t.regex(stdout, /Overall exposure level .*: [01]\.\d/);
+    }
+  },
+);

@@ -19,6 +19,7 @@ const hardening = [
   'ProtectHome=yes',
   'PrivateTmp=yes',
   'PrivateDevices=yes',
+  'PrivateMounts=yes',
   'ProtectKernelTunables=yes',
   'ProtectKernelModules=yes',
   'ProtectKernelLogs=yes',

@@ -169,8 +169,8 @@ test('a directory that is not enrolled, damaged or revoked says so', async t => 
   const load = () => keeperOf(lab);
   directory.saveMembership({ ...membership, trust: 'nonsense' });
   await t.throwsAsync(load(), { code: 'state-unreadable', message: /enrol again/ });
-  const foreign = generateSigningKey();
-  directory.saveMembership({ ...membership, statement: await lab.statement(1, {}, foreign) });
+  const statement = await lab.statement(1);
+  directory.saveMembership({ ...membership, statement: `${statement.slice(0, -10)}AAAAAAAAAA` });
   await t.throwsAsync(load(), { code: 'document-invalid' });
   directory.saveMembership({ ...membership, trust: await lab.trust(2, { revokedKeys: [lab.key.text] }) });
   await t.throwsAsync(load(), { code: 'key-revoked' });
@@ -185,4 +185,31 @@ test('a damaged grant on disk hides no other', async t => {
   lab.directory.saveGrant('grant-one', await lab.grant('grant-one'));
   lab.directory.saveGrant('grant-two', 'nonsense');
   t.is((await keeperOf(lab)).grants.length, 1);
+});
+
+test('P6.2: a member that missed several changes of the authority is led through them, and its own statement follows', async t => {
+  const lab = await MemberLab.make(t);
+  const [third, fourth] = [generateSigningKey(), generateSigningKey()];
+  const keys = (...each: { readonly text: string }[]) => ({ authorityKeys: each.map(({ text }) => text) });
+  // As it enrolled: the first key, and the one that will follow it.
+  const begun = await lab.trust(1, keys(lab.authority, lab.successor));
+  lab.directory.saveMembership({ ...lab.directory.requireMembership(), trust: begun });
+  const way = [
+    begun,
+    await lab.trust(2, keys(lab.successor, third, lab.authority), lab.successor),
+    await lab.trust(3, { ...keys(lab.successor, third), revokedKeys: [lab.authority.text] }, lab.successor),
+    await lab.trust(4, keys(third, fourth), third),
+  ];
+  const keeper = await keeperOf(lab);
+  t.deepEqual(await keeper.accept([way[3] ?? '']), ['document-invalid'], 'alone it is of a stranger');
+  t.deepEqual(await keeper.accept(way), [undefined, undefined, undefined, undefined]);
+  t.is(keeper.current.seq, 4);
+  // It ends before the server has sent its own statement anew.
+  const again = await keeperOf(lab);
+  t.deepEqual([again.current.seq, again.own.seq], [4, 1]);
+  t.deepEqual(await again.accept([await lab.statement(2, {}, lab.authority)]), ['document-invalid']);
+  t.deepEqual(await again.accept([await lab.statement(2, {}, third)]), [undefined]);
+  t.is((await keeperOf(lab)).own.seq, 2);
+  const stolen = await lab.trust(9, keys(lab.authority), lab.authority);
+  t.deepEqual(await again.accept([stolen]), ['document-invalid'], 'the first key is worth nothing');
 });

@@ -15,7 +15,7 @@ import {
   verifyMemberStatement,
   verifyTrustStatement,
 } from '../policy/documents.ts';
-import { claimedAuthorityKeys, documentType } from '../policy/jws-parts.ts';
+import { claimedAuthorityKeys, claimedSeq, documentType, jwsHeader } from '../policy/jws-parts.ts';
 import {
   raiseTrustedTime,
   startTrustedTime,
@@ -69,7 +69,7 @@ export class TrustKeeper {
     const membership = options.directory.requireMembership();
     // The file is as private as the key beside it, so the statement kept there vouches for its own keys.
     const trust = await verifyKeptTrust(membership.trust);
-    const self = await verifyMemberStatement(membership.statement, trust);
+    const self = await verifyKeptStatement(membership.statement, trust);
     const keeper = new TrustKeeper(options, membership, trust, self);
     await keeper.accept(options.directory.grants());
     return keeper;
@@ -163,6 +163,8 @@ export class TrustKeeper {
   }
 
   private async acceptTrust(text: string): Promise<void> {
+    // What led here is sent again at each WELCOME, by keys that may be believed no more.
+    if (claimedSeq(text) <= this.trust.seq) return;
     const candidate = await verifyTrustStatement(text, this.trust.authorityKeys);
     const accepted = acceptTrust(this.trust, candidate);
     if (accepted === this.trust) return;
@@ -232,4 +234,13 @@ async function verifyKeptTrust(text: string): Promise<TrustStatement> {
       cause,
     });
   }
+}
+
+/**
+ * Verifies the member's own statement, which was verified before it was kept: its signer may have been an authority's key
+ * then and be none now, until the server brings another (P6.2). A key that is revoked is.
+ */
+function verifyKeptStatement(text: string, trust: TrustStatement): Promise<MemberStatement> {
+  const signer = String(jwsHeader(text).kid);
+  return verifyMemberStatement(text, { ...trust, authorityKeys: [...trust.authorityKeys, signer] });
 }

@@ -3,6 +3,7 @@ import { keyFromText, keyThumbprint, type SigningKey } from '../base/keys.ts';
 import { defaultGrantLifeMs, type Grant, type GrantClaims, grantRules } from './grant.ts';
 import { verifyGrant } from './grant-verify.ts';
 import { signJws } from './jws.ts';
+import { claimedPayload } from './jws-parts.ts';
 import { permissionVerbs } from './schema.ts';
 import type { TrustStatement } from './trust-statement.ts';
 
@@ -41,11 +42,13 @@ export function overlaidTerms(base: GrantTerms, over: GrantTerms): GrantTerms {
   return { ...base, ...over, ...both('targets'), ...both('ports'), ...both('limits') };
 }
 
+const newId = () => randomBytes(8).toString('hex');
+
 function claimsOf(wish: GrantWish, nowMs: number): GrantClaims {
   const iat = Math.floor(nowMs / 1000);
   const { purpose, commands, targets, ports } = defaultGrantClaims;
   return {
-    jti: randomBytes(8).toString('hex'),
+    jti: newId(),
     iat,
     exp: iat + Math.floor((wish.lifeMs ?? defaultGrantLifeMs) / 1000),
     cnf: { jkt: keyThumbprint(keyFromText(wish.terminalKey)) },
@@ -70,4 +73,18 @@ export async function signGrant(
   nowMs: number,
 ): Promise<Grant> {
   return verifyGrant(await signJws(grantRules.typ, claimsOf(wish, nowMs), key), trust, nowMs);
+}
+
+/**
+ * Signs a grant of before anew, by another key: the same but for its id, and until the same moment.
+ * @throws EntremiseError as {@link signGrant}
+ */
+export async function resignGrant(
+  key: SigningKey,
+  trust: TrustStatement,
+  before: Grant,
+  nowMs: number,
+): Promise<Grant> {
+  const claims = { ...claimedPayload(before.text), jti: newId(), iat: Math.floor(nowMs / 1000) };
+  return verifyGrant(await signJws(grantRules.typ, claims, key), trust, nowMs);
 }

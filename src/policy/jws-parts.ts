@@ -16,10 +16,21 @@ export function jwsHeader(text: string): { readonly typ?: unknown; readonly kid?
   return jsonPart(text, 0);
 }
 
+/** What a document claims; empty when it cannot be read. */
+export function claimedPayload(text: string): Readonly<Record<string, unknown>> {
+  return jsonPart(text, 1);
+}
+
 /** The authority keys that a trust statement claims. */
 export function claimedAuthorityKeys(text: string): string[] {
   const { authorityKeys } = jsonPart(text, 1);
   return Array.isArray(authorityKeys) ? authorityKeys.map(String) : [];
+}
+
+/** The seq that a statement claims; 0 when it claims none. */
+export function claimedSeq(text: string): number {
+  const { seq } = jsonPart(text, 1);
+  return typeof seq === 'number' ? seq : 0;
 }
 
 /** The `typ` that a document claims: decides which verifier it is handed to. */

@@ -53,7 +53,7 @@ export class AdmissionDesk {
       const trust = this.documents.trust();
       const grants =
         statement.role === 'terminal' ? this.documents.grantsOf(key).map(({ text }) => text) : [];
-      const documents = [trust.text, statement.text, ...grants];
+      const documents = [...this.documents.trustWay(), statement.text, ...grants];
       return { admitted: true, name: statement.name, statementSeq: trust.seq, documents };
     } catch (thrown) {
       // What is not of the catalogue, or is about this machine, is ours to log, and not for a stranger to read.

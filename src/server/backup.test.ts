@@ -9,8 +9,9 @@ import { generateSigningKey } from '../base/keys.ts';
 import { TokenStore } from './api/token-store.ts';
 import { backUp, restore } from './backup.ts';
 import { readServerConfig } from './config.ts';
-import { initServer, pinText, readKeyAndCertificate } from './init.ts';
+import { initServer } from './init.ts';
 import { Store } from './store.ts';
+import { pinText, readKeyAndCertificate } from './tls-keys.ts';
 
 const address = { host: '127.0.0.1', number: 8443 };
 

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { EntremiseError } from '../base/errors.ts';
 import { makeDirectory } from '../base/make-directory.ts';
 import { readServerConfig } from './config.ts';
-import { readKeyAndCertificate } from './init.ts';
 import { guarded, openPrivateDatabase } from './sqlite.ts';
+import { readKeyAndCertificate } from './tls-keys.ts';
 
 /** What is copied as it is; what belongs to one run (locks, inbox) is not. */
 const files = [

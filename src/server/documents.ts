@@ -45,11 +45,25 @@ export interface DocumentsOptions {
   readonly audit: Audit;
 }
 
+function sameTexts(a: readonly string[] = [], b: readonly string[] = []): boolean {
+  return a.length === b.length && a.every(each => b.includes(each));
+}
+
+function sameKeys(a: TrustStatement | undefined, b: TrustStatement): boolean {
+  return sameTexts(a?.authorityKeys, b.authorityKeys);
+}
+
+function sameKeysAndPins(a: TrustStatement, b: TrustStatement): boolean {
+  return sameKeys(a, b) && sameTexts(a.serverPins, b.serverPins);
+}
+
 /** See the head of this file. */
 export class Documents {
   private readonly options: DocumentsOptions;
   private readonly refusals: SparingLog;
   private trusted: TrustStatement | undefined;
+  /** The statements by which keys and pins came to be what they are, the oldest first. */
+  private readonly steps: TrustStatement[] = [];
   private readonly registry: MemberRegistry;
   private readonly grants = new GrantShelf();
 
@@ -68,6 +82,8 @@ export class Documents {
     const documents = new Documents(options);
     const { store, clock } = options;
     await documents.loadTrust(store.trust());
+    for (const { text } of store.trustSteps())
+      await documents.loadOne(text, each => documents.loadStep(each));
     for (const text of store.members()) await documents.loadOne(text, each => documents.registry.load(each));
     for (const text of store.grants(clock.wallTimeMs()))
       await documents.loadOne(text, each => documents.loadGrant(each));
@@ -87,6 +103,10 @@ export class Documents {
       const message = `The trust statement in the server's store is damaged (${reason}) Put a backup of the state in its place.`;
       throw new EntremiseError('state-unreadable', { message, cause });
     }
+  }
+
+  private async loadStep(text: string): Promise<void> {
+    this.steps.push(await verifyTrustStatement(text, claimedAuthorityKeys(text)));
   }
 
   private async loadOne(text: string, load: (text: string) => Promise<void>): Promise<void> {
@@ -110,6 +130,23 @@ export class Documents {
         'The server has no trust statement yet: run "entremise authority trust --pin ... --address ...".',
       by: 'server',
     });
+  }
+
+  /**
+   * What leads a member that missed changes of the authority's keys, however many, to the statement in force, which is the
+   * last: each is signed by a key of the one before (P6.2).
+   */
+  trustWay(): string[] {
+    const trust = this.trust();
+    const before = this.steps.filter(
+      (step, index) => step.seq < trust.seq && !sameKeys(this.steps[index - 1], step),
+    );
+    return [...before.map(({ text }) => text), trust.text];
+  }
+
+  /** Text of the authority's key that signs: the last that has, or what the server was told when it was made. */
+  get authorityKey(): string {
+    return this.trusted?.signer ?? this.options.authorityKey;
   }
 
   /** seq of the trust statement in force, 0 when there is none. */
@@ -197,7 +234,10 @@ export class Documents {
     const accepted = acceptTrust(this.trusted, candidate);
     if (accepted === this.trusted) return undefined;
     this.auditTrust(accepted);
-    this.options.store.saveTrust(accepted.text);
+    const isStep = this.trusted !== undefined && !sameKeysAndPins(this.trusted, accepted);
+    const step = { seq: accepted.seq, nowMs: this.options.clock.wallTimeMs() };
+    this.options.store.saveTrust(accepted.text, isStep ? step : undefined);
+    if (isStep) this.steps.push(accepted);
     const keysBefore = this.trusted?.authorityKeys ?? [];
     this.trusted = accepted;
     this.registry.removeRevoked();

@@ -5,7 +5,8 @@ import test, { type ExecutionContext } from 'ava';
 import { generateSigningKey } from '../base/keys.ts';
 import { pinOf } from '../transport/pin.ts';
 import { readServerConfig } from './config.ts';
-import { initServer, pinText, readKeyAndCertificate } from './init.ts';
+import { initServer } from './init.ts';
+import { pinText, readKeyAndCertificate } from './tls-keys.ts';
 
 const authorityKey = generateSigningKey().text;
 

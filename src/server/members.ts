@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import type { TrustStatement } from '../policy/documents.ts';
+import { jwsHeader } from '../policy/jws-parts.ts';
 import { readServerConfig } from './config.ts';
 import { Documents } from './documents.ts';
 import { Store } from './store.ts';
@@ -15,6 +16,8 @@ export interface MemberListing {
   readonly lastSeenMs: number;
   /** Texts of the invitation keys by which it enrolled: revoked with it, since who has the code has them too. */
   readonly invitationKeys: readonly string[];
+  /** Text of the authority's key by whose word it is a member. */
+  readonly signer: string;
 }
 
 /**
@@ -23,9 +26,10 @@ export interface MemberListing {
  */
 export function storedMembers(stateDir: string): Promise<MemberListing[]> {
   return withStored(stateDir, (documents, store) => {
-    const list = documents.allMembers().map(({ key, name, role, labels }) => {
+    const list = documents.allMembers().map(({ key, name, role, labels, text }) => {
       const lastSeenMs = store.mediator(key)?.lastSeenMs ?? 0;
-      return { key, name, role, labels, lastSeenMs, invitationKeys: store.invitationsUsedBy(key) };
+      const signer = String(jwsHeader(text).kid);
+      return { key, name, role, labels, lastSeenMs, invitationKeys: store.invitationsUsedBy(key), signer };
     });
     return list.sort((a, b) => a.name.localeCompare(b.name));
   });

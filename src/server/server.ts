@@ -24,11 +24,12 @@ import { DeniedGrants } from './denied-grants.ts';
 import { type DocumentChange, Documents } from './documents.ts';
 import { type Features, startFeatures } from './features/features.ts';
 import { watchInbox } from './inbox.ts';
-import { pinText, readKeyAndCertificate } from './init.ts';
 import { decideAttach } from './permit.ts';
 import { Reports } from './reports.ts';
 import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
+import { tell } from './tell-members.ts';
+import { pinText, readKeyAndCertificate } from './tls-keys.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
 
@@ -69,24 +70,6 @@ function tuner(log: Log, native: NativeSockets | undefined): SocketTuner | undef
   return socket => tuneLink(native, socket, notSentLowatBytes);
 }
 
-function tell(changed: DocumentChange, { documents, hub }: { documents: Documents; hub: Switch }): void {
-  switch (changed.kind) {
-    case 'trust':
-      hub.broadcastDocuments([changed.text]);
-      break;
-    case 'member':
-      hub.sendDocuments(changed.key, [changed.text]);
-      if (documents.member(changed.key)?.role === 'mediator') hub.memberChanged(changed.key);
-      break;
-    case 'grant':
-      if (changed.terminal !== undefined) hub.sendDocuments(changed.terminal, [changed.text]);
-      break;
-    case 'invitation':
-      return;
-  }
-  hub.revalidate();
-}
-
 /** What the switch asks its questions of. */
 interface Desks {
   readonly documents: Documents;
@@ -106,7 +89,7 @@ function createSwitch(options: ServerOptions, desks: Desks): Switch {
     capabilities: [],
     limits: { creditBytes: config.creditBytes, queuedBytes: config.queuedBytes },
     audit,
-    authorityKey: () => keyFromText(config.authorityKey),
+    authorityKey: () => keyFromText(documents.authorityKey),
     admit: (member, remote) => admission.admit(member, remote),
     authoriseAttach: question => decideAttach({ ...desks, clock }, question),
     recheckMember: (key, role) => documents.refusalOf(key, role),
@@ -224,7 +207,8 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   await bringTokensForward(stateDir);
   undo.push(() => store.close());
   let hub: Switch | undefined;
-  const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub });
+  const onHeard = (keys: readonly string[]) => store.saveAllSeen(keys, clock.wallTimeMs());
+  const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub, onHeard });
   const auditFile = new ChainedFile(config.auditFile, 'server');
   undo.push(() => auditFile.reopen());
   undo.push(publishHeads(auditFile, options));

@@ -162,3 +162,25 @@ test('a stored member or grant that is damaged is left out, the others stay', as
   t.is(lab.documents.allMembers().length, 1);
   t.is(lab.documents.grantsOf(key.text).length, 1);
 });
+
+test('P6.2: whoever missed changes of the authority gets the statements that lead to the one in force, also after a restart', async t => {
+  const lab = await DocumentsLab.make(t);
+  const { authority } = lab;
+  const third = generateSigningKey();
+  const [first, second] = [authority.key.text, authority.successor.text];
+  await lab.push(await lab.trust({ authorityKeys: [first, second] }));
+  await lab.push(await lab.trust({ authorityKeys: [first, second], serverPins: [third.text] }));
+  const turn = { signer: authority.successor };
+  const over = await lab.trust({ authorityKeys: [second, third.text, first], ...turn });
+  const alone = await lab.trust({ authorityKeys: [second, third.text], ...turn });
+  await lab.push(over);
+  await lab.push(alone);
+  await lab.push(await lab.trust({ authorityKeys: [second, third.text], revokedKeys: [first], ...turn }));
+  const way = lab.documents.trustWay();
+  t.is(way.length, 4);
+  t.deepEqual(way.slice(1, 3), [over, alone]);
+  t.is(lab.documents.authorityKey, second);
+  await lab.restart();
+  t.deepEqual(lab.documents.trustWay(), way);
+  t.is(await lab.documents.accept(await lab.trust({ authorityKeys: [first] })), 'document-invalid');
+});

@@ -243,9 +243,11 @@ export class Switch {
     link.send(frameType.statement, statement.toBytes({ id, results }));
   }
 
-  /** Sends documents to every member that is connected (P6.2: within 5 s; it is at once). */
-  broadcastDocuments(documents: readonly string[]): void {
-    for (const link of this.members.all()) link.sendDocuments(documents);
+  /** Sends documents to every member that is connected (P6.2: within 5 s; it is at once). Gives who that is. */
+  broadcastDocuments(documents: readonly string[]): LinkIdentity[] {
+    const links = [...this.members.all()];
+    for (const link of links) link.sendDocuments(documents);
+    return links.map(({ identity }) => identity);
   }
 
   /** Sends documents to the member with that key, if it is connected. */

@@ -20,6 +20,7 @@ import { examples } from '../examples.ts';
 import { knownMembers, memberKeyOf } from '../member-lookup.ts';
 import { badUsage } from '../output.ts';
 import { addDelegateVerbs } from './authority-delegate.ts';
+import { addAuthorityKeyVerbs } from './authority-keys.ts';
 
 /** Adds `entremise authority init|trust|invite|label|delegate|revoke-key|show`. */
 export function addAuthorityVerb(program: Command): void {
@@ -41,6 +42,7 @@ export function addAuthorityVerb(program: Command): void {
     .action((options: { pin?: string[]; address?: string[] }, command) => trust(contextOf(command), options));
   addInvite(authority);
   addDelegateVerbs(authority);
+  addAuthorityKeyVerbs(authority);
   authority
     .command('label')
     .description("set a member's labels, or its name, by a statement of the authority's own")

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { errorCodeOf } from '../../base/errors.ts';
+import { readStateFileIfPresent, writePrivateFile } from '../../base/state-file.ts';
 import type { Mediator, Report, Terminal } from '../../terminal/index.ts';
+import { namesFile } from '../completion/shell-words.ts';
 import { type Context, contextOf } from '../context.ts';
 import { formatDuration } from '../duration.ts';
 import { examples } from '../examples.ts';
@@ -24,12 +27,27 @@ function run(context: Context, options: { wait?: string; watch?: boolean }): Pro
   return withTerminal(context, async (terminal, signal) => {
     if (options.wait !== undefined) await waitForMediator(context, terminal, options.wait, signal);
     const list = terminal.mediators();
+    keepNames(context, list);
     context.output.result(
       list.map(described),
       list.length === 0 ? ['none: no grant of yours names one'] : table(rowsOf(list)),
     );
     if (options.watch === true) await watch(context, terminal, signal);
   });
+}
+
+/** For completion (`entremise completion`); a disk that is full keeps nobody from their list. */
+function keepNames({ profile, log }: Context, list: readonly Mediator[]): void {
+  const path = join(profile.path, namesFile);
+  const text = list
+    .flatMap(({ name }) => (name === undefined ? [] : [`${name}\n`]))
+    .sort()
+    .join('');
+  try {
+    if (readStateFileIfPresent(path)?.toString('utf8') !== text) writePrivateFile(path, text);
+  } catch (thrown) {
+    log.debug({ err: thrown }, 'names of mediators could not be kept for completion');
+  }
 }
 
 function watch(context: Context, terminal: Terminal, signal: AbortSignal): Promise<void> {

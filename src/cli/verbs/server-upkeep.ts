@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { serverAddressText } from '../../policy/server-address.ts';
 import { backUp, restore } from '../../server/backup.ts';
 import { readServerConfig } from '../../server/config.ts';
-import { readKeyAndCertificate } from '../../server/init.ts';
+import { readKeyAndCertificate } from '../../server/tls-keys.ts';
 import { type Context, contextOf } from '../context.ts';
 import { defaultServerState, requireServer } from '../delivery.ts';
 import { examples } from '../examples.ts';

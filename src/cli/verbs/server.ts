@@ -21,6 +21,7 @@ import { examples } from '../examples.ts';
 import { badUsage, table } from '../output.ts';
 import { keepServerMemory } from '../server-memory.ts';
 import { addServerDelegateVerb } from './server-delegate.ts';
+import { addServerKeyVerbs } from './server-keys.ts';
 import { addTokenVerbs } from './server-token.ts';
 import { addUpkeepVerbs } from './server-upkeep.ts';
 
@@ -75,6 +76,7 @@ export function addServerVerb(program: Command): void {
     );
   addTokenVerbs(server);
   addServerDelegateVerb(server);
+  addServerKeyVerbs(server);
   addUpkeepVerbs(server);
   server
     .command('members')
@@ -87,7 +89,9 @@ export function addServerVerb(program: Command): void {
 function addInit(server: Command): void {
   server
     .command('init')
-    .description('make a server: its TLS key, its configuration, an empty store; prints its pin')
+    .description(
+      'make a server: its TLS key and a spare, its configuration, an empty store; prints their pins',
+    )
     .requiredOption('--address <host:port>', 'how members reach it; may be repeated', collect)
     .option('--listen <host:port>', 'where it listens; [::] and the number of --address by default')
     .option('--state <directory>', 'its state', defaultServerState)
@@ -116,22 +120,23 @@ async function init(context: Context, options: InitOptions): Promise<void> {
   const authorityKey = authority?.publicKeys[0] ?? options.authorityKey;
   if (authorityKey === undefined)
     throw badUsage('Say whose documents count: --authority-key <key>, or --with-authority for a demo.');
-  const { pin } = await initServer({ stateDir, authorityKey, listen, addresses });
+  const { pin, sparePin } = await initServer({ stateDir, authorityKey, listen, addresses });
   if (authority !== undefined) {
     const trust = await issueTrustStatement(
       authority,
-      { serverPins: [pin], serverAddresses: address },
+      { serverPins: [pin, sparePin], serverAddresses: address },
       systemClock.wallTimeMs(),
     );
     await deliverToInbox(stateDir, [trust.text]);
   }
   const told = addresses.map(each => `--address ${serverAddressText(each)}`).join(' ');
-  context.output.result({ pin, stateDir, authorityKey, listen: serverAddressText(listen) }, [
+  context.output.result({ pin, sparePin, stateDir, authorityKey, listen: serverAddressText(listen) }, [
     `server made in ${stateDir}`,
     `  pin     ${pin}`,
+    `  spare   ${sparePin}`,
     `  listen  ${serverAddressText(listen)}`,
     ...(authority === undefined
-      ? [`Next, where the authority is: entremise authority trust --pin ${pin} ${told}`]
+      ? [`Next, where the authority is: entremise authority trust --pin ${pin} --pin ${sparePin} ${told}`]
       : [`The authority is in ${authority.directory}, ON THE SERVER: for demos only.`]),
   ]);
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { generateSigningKey, keyFromText, keyThumbprint } from '../../base/keys.ts';
+import { generateSigningKey, keyFromText, keyThumbprint, type SigningKey } from '../../base/keys.ts';
 import { formatEnrolmentCode, invitationKeyOf, operatorHash } from '../../policy/enrolment-code.ts';
 import { type GrantClaims, grantRules } from '../../policy/grant.ts';
 import { signJws } from '../../policy/jws.ts';
@@ -19,6 +19,10 @@ export interface TrustWish {
   readonly operator?: string;
   /** The successor's key counts too. */
   readonly withSuccessor?: boolean;
+  /** Instead of the authority's own and its successor's. */
+  readonly authorityKeys?: readonly string[];
+  /** Instead of the authority's own. */
+  readonly signer?: SigningKey;
 }
 
 /** Who a member is to be. */
@@ -53,12 +57,15 @@ export class TestAuthority {
       operator: wish.operator ?? 'Test Operator',
       seq: wish.seq ?? this.seq,
       iat: seconds(nowMs),
-      authorityKeys: [this.key.text, ...(wish.withSuccessor === true ? [this.successor.text] : [])],
+      authorityKeys: wish.authorityKeys ?? [
+        this.key.text,
+        ...(wish.withSuccessor === true ? [this.successor.text] : []),
+      ],
       serverPins: this.serverPins,
       revokedKeys: this.revokedKeys,
       revokedGrants: this.revokedGrants.map(jti => ({ jti, exp: seconds(nowMs) + 24 * 3600 })),
     };
-    return signJws(trustStatementRules.typ, claims, this.key);
+    return signJws(trustStatementRules.typ, claims, wish.signer ?? this.key);
   }
 
   /** A grant of every command for the mediators labelled `lab`, with other claims where said. */
