@@ -14,6 +14,7 @@
         "native/gso_send.cc",
         "native/instance.cc",
         "native/netlink.cc",
+        "native/network_watch.cc",
         "native/part_assembly.cc",
         "native/receive_slots.cc",
         "native/relay.cc",

@@ -32,19 +32,36 @@ bool Instance::Release(int fd) {
   return given.Release() >= 0;
 }
 
-int Instance::Watch(Napi::Env env, int fd, Napi::Function callback, int* watch) {
+template <typename W>
+int Instance::Hold(Napi::Function callback, std::unique_ptr<Watched> watched, W* watch, int* name) {
+  watched->fd = watch->fd();
+  watched->close = [watch](Done done) { watch->Close(std::move(done)); };
+  watched->callback = Napi::Persistent(callback);
+  *name = watched->fd;
+  watches_[*name] = std::move(watched);
+  return 0;
+}
+
+int Instance::Watch(Napi::Env env, int fd, Napi::Function callback, int* name) {
   uv_loop_s* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
   auto watched = std::make_unique<Watched>();
   const auto tell = [this, held = watched.get()](DisconnectWatch::Seen seen) {
-    Tell(held->watch->fd(), seen);
+    Tell(held->fd, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
   };
-  const int error = DisconnectWatch::Start(loop, fd, tell, &watched->watch);
-  if (error != 0) return error;
-  watched->callback = Napi::Persistent(callback);
-  *watch = watched->watch->fd();
-  watches_[*watch] = std::move(watched);
-  return 0;
+  DisconnectWatch* watch = nullptr;
+  const int error = DisconnectWatch::Start(loop, fd, tell, &watch);
+  return error != 0 ? error : Hold(callback, std::move(watched), watch, name);
+}
+
+int Instance::WatchNetwork(Napi::Env env, Napi::Function callback, int* name) {
+  uv_loop_s* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
+  auto watched = std::make_unique<Watched>();
+  const auto tell = [this, held = watched.get()] { Tell(held->fd, nullptr); };
+  NetworkWatch* watch = nullptr;
+  const int error = NetworkWatch::Start(loop, tell, &watch);
+  return error != 0 ? error : Hold(callback, std::move(watched), watch, name);
 }
 
 bool Instance::CloseWatch(int watch) {
@@ -56,20 +73,20 @@ bool Instance::CloseWatch(int watch) {
 
 Instance::WatchTable::iterator Instance::Retire(WatchTable::iterator entry) {
   closing_watches_++;
-  entry->second->watch->Close([this] {
+  entry->second->close([this] {
     closing_watches_--;
     FinishTeardownWhenIdle();
   });
   return watches_.erase(entry);
 }
 
-void Instance::Tell(int watch, DisconnectWatch::Seen seen) {
+void Instance::Tell(int watch, const char* kind) {
   if (teardown_ != nullptr) return;
   const Napi::HandleScope scope(env_);
   // The callback may close the watch, and with it the reference; the function itself stays alive in this scope.
   const Napi::Function callback = watches_.at(watch)->callback.Value();
-  napi_value kind = Napi::String::New(env_, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
-  CallBack(env_, callback, {kind});
+  if (kind == nullptr) return CallBack(env_, callback, {});
+  CallBack(env_, callback, {Napi::String::New(env_, kind)});
 }
 
 void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {

@@ -3,12 +3,14 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
 #include "capture_wrap.h"
 #include "disconnect_watch.h"
 #include "fd.h"
+#include "network_watch.h"
 #include "relay_host.h"
 
 namespace entremise {
@@ -26,6 +28,8 @@ class Instance {
 
   // Calls `callback` with 'fin' and/or 'reset'. *watch is the fd that the watch holds, its name for CloseWatch.
   int Watch(Napi::Env env, int fd, Napi::Function callback, int* watch);
+  // Calls `callback` without arguments when the machine's network has changed. As above.
+  int WatchNetwork(Napi::Env env, Napi::Function callback, int* watch);
   bool CloseWatch(int watch);
 
   RelayTable& relays() { return relays_; }
@@ -34,8 +38,11 @@ class Instance {
   CaptureTable& captures() { return captures_; }
 
  private:
+  using Done = std::function<void()>;
+  // A watch of either kind, as far as it is held here.
   struct Watched {
-    DisconnectWatch* watch = nullptr;
+    int fd = -1;
+    std::function<void(Done)> close;
     Napi::FunctionReference callback;
   };
   using WatchTable = std::unordered_map<int, std::unique_ptr<Watched>>;
@@ -43,7 +50,9 @@ class Instance {
   explicit Instance(napi_env env) : env_(env), captures_(env, [this] { FinishTeardownWhenIdle(); }) {}
   // Environment clean-up: closes everything, then tells Node when libuv has let go of the last handle.
   static void OnTeardown(napi_async_cleanup_hook_handle hook, void* instance);
-  void Tell(int watch, DisconnectWatch::Seen seen);
+  template <typename W>
+  int Hold(Napi::Function callback, std::unique_ptr<Watched> watched, W* watch, int* name);
+  void Tell(int watch, const char* kind);
   WatchTable::iterator Retire(WatchTable::iterator entry);
   void FinishTeardownWhenIdle();
 

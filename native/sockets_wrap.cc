@@ -8,9 +8,9 @@
 
 #include "arguments.h"
 #include "errno_name.h"
-#include "heap.h"
 #include "instance.h"
 #include "netlink.h"
+#include "resident.h"
 #include "sockets.h"
 
 namespace entremise {
@@ -176,6 +176,15 @@ Value WatchDisconnect(const CallbackInfo& info) {
   return error != 0 ? ErrnoName(info.Env(), error) : Napi::Number::New(info.Env(), watch);
 }
 
+Value WatchNetwork(const CallbackInfo& info) {
+  Arguments arguments(info);
+  const Napi::Function callback = arguments.Function(0, "callback");
+  if (!arguments.ok()) return Value();
+  int watch = -1;
+  const int error = Instance::Of(info.Env()).WatchNetwork(info.Env(), callback, &watch);
+  return error != 0 ? ErrnoName(info.Env(), error) : Napi::Number::New(info.Env(), watch);
+}
+
 // A house has tens; more than this is somebody's attempt to fill memory.
 constexpr size_t kMostNeighbours = 4096;
 
@@ -200,8 +209,9 @@ Value Neighbours(const CallbackInfo& info) {
   return result;
 }
 
+template <void (*Give)()>
 Value GiveMemoryBack(const CallbackInfo& info) {
-  TrimHeap();
+  Give();
   return info.Env().Undefined();
 }
 
@@ -237,7 +247,9 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("tcpInfo", TcpInfoOf);
   put("watchDisconnect", WatchDisconnect);
   put("neighbours", Neighbours);
-  put("trimHeap", GiveMemoryBack);
+  put("watchNetwork", WatchNetwork);
+  put("trimHeap", GiveMemoryBack<TrimHeap>);
+  put("unmapProgram", GiveMemoryBack<UnmapProgram>);
   put("mapLargePieces", MapPieces);
   put("closeWatch", OnKnownFd<&Instance::CloseWatch>);
 }

@@ -10,7 +10,7 @@ function scene(thrift?: MemoryThrift) {
   const clock = fakeClock();
   const keeper = new MemoryKeeper(
     {
-      residentBytes: () => state.resident,
+      ownBytes: () => state.resident,
       busyShare: () => state.busy,
       collect() {
         state.collected++;
@@ -84,7 +84,7 @@ test('a keeper that was stopped does nothing', t => {
 test('the facts of this process are plausible', t => {
   const calls: string[] = [];
   const facts = memoryFacts(() => calls.push('collect'));
-  t.true(facts.residentBytes() > mib);
+  t.true(facts.ownBytes() > mib);
   t.true(facts.busyShare() >= 0 && facts.busyShare() <= 1);
   facts.collect();
   t.deepEqual(calls, ['collect']);

@@ -2,7 +2,8 @@ import type { Clock } from './clock.ts';
 
 /**
  * Gives memory back after a load. V8 collects when something is allocated, so what a load has left behind stays resident
- * while nothing happens, for hours on a gateway; and glibc keeps free pages between pieces that live.
+ * while nothing happens, for hours on a gateway; and glibc keeps free pages between pieces that live. What of the program a
+ * start or a load needed (compilers, the parser) stays mapped as long, on a gateway a quarter of all.
  */
 
 /** How often it is looked at. */
@@ -30,8 +31,8 @@ export const serverThrift: MemoryThrift = {
 
 /** What a {@link MemoryKeeper} sees and does. */
 export interface MemoryFacts {
-  /** Bytes of the process that are in memory. */
-  residentBytes(): number;
+  /** Bytes in memory that are the process's own: not those of its program. */
+  ownBytes(): number;
   /** Share of the time since the last call in which the process worked, 0 to 1. */
   busyShare(): number;
   /** Collects what nothing refers to, and gives free pages back. */
@@ -73,14 +74,14 @@ export class MemoryKeeper {
     if (wasBusy || !this.isDue) return;
     this.facts.collect();
     this.worked = false;
-    this.keptBytes = this.facts.residentBytes();
+    this.keptBytes = this.facts.ownBytes();
     this.collectedAtMs = this.clock.now();
   }
 
   /** It has worked, and the end of that work may have left memory that was in use; or it has grown little by little. */
   private get isDue(): boolean {
     const { worthBytes, pauseMs } = this.thrift;
-    const grown = this.facts.residentBytes() >= this.keptBytes + worthBytes;
+    const grown = this.facts.ownBytes() >= this.keptBytes + worthBytes;
     return grown || (this.worked && this.clock.now() - this.collectedAtMs >= pauseMs);
   }
 }

@@ -11,6 +11,7 @@ export function keepGatewayMemory(native: NativeSockets | undefined, clock: Cloc
   const collect = () => {
     globalThis.gc?.();
     native?.trimHeap();
+    native?.unmapProgram();
   };
   const keeper = new MemoryKeeper(memoryFacts(collect), clock);
   keeper.start();

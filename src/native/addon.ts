@@ -132,10 +132,17 @@ export interface NativeSockets extends NativeRelays {
   stopCapture(capture: number): ErrnoName | undefined;
   /** The kernel's neighbours of both families. */
   neighbours(): Neighbour[] | ErrnoName;
-  /** Gives memory of the C heap that holds nothing back to the kernel (native/heap.h). Takes milliseconds. */
+  /**
+   * Calls when an interface, an address or a route of the machine has come, gone or changed (native/network_watch.h); many
+   * changes at once may be one call. Answers the watch's fd, for {@link closeWatch}. Does not keep the process alive.
+   */
+  watchNetwork(callback: () => void): number | ErrnoName;
+  /** Gives memory of the C heap that holds nothing back to the kernel (native/resident.h). Takes milliseconds. */
   trimHeap(): void;
-  /** From now on pieces of the C heap of 64 KiB and more have pages of their own, for as long as this process runs (native/heap.h). */
+  /** From now on pieces of the C heap of 64 KiB and more have pages of their own, for as long as this process runs (native/resident.h). */
   mapLargePieces(): void;
+  /** Lets go of the program's code and constants in memory; what is used is mapped again. Takes a millisecond. */
+  unmapProgram(): void;
 }
 
 interface LoadedAddon extends NativeSockets {
@@ -143,7 +150,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 9;
+const interfaceVersion = 10;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

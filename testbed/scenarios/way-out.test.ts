@@ -1,5 +1,8 @@
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import { until } from 'netns-test-helpers';
 import { mediatorName } from '../site.ts';
+import { programPath } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
 
 /** A gateway with two ways out: what happens when the default route goes over to the other one. */
@@ -41,3 +44,32 @@ claim(
     t.regex(stdout, /"online":true/);
   },
 );
+
+const addon = fileURLToPath(new URL('../../bundle/entremise.node', import.meta.url));
+
+const changes = [
+  'address add 192.0.2.77/24 dev wwan',
+  'route add 203.0.113.128/25 dev wwan',
+  'address add 2001:db8:77::1/64 dev wwan nodad',
+  'route add 2001:db8:78::/64 dev wwan',
+  'route del 203.0.113.128/25',
+  'link set wwan down',
+  'link set wwan up',
+];
+
+claim('S5: the addon tells of each change of interfaces, addresses and routes', async (t, { home }) => {
+  const { gateway } = home;
+  const program = gateway.spawn([process.execPath, programPath('network-watch.mjs'), addon], {
+    stdin: 'pipe',
+  });
+  t.teardown(() => program.stop());
+  const told = () => Number(/"told":(\d+)}\s*$/.exec(program.stdout)?.[1] ?? 0);
+  const explain = () => `${program.stdout}${program.stderr}`;
+  await until(() => program.stdout.includes('"watching":true'), { what: 'the watch to begin', explain });
+  for (const change of changes) {
+    const before = told();
+    await gateway.ip(change);
+    await until(() => told() > before, { what: `${change} to be told`, explain });
+  }
+  t.true(told() >= changes.length);
+});

@@ -1,13 +1,11 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import test from 'ava';
-import { fakeClock } from '../../base/clock.ts';
 import { classesOf } from '../../policy/address-class.ts';
 import { canonicalAddress } from '../../policy/target.ts';
 import { report } from '../../wire/messages/report.ts';
 import { type Environment, factsOf, readEnvironment, reportOf } from './environment.ts';
 import { combineInterfaces } from './interfaces.ts';
 import { machineModel, machineRelease, readIfThere, readMachine } from './machine.ts';
-import { EnvironmentWatcher } from './watcher.ts';
 
 function info(address: string, cidr: string): NetworkInterfaceInfo {
   const family = address.includes(':') ? 'IPv6' : 'IPv4';
@@ -152,59 +150,4 @@ test('the model and release, from whoever says them', t => {
     machineRelease(path => (path === '/etc/os-release' ? files[path] : undefined)),
     'Debian',
   );
-});
-
-test('S5: another way out is told within a second, however lately everything was read', t => {
-  const clock = fakeClock();
-  let [reads, wayOut] = [0, 'wan'];
-  let now = environment;
-  const changes: number[] = [];
-  const watcher = new EnvironmentWatcher(
-    () => {
-      reads++;
-      return now;
-    },
-    clock,
-    () => changes.push(clock.now()),
-    () => wayOut,
-  );
-  watcher.start();
-  clock.advance(3_000);
-  t.is(reads, 2);
-  now = { ...environment, hostname: 'renamed' };
-  wayOut = 'wwan';
-  clock.advance(1_000);
-  t.deepEqual(changes, [4_000]);
-  clock.advance(60_000);
-  t.deepEqual(changes, [4_000]);
-  t.true(reads <= 24);
-  watcher.stop();
-});
-
-test('S5: a change is told within 5 s, no change never, and nothing is read more than every 2 s', t => {
-  const clock = fakeClock();
-  let reads = 0;
-  let now = environment;
-  const changes: string[] = [];
-  const watcher = new EnvironmentWatcher(
-    () => {
-      reads++;
-      return now;
-    },
-    clock,
-    () => changes.push(watcher.current.hostname),
-  );
-  watcher.start();
-  clock.advance(60_000);
-  t.deepEqual(changes, []);
-  t.is(reads, 21);
-  now = { ...environment, hostname: 'renamed' };
-  clock.advance(5_000);
-  t.deepEqual(changes, ['renamed']);
-  for (let signs = 0; signs < 100; signs++) watcher.look();
-  t.true(reads <= 24);
-  watcher.stop();
-  now = environment;
-  clock.advance(60_000);
-  t.deepEqual(changes, ['renamed']);
 });
