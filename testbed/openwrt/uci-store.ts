@@ -60,8 +60,7 @@ export class UciStore {
       case 'changes':
         return { changes: {} };
       case 'add':
-        this.sections.set(name, { '.anonymous': false, '.type': type, '.name': name, ...request.values });
-        return { section: name };
+        return { section: this.add(type, name, request.values) };
       case 'set':
         return found && Object.assign(found, request.values) && {};
       case 'delete':
@@ -73,6 +72,14 @@ export class UciStore {
       default:
         return undefined;
     }
+  }
+
+  private add(type: string, name: string, values: UciRequest['values']): string {
+    const index = this.sections.size;
+    const known = name === '' ? `cfg${index}` : name;
+    const about = { '.anonymous': name === '', '.type': type, '.name': known, '.index': index };
+    this.sections.set(known, { ...about, ...values });
+    return known;
   }
 
   /** Writes what is staged. */

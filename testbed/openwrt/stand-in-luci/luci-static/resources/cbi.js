@@ -103,6 +103,7 @@ window.standInForm = ({ _, E, dom, uci }) => {
       return this.map.save();
     }
     contents() {
+      this.isShown = this.exists;
       if (this.exists) return this.options.map(option => option.render());
       return this.addremove ? [E('button', { click: () => this.change('add') }, [_('Add')])] : [];
     }
@@ -116,7 +117,40 @@ window.standInForm = ({ _, E, dom, uci }) => {
       return E('div', { class: 'cbi-section', id }, [...head, ...removing, ...this.contents()]);
     }
     parse() {
-      if (this.exists) for (const option of this.options) option.parse();
+      if (this.exists && this.isShown) for (const option of this.options) option.parse();
+    }
+  }
+
+  // All sections of a type, each with the same options.
+  class TypedSection {
+    constructor(map, type, title, description = '') {
+      Object.assign(this, { map, type, title, description, kinds: [], sections: [] });
+    }
+    option(...words) {
+      const options = { words, said: {} };
+      this.kinds.push(options);
+      return options.said;
+    }
+    sectionNamed(name) {
+      const section = new NamedSection(this.map, name, this.type, '');
+      section.addremove = this.addremove;
+      for (const { words, said } of this.kinds) Object.assign(section.option(...words), said);
+      return section;
+    }
+    add() {
+      uci.add(this.map.config, this.type);
+      return this.map.save();
+    }
+    render() {
+      this.sections = uci.sections(this.map.config, this.type).map(each => this.sectionNamed(each['.name']));
+      const adding = this.addremove ? [E('button', { click: () => this.add() }, [_('Add')])] : [];
+      const head = [E('h3', this.title), E('div', this.description)];
+      const id = `cbi-${this.map.config}-${this.type}`;
+      const shown = this.sections.map(section => section.render());
+      return E('div', { class: 'cbi-section', id }, [...head, ...shown, ...adding]);
+    }
+    parse() {
+      for (const section of this.sections) section.parse();
     }
   }
 
@@ -146,5 +180,5 @@ window.standInForm = ({ _, E, dom, uci }) => {
   }
   FormMap.all = [];
 
-  return { Map: FormMap, NamedSection, Value, Flag, ListValue, DynamicList };
+  return { Map: FormMap, NamedSection, TypedSection, Value, Flag, ListValue, DynamicList };
 };

@@ -106,8 +106,13 @@
       delete uci.values[config][section][option];
       uci.staged.push(['delete', { config, section, options: [option] }]);
     },
+    sections: (config, type) =>
+      Object.values(uci.values[config] ?? {})
+        .filter(section => section['.type'] === type)
+        .sort((a, b) => a['.index'] - b['.index']),
+    // Without a name the router gives one.
     add(config, type, name) {
-      uci.values[config][name] = { '.type': type, '.name': name };
+      if (name !== undefined) uci.values[config][name] = { '.type': type, '.name': name };
       uci.staged.push(['add', { config, type, name, values: {} }]);
     },
     remove(config, section) {

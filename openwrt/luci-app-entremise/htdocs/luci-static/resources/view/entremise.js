@@ -30,6 +30,13 @@ function addList(section, name, title, placeholder, description) {
 	return option;
 }
 
+/* The program says what is no number, and which are allowed. */
+function addNumber(section, name, title, usual, description) {
+	const option = section.option(form.Value, name, title, description);
+	option.placeholder = String(usual);
+	return option;
+}
+
 function addChoice(section, name, title, choices, description) {
 	const option = section.option(form.ListValue, name, title, description);
 	option.value('', _('default'));
@@ -43,7 +50,7 @@ function addPermissions(section) {
 	addChoice(section, 'consent', _('Consent'), [ 'always', 'window' ],
 		_('window: only for as long as it was allowed above; always: whenever a grant says so.'));
 	addList(section, 'hours', _('Hours'), 'mon-fri 08:00-18:00');
-	addList(section, 'command', _('Commands'), 'open');
+	addList(section, 'command', _('Commands'), 'open', _('All, unless some are named.'));
 	addList(section, 'network', _('Networks'), 'lan', _('Which devices may be reached: lan, or networks as 192.168.1.0/24.'));
 	addList(section, 'tcp', _('TCP numbers of devices'), '1-65535');
 	addList(section, 'udp', _('UDP numbers of devices'), '1-65535');
@@ -58,6 +65,31 @@ function addMediator(map) {
 	addList(section, 'server', _('Servers'), 'server.example:8443', _('Instead of those that the operator names.'));
 	section.option(form.Value, 'proxy', _('Proxy')).placeholder = 'http://proxy.example:3128';
 	addChoice(section, 'log_level', _('Log level'), [ 'error', 'warn', 'info', 'debug' ]);
+	addLimits(section);
+}
+
+/* What the program itself takes, and how long it waits. */
+function addLimits(section) {
+	addNumber(section, 'max_hold_ms', _('Waits for a terminal that is gone (ms)'), 900000,
+		_('0: not at all. Its ports and connections stay meanwhile.'));
+	addNumber(section, 'keepalive_ms', _('Longest silence of the link (ms)'), 240000);
+	addNumber(section, 'receive_bytes', _('Memory for what devices are sent (bytes)'), 8388608,
+		_('Of all connections together.'));
+	addNumber(section, 'replay_bytes', _('Memory for what is sent again after a break (bytes)'), 6291456);
+	addNumber(section, 'audit_max_bytes', _('Size of the audit file (bytes)'), 1048576,
+		_('There are two of them, in memory unless another place is named.'));
+	section.option(form.Value, 'audit_file', _('Audit file')).placeholder = '/var/run/entremise/audit.jsonl';
+	addList(section, 'lease_file', _('DHCP lease files'), '/tmp/dhcp.leases');
+}
+
+/* What this router wants others to do for it. */
+function addServices(map) {
+	const section = map.section(form.TypedSection, 'service', _('Wanted services'),
+		_('A program at the operator that offers a service of that name learns of this router.'));
+	section.anonymous = true;
+	section.addremove = true;
+	section.option(form.Value, 'name', _('Name')).placeholder = 'voip';
+	addList(section, 'parameter', _('Parameters'), 'account=4711', _('NAME=VALUE'));
 }
 
 function addOwner(map) {
@@ -89,6 +121,7 @@ return view.extend({
 			_('The program checks it. What is wrong is said above, and what was good before stays in force.'));
 		addMediator(map);
 		addOwner(map);
+		addServices(map);
 		return map.render().then(formNode => E('div', {}, [
 			E('h2', [ _('Entremise') ]),
 			this.box,
