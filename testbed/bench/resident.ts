@@ -18,6 +18,11 @@ function readStatus(pid: number): string {
   }
 }
 
+/** The part of it that is the process's own, without pages of its program and other files. @throws as {@link residentMb} */
+export function ownMb(pid: number): number {
+  return sizeMbIn(readStatus(pid), 'RssAnon');
+}
+
 /** The same from the text of /proc/<pid>/status, which counts in KiB. @throws EntremiseError `internal` when it says nothing of it */
 export function residentMbIn(status: string): number {
   return sizeMbIn(status, 'VmRSS');

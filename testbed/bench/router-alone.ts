@@ -6,6 +6,7 @@ import type { BenchContext } from './bench.ts';
 import { median, medianRatio } from './median.ts';
 import { atMost, type Figure } from './report.ts';
 import { measureRounds, valuesOf } from './rounds.ts';
+import type { TcpOutcome } from './router-loads.ts';
 
 /** What the mediator takes of a box when it does little: time to start, memory. */
 
@@ -50,9 +51,11 @@ export async function startFigures(site: Site, context: BenchContext, box: Box):
 }
 
 /** Memory of the mediator, and of all that its box has had. */
-export function memoryFigures(idleMb: number, bulkMb: number, box: Box): Figure[] {
+export function memoryFigures({ idleMb, idleOwnMb, nodeMb, bulkMb }: TcpOutcome, box: Box): Figure[] {
   return [
     { name: 'router.rss_idle_mb', value: idleMb, unit: 'MB', goal: atMost(55) },
+    { name: 'router.rss_idle_own_mb', value: idleOwnMb, unit: 'MB', goal: undefined },
+    { name: 'router.rss_node_mb', value: nodeMb, unit: 'MB', goal: undefined },
     { name: 'router.rss_bulk_mb', value: bulkMb, unit: 'MB', goal: undefined },
     { name: 'router.box_peak_mb', value: box.peakMb(), unit: 'MB', goal: undefined },
     { name: 'router.out_of_memory', value: box.outOfMemory(), unit: 'processes', goal: atMost(0) },

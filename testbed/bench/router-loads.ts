@@ -1,11 +1,12 @@
-import { mediatorName, type Site } from '../site.ts';
+import process from 'node:process';
+import { mediatorFlags, mediatorName, type Site } from '../site.ts';
 import type { Box } from '../topologies/box.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import type { BenchContext } from './bench.ts';
 import { iperfGbits, startIperfServer } from './iperf.ts';
 import { median, medianRatio } from './median.ts';
 import type { Figure } from './report.ts';
-import { highestResidentMb, highestWhile } from './resident.ts';
+import { highestResidentMb, highestWhile, ownMb } from './resident.ts';
 import { measureRounds, type RoundValues, valuesOf } from './rounds.ts';
 import { startSsh } from './ssh-tunnel.ts';
 import { UdpLoad } from './udp-load.ts';
@@ -36,6 +37,10 @@ const peers = [
 export interface TcpOutcome {
   readonly figures: readonly Figure[];
   readonly idleMb: number;
+  /** The part of it that is no page of the program's. */
+  readonly idleOwnMb: number;
+  /** Of a Node in a box of its own that does nothing. */
+  readonly nodeMb: number;
   readonly bulkMb: number;
 }
 
@@ -49,6 +54,15 @@ async function startPeers({ site, folder, boxFor }: RouterBench): Promise<() => 
   return startSsh(path, tunnels);
 }
 
+/** The floor: a Node with the mediator's flags and nothing to do. */
+async function idleNodeMb({ site, folder, boxFor }: RouterBench): Promise<number> {
+  const words = [process.execPath, ...mediatorFlags, '-e', 'setInterval(() => {}, 1e6)'];
+  const program = site.home.gateway.spawn([...boxFor('node').wrapper(folder), ...words]);
+  const idleMb = await highestResidentMb(program.pid, 1);
+  await program.stop();
+  return idleMb;
+}
+
 const directions = ['up', 'down'] as const;
 
 /** A bulk stream in each direction, through each of the ways. `up` leaves the home. */
@@ -60,6 +74,8 @@ export async function tcpFigures(bench: RouterBench): Promise<TcpOutcome> {
   await startIperfServer(device, devicePort);
   await site.terminal('mediators', '--wait', mediatorName);
   const idleMb = await highestResidentMb(mediator.pid, context.quick ? 1 : 6);
+  const idleOwnMb = ownMb(mediator.pid);
+  const nodeMb = await idleNodeMb(bench);
   site.startTerminal(['forward', mediatorName, `${forwardPort}:${target}`]);
   await terminal.untilListening('tcp', forwardPort);
   const removeRest = await startPeers(bench);
@@ -80,7 +96,7 @@ export async function tcpFigures(bench: RouterBench): Promise<TcpOutcome> {
     );
     const measured = measureRounds(context, context.quick ? 1 : 5, variants);
     const bulkMb = await highestWhile(mediator.pid, measured);
-    return { figures: figuresOfTcp(await measured), idleMb, bulkMb };
+    return { figures: figuresOfTcp(await measured), idleMb, idleOwnMb, nodeMb, bulkMb };
   } finally {
     await removeRest();
   }

@@ -41,7 +41,7 @@ async function measure(site: Site, context: BenchContext, folder: string, boxes:
   context.progress('router: TCP, beside ssh and dropbear');
   const bench = { site, context, folder, boxFor: (name: string) => boxes.make(name) };
   const tcp = await tcpFigures(bench);
-  figures.push(...tcp.figures, ...memoryFigures(tcp.idleMb, tcp.bulkMb, own));
+  figures.push(...tcp.figures, ...memoryFigures(tcp, own));
   context.progress('router: UDP, beside coturn');
   return [...figures, ...(await udpFigures(bench))];
 }

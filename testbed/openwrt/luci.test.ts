@@ -1,5 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { until } from 'netns-test-helpers';
@@ -13,7 +12,7 @@ import { playing } from '../../src/mediator/testing/set-up.ts';
 import { TestTerminal } from '../../src/mediator/testing/test-terminal.ts';
 import type { AcceptedGrant } from '../../src/policy/grant.ts';
 import { serveLuci, type WebOptions } from './luci-web.ts';
-import { type MadePackages, makePackages } from './packages.ts';
+import { folderOfFile, type MadePackages, makePackages } from './packages.ts';
 import { noServiceBecause, Service } from './procd.ts';
 import { noRouterBecause, Router } from './router.ts';
 
@@ -37,11 +36,8 @@ const words = [
 /** Made once. */
 let made: MadePackages | undefined;
 let browser: Browser | undefined;
-const folder = mkdtempSync(join(tmpdir(), 'entremise-page-'));
-test.after.always(async () => {
-  await browser?.close();
-  rmSync(folder, { recursive: true });
-});
+const folder = folderOfFile();
+test.after.always(() => browser?.close());
 
 function noPageBecause(t: ExecutionContext): string | undefined {
   return existsSync(executablePath)
@@ -236,38 +232,82 @@ test.serial('a mediator that is down is said to be, and why; so is one that is s
   t.pass('what is waited for is what is claimed');
 });
 
+/** The input of an option, as SECTION.OPTION. */
+const widgetOf = (page: Page, place: string) => page.locator(`[id="widget.cbid.entremise.${place}"]`);
+
+/** Adds a line to an option that is a list. */
+async function addLine(page: Page, place: string, text: string): Promise<void> {
+  const input = page.locator(`[id="cbid.entremise.${place}"]`).locator('input').last();
+  await input.fill(text);
+  await input.press('Enter');
+}
+
+/** "Save & Apply", until the page is there again. */
+async function apply(page: Page): Promise<void> {
+  let loaded = false;
+  page.once('load', () => {
+    loaded = true;
+  });
+  await page.getByText('Save & Apply', { exact: true }).click();
+  const passASecond = async () => {
+    // The page waits a second behind the last answer; when that has come is not seen from here.
+    await page.clock.fastForward(1000).catch(() => {});
+    return loaded;
+  };
+  await until(passASecond, { what: 'the page to load anew', deadlineMs: 60_000 });
+}
+
+test.serial(
+  'services, limits of the program and what one purpose alone may are had from the form',
+  async t => {
+    const reason = noPageBecause(t);
+    if (reason !== undefined) return void t.pass(reason);
+    const router = routerWith(t, config('0'));
+    const page = await opened(t, { router });
+    // Each button draws the form anew.
+    const add = async (title: string) => {
+      const section = page.getByText(title, { exact: true }).locator('..');
+      await section.getByText('Add', { exact: true }).click();
+      await section.locator('input').first().waitFor();
+    };
+    await add('Wanted services');
+    await add('Only for services');
+    await widgetOf(page, 'main.max_hold_ms').fill('60000');
+    const [nameId = ''] = await page
+      .locator('[id^="widget.cbid.entremise."][id$=".name"]')
+      .evaluateAll(found => found.map(({ id }) => id));
+    const service = nameId.split('.')[3] ?? '';
+    await widgetOf(page, `${service}.name`).fill('voip');
+    await addLine(page, `${service}.parameter`, 'account=4711');
+    await widgetOf(page, 'service.consent').selectOption('always');
+    await addLine(page, 'service.tcp', '80');
+    await addLine(page, 'service.hours', 'mon-fri 08:00-18:00');
+    await apply(page);
+    const text = router.read('etc/config/entremise');
+    t.regex(text, /option max_hold_ms '60000'/);
+    t.regex(text, /config service\n\toption name 'voip'\n\tlist parameter 'account=4711'/);
+    t.regex(text, /config owner 'service'\n\toption consent 'always'/);
+    t.is(router.sh('entremise-mediator check-config'), '/etc/config/entremise is good\n');
+  },
+);
+
 test.serial(
   'what is wrong in the form is said as the program says it, and what was good stays; the right value is taken',
   async t => {
     const reason = noPageBecause(t);
     if (reason !== undefined) return void t.pass(reason);
     const { router, page } = await running(t);
-    const widget = (place: string) => page.locator(`[id="widget.cbid.entremise.${place}"]`);
-    const apply = async () => {
-      let loaded = false;
-      page.once('load', () => {
-        loaded = true;
-      });
-      await page.getByText('Save & Apply', { exact: true }).click();
-      const passASecond = async () => {
-        // The page waits a second behind the last answer; when that has come is not seen from here.
-        await page.clock.fastForward(1000).catch(() => {});
-        return loaded;
-      };
-      await until(passASecond, { what: 'the page to load anew', deadlineMs: 60_000 });
-    };
+    const widget = (place: string) => widgetOf(page, place);
     await widget('main.proxy').fill(markup);
-    await apply();
+    await apply(page);
     await seen(page, /The configuration is not taken.*config\.uci: proxy is wrong/);
     t.true(router.read('etc/config/entremise').includes(`option proxy '${markup}'`));
     t.is(await page.evaluate('window.ran'), undefined);
     await seen(page, /^connected with/);
 
     await widget('main.proxy').fill('');
-    const list = page.locator('[id="cbid.entremise.all.hide"]').locator('input').last();
-    await list.fill('hostname');
-    await list.press('Enter');
-    await apply();
+    await addLine(page, 'all.hide', 'hostname');
+    await apply(page);
     await seen(page, /^connected with/);
     const taken = async () => {
       // What the page shows is asked for every some seconds, and up to two seconds old then.

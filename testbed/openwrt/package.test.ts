@@ -1,17 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkout, folderOf, makePackages, membersOf, openIpk } from './packages.ts';
+import { checkout, folderOf, folderOfFile, makePackages, membersOf, openIpk } from './packages.ts';
 
 /** What stands in the packages; what they do when installed is told by install.test.ts. */
 
@@ -19,8 +10,7 @@ const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf
 const arch = 'aarch64_cortex-a53';
 
 /** Two runs with the same words, the second on a machine that has apk-tools 3, which only notes how it is called. */
-const runs = mkdtempSync(join(tmpdir(), 'entremise-packages-'));
-test.after.always(() => rmSync(runs, { recursive: true }));
+const runs = folderOfFile();
 const tools = join(runs, 'tools');
 mkdirSync(tools);
 writeFileSync(

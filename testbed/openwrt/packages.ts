@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 
@@ -27,9 +28,33 @@ export interface MadePackages {
   readonly source?: string;
 }
 
+const prefix = 'entremise-router-';
+
+let mine: string | undefined;
+
+/** What a run that was killed has left: its process is gone. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(prefix) ? /^\d+/.exec(name.slice(prefix.length))?.[0] : undefined;
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+/** A fresh folder that is gone when this test file ends, however it ends. */
+export function folderOfFile(): string {
+  if (mine === undefined) {
+    sweep();
+    const made = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }));
+    mine = made;
+  }
+  return mkdtempSync(join(mine, 'x-'));
+}
+
 /** A folder that is gone after the test. */
 export function folderOf(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'entremise-router-'));
+  const folder = folderOfFile();
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
@@ -60,7 +85,7 @@ export function makePackages(
       ...given,
       ...words,
     ],
-    { encoding: 'utf8', env: { ...process.env, ...env } },
+    { encoding: 'utf8', env: { ...process.env, TMPDIR: folderOfFile(), ...env } },
   );
   return JSON.parse(text) as MadePackages;
 }

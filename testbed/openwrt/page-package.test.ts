@@ -1,25 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkout, folderOf, makePackages, membersOf, openIpk } from './packages.ts';
+import { checkout, folderOf, folderOfFile, makePackages, membersOf, openIpk } from './packages.ts';
 import { noRouterBecause, Router } from './router.ts';
 
 /** What stands in the package of LuCI's page, and what it does to a router; luci.test.ts tells how the page behaves. */
 
 const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
 
-const made = mkdtempSync(join(tmpdir(), 'entremise-packages-'));
-test.after.always(() => rmSync(made, { recursive: true }));
+const made = folderOfFile();
 const { packages, page } = makePackages(made, ['--arch', 'x86_64']);
 const ipk = page?.ipk ?? '';
 const apk = page?.apk.folder ?? '';

@@ -4,6 +4,7 @@ import process from 'node:process';
 import { until } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
 import { mediatorName } from '../site.ts';
+import { namedMishap, type World } from '../soak/mishaps.ts';
 import { type Box, boxUser, makeBox, reasonForNoBox, wrongClock } from '../topologies/box.ts';
 import { namedFault } from '../topologies/faults.ts';
 import { homeAddresses } from '../topologies/home.ts';
@@ -25,6 +26,8 @@ const { device, gatewayLan } = homeAddresses;
 interface Boxed {
   readonly box: Box;
   readonly now: { load: Load };
+  /** The server of now is in it. */
+  readonly world: World;
 }
 
 let box: Box | undefined;
@@ -47,7 +50,12 @@ const claim = setStage<Boxed>({
   after: () => box?.remove(),
   share: async stage => {
     if (box === undefined) throw new Error('there is no box');
-    return { box, now: { load: await startLoad({ teardown() {} }, stage, { streams: 2, commands: 2 }) } };
+    const load = await startLoad({ teardown() {} }, stage, { streams: 2, commands: 2 });
+    return {
+      box,
+      now: { load },
+      world: { home: stage.home, site: stage.site, server: stage.site.server, load },
+    };
   },
 });
 
@@ -102,6 +110,27 @@ claim('a mediator in a box goes on when the NATs forget (P4.3)', (t, stage) =>
   }),
 );
 
+/** By name, and how long each lasts in milliseconds; `npm run soak -- --box` has all of them, at random. */
+const mishaps = {
+  'WAN address replaced': 0,
+  'reset forged by the carrier': 0,
+  'WAN cable pulled': 1_000,
+  'new flows dropped': 1_000,
+  'readers stop': 1_000,
+  'the mediator stands still': 1_000,
+  'the server is killed': 0,
+};
+
+for (const [name, lastsMs] of Object.entries(mishaps))
+  claim(`a mediator in a box goes on through this: ${name}`, (t, stage) =>
+    goesOn(t, stage, async () => {
+      const heal = await namedMishap(name).begin(stage.world);
+      const endAt = performance.now() + lastsMs;
+      await until(() => performance.now() >= endAt, { what: `${name} to have lasted` });
+      await heal();
+    }),
+  );
+
 claim('of the load in a box every byte has come, once and in order', async (t, stage) => {
   t.deepEqual(flawsOfLoad(await stage.now.load.stop()), []);
 });
@@ -118,8 +147,9 @@ claim(
     const [localPort = 0] = await untilForwards(forward, 1);
     const client = tcpPeer(t, stage.home.terminal, ['connect', '127.0.0.1', localPort, 'send=5', 'drain']);
     await untilSaid(service, { did: 'read', bytes: 5 });
-    stage.site.server.kill('SIGSTOP');
-    t.teardown(() => stage.site.server.kill('SIGCONT'));
+    const { server } = stage.world;
+    server.kill('SIGSTOP');
+    t.teardown(() => server.kill('SIGCONT'));
     t.is(client.exit, undefined);
     await untilSaid(service, { saw: 'ECONNRESET' }, 60_000);
     const endedMs = Date.now();

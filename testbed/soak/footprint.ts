@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { type Program, until } from 'netns-test-helpers';
-import { residentMb } from '../bench/resident.ts';
+import { ownMb } from '../bench/resident.ts';
 import { programPath } from '../scenarios/support/peers.ts';
 import { jsonLines } from '../scenarios/support/verbs.ts';
 
@@ -11,7 +11,7 @@ export interface Footprint {
   readonly heapMb: number;
   /** Of what JavaScript refers to beside that: buffers. */
   readonly externalMb: number;
-  /** All that is resident, the program itself included. */
+  /** All of its own that is resident: pages of the program come and go as they are used. */
   readonly residentMb: number;
   readonly descriptors: number;
 }
@@ -44,7 +44,7 @@ export async function footprintOf(program: Program): Promise<Footprint> {
   return {
     heapMb: Number(said.heapMb),
     externalMb: Number(said.externalMb),
-    residentMb: residentMb(program.pid),
+    residentMb: ownMb(program.pid),
     descriptors: descriptorsOf(program.pid),
   };
 }

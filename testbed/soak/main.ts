@@ -3,14 +3,18 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { labSupport } from 'netns-test-helpers';
 import { asEntremiseError, EntremiseError } from '../../src/base/errors.ts';
+import { reasonForNoBox } from '../topologies/box.ts';
 import { type FlapReport, runFlaps } from './flaps.ts';
 import { footprintText } from './footprint.ts';
 import { runSoak, type SoakReport } from './soak.ts';
 
-const help = `npm run soak -- [--minutes N] [--seed S] [--flaps N] [--json]
+const help = `npm run soak -- [--minutes N] [--seed S] [--flaps N] [--box] [--json]
 
 The usual load while one thing after the other goes wrong, as the seed decides: every byte once and in order, every
 command answered, nothing kept. 10 minutes and a new seed when left out; the seed is the first thing that is said.
+
+With --box the mediator runs as on a small gateway: 128 MiB, a quarter of a processor, a root that cannot be written; nothing
+of it may be ended for want of memory.
 
 With --flaps the links are cut that many times instead, one cut after the other, and nothing may be kept by that: no number,
 no listener, no descriptor, no memory.
@@ -32,7 +36,9 @@ function readOptions() {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean', default: false } as const;
   try {
-    return parseArgs({ options: { minutes: text, seed: text, flaps: text, json: flag, help: flag } }).values;
+    return parseArgs({
+      options: { minutes: text, seed: text, flaps: text, box: flag, json: flag, help: flag },
+    }).values;
   } catch (cause) {
     throw badUsage(`${cause instanceof Error ? cause.message : String(cause)}.`);
   }
@@ -80,6 +86,9 @@ async function main(): Promise<number> {
     const support = labSupport();
     if (!support.ok || !support.ready)
       throw new EntremiseError('environment-unfit', { message: 'There can be no network namespaces here.' });
+    const noBox = options.box ? reasonForNoBox() : undefined;
+    if (noBox !== undefined)
+      throw new EntremiseError('environment-unfit', { message: `There can be no box here: ${noBox}.` });
     const flaps = numberOf('flaps', options.flaps, 10_000_000);
     if (flaps !== undefined) {
       const report = await runFlaps({ flaps, say });
@@ -88,6 +97,7 @@ async function main(): Promise<number> {
     const report = await runSoak({
       seed: Math.floor(numberOf('seed', options.seed, 2 ** 32 - 1) ?? randomInt(2 ** 32)),
       minutes: numberOf('minutes', options.minutes, 100_000) ?? 10,
+      boxed: options.box,
       say,
     });
     return print(report, reportLines(report), options.json);

@@ -1,8 +1,11 @@
-import { rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EntremiseError } from '../../src/base/errors.ts';
 import { flawsOfLoad, type Load, startLoad } from '../scenarios/support/load.ts';
-import { setUpSite } from '../site.ts';
+import { type SiteOptions, setUpSite } from '../site.ts';
+import { type Box, makeBox } from '../topologies/box.ts';
 import { buildHome } from '../topologies/home.ts';
 import { Chance } from './chance.ts';
 import { collectable, type Footprint, footprintOf, footprintText, leaksOf } from './footprint.ts';
@@ -22,6 +25,8 @@ export interface SoakOptions {
   readonly mishaps?: number;
   /** No mishap lasts longer, in milliseconds. */
   readonly longestMs?: number;
+  /** The mediator runs in a box of a gateway's class (topologies/box.ts). */
+  readonly boxed?: boolean;
   /** A line for whoever waits. */
   say(line: string): void;
 }
@@ -51,16 +56,27 @@ const grant = ['--limit', 'ports=1000'];
 
 interface Scene extends World {
   readonly folder: string;
+  readonly box: Box | undefined;
   readonly undo: (() => unknown)[];
 }
 
-async function setScene(): Promise<Scene> {
+function siteOptions(folder: string, box: Box | undefined): SiteOptions {
+  const directory = join(folder, 'site');
+  const wrapper = box?.wrapper(join(directory, 'mediator'), [join(directory, 'mediator.toml')]);
+  const wrapped = wrapper === undefined ? {} : { mediatorWrapper: wrapper };
+  return { directory, grant, serverEnv: collectable, mediatorEnv: collectable, ...wrapped };
+}
+
+async function setScene({ boxed = false }: SoakOptions): Promise<Scene> {
+  const folder = await mkdtemp(join(tmpdir(), 'entremise-soak-'));
+  const box = boxed ? makeBox({ name: 'soak' }) : undefined;
   const home = await buildHome({ name: 'soak', line: {} });
   try {
-    const site = await setUpSite(home, { grant, serverEnv: collectable, mediatorEnv: collectable });
-    return { home, site, server: site.server, folder: site.directory, undo: [] };
+    const site = await setUpSite(home, siteOptions(folder, box));
+    return { home, site, server: site.server, folder, box, undo: [] };
   } catch (thrown) {
     await home.lab.destroy();
+    await box?.remove();
     throw thrown;
   }
 }
@@ -116,7 +132,14 @@ async function play(scene: Scene, options: SoakOptions, happened: Happened[]): P
   for (const [name, now] of Object.entries(after))
     options.say(`${name}: ${footprintText(before[name] ?? now)}; now ${footprintText(now)}`);
   const leaks = Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
-  return [...flawsOfLoad(await load.stop('together', 60_000)), ...leaks];
+  return [...flawsOfLoad(await load.stop('together', 60_000)), ...leaks, ...flawsOfBox(scene, options)];
+}
+
+function flawsOfBox({ box }: Scene, { say }: SoakOptions): string[] {
+  if (box === undefined) return [];
+  say(`box: at most ${box.peakMb().toFixed(1)} MB at once, ${box.throttled()} times out of processor`);
+  const killed = box.outOfMemory();
+  return killed === 0 ? [] : [`box: ${killed} processes were ended for want of memory`];
 }
 
 /**
@@ -127,7 +150,7 @@ async function play(scene: Scene, options: SoakOptions, happened: Happened[]): P
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const startedAt = performance.now();
   options.say(`seed ${options.seed}`);
-  const scene = await setScene();
+  const scene = await setScene(options);
   const happened: Happened[] = [];
   try {
     const flaws = await play(scene, options, happened);
@@ -142,6 +165,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   } finally {
     for (const undo of scene.undo.reverse()) await undo();
     await scene.home.lab.destroy();
+    await scene.box?.remove();
     await rm(scene.folder, { recursive: true, force: true });
   }
 }
