@@ -26,6 +26,8 @@ const routerDefaults = {
   auditMaxBytes: 1024 * 1024,
   controlSocket: routerControlSocket,
   statusFile: join(routerRunDir, 'status.json'),
+  // The init script keeps it.
+  networkFile: join(routerRunDir, 'network.json'),
 };
 
 /** OpenWRT's own folder, or a copy that the service may read. */

@@ -23,6 +23,7 @@ import { commonLeaseFiles } from './devices/leases.ts';
  *   proxy = "http://name:password@proxy.example:3128"   the HTTP proxy that the network forces; default: ENTREMISE_PROXY
  *   maxHoldMs = 900000                         the longest that a terminal that is gone is waited for; 0: not at all
  *   leaseFiles = ["/tmp/dhcp.leases"]          where DHCP servers keep leases, instead of the usual places
+ *   networkFile = "/run/network.json"          what netifd says of its networks; default: none
  *   keepaliveMs = 240000                       how long the link may be silent, until losses shorten it
  *   ladderUnitMs = 1000                        what a second is to the learner of keepalives; shorter in tests only
  *   rekeyPackets = 268435456                   packets under one key of a UDP channel (P7.3); fewer in tests only
@@ -47,6 +48,8 @@ export interface MediatorConfig {
   readonly statusFile: string | undefined;
   readonly logLevel: string;
   readonly proxy: HttpProxy | undefined;
+  /** The answer of `ubus call network.interface dump`, kept by whoever may ask; nowhere when undefined. */
+  readonly networkFile: string | undefined;
   /** Of dnsmasq and odhcpd. */
   readonly leaseFiles: readonly string[];
   readonly keepaliveMs: number | undefined;
@@ -109,6 +112,7 @@ const configSchema = closedObject({
   logLevel: v.optional(oneOf(logLevels), 'info'),
   proxy: v.optional(parsedText(parseProxy)),
   leaseFiles: v.optional(listOf(filePath, 0, 16), [...commonLeaseFiles]),
+  networkFile: v.optional(filePath),
   keepaliveMs: v.optional(wholeNumber(5000, 240_000)),
   maxHoldMs: v.optional(wholeNumber(0, 24 * 60 * minuteMs), 15 * minuteMs),
   ladderUnitMs: v.optional(wholeNumber(10, 1000), 1000),
@@ -147,6 +151,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     logLevel,
     proxy,
     leaseFiles,
+    networkFile,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,
@@ -165,6 +170,7 @@ export function mediatorConfigOf(table: unknown, where: string): MediatorConfig 
     logLevel,
     proxy,
     leaseFiles,
+    networkFile,
     keepaliveMs,
     maxHoldMs,
     ladderUnitMs,

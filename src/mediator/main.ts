@@ -89,7 +89,7 @@ export async function startMediator(
   const { native, problem } = options.native === undefined ? findAddon() : { native: options.native };
   if (problem !== undefined) log.warn({ reason: problem }, 'works without the native addon, which is less');
   const clock = systemClock;
-  const watcher = watcherOfMachine(native, clock, () => onEnvironmentChanged());
+  const watcher = watcherOfMachine(native, clock, config.networkFile, () => onEnvironmentChanged());
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
   const { consent = new Consent(config.stateDir, clock) } = options;
   const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan), consent, clock);

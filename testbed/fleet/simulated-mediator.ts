@@ -59,6 +59,9 @@ function environmentOf(address: string) {
     interfaces: [{ name: 'br-lan', up: true, addresses }],
     routes: [],
     strayAddresses: [],
+    board: undefined,
+    networks: [],
+    prefixes: [],
   };
 }
 

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { checkout, makePackages } from './packages.ts';
+import { parseNetifd } from '../../src/mediator/environment/netifd.ts';
+import { checkout, folderOfFile, makePackages } from './packages.ts';
 import { noRouterBecause, Router } from './router.ts';
 
 /** What the package does to a router (stand-in/README.md says how much of one), and what it declares to procd. */
@@ -13,8 +13,7 @@ const service = '32768:32768';
 
 /** Made once. */
 let made: string | undefined;
-const folder = mkdtempSync(join(tmpdir(), 'entremise-packages-'));
-test.after.always(() => rmSync(folder, { recursive: true }));
+const folder = folderOfFile();
 function thePackage(): string {
   made ??= makePackages(folder, ['--arch', 'x86_64']).packages[0]?.ipk ?? '';
   return made;
@@ -54,7 +53,7 @@ test('a router gets the package, has it run, upgrades it and is rid of it', asyn
   t.deepEqual(wordsOf(installed, 'procd_open_instance'), [], 'nothing runs before the owner says so');
   t.deepEqual(wordsOf(installed, 'procd_add_reload_trigger'), [['entremise']]);
   t.deepEqual(wordsOf(installed, 'procd_add_raw_trigger'), [
-    ['interface.*.up', '1000', '/etc/init.d/entremise', 'look'],
+    ['interface.*', '1000', '/etc/init.d/entremise', 'look'],
   ]);
 
   // The well-formed code of another server: enough to have a key made.
@@ -165,8 +164,27 @@ test('what procd is told: own user, two capabilities in a jail, for ever, and a 
   writeFileSync(join(router.root, 'sbin/ujail'), '', { mode: 0o755 });
   router.sh('/etc/init.d/entremise start');
   t.deepEqual(wordsOf(router.notes(), 'logger'), []);
+  const networks = router.read('var/run/entremise/network.json');
+  t.deepEqual(
+    parseNetifd(networks)?.map(({ name, outside }) => [name, outside]),
+    [
+      ['lan', false],
+      ['wan', true],
+      ['wan6', true],
+      ['wwan', true],
+    ],
+  );
+  t.is(router.ownership('var/run/entremise/network.json'), `640 ${service}`);
+  router.write('usr/share/stand-in/network.json', networks.replace('"wwan"', '"lte"'));
   router.sh('/etc/init.d/entremise look');
   t.deepEqual(wordsOf(router.notes(), 'procd_send_signal'), [['entremise', '*', 'HUP']]);
+  t.regex(router.read('var/run/entremise/network.json'), /"lte"/, 'what netifd says now, before the signal');
+  router.sh('rm /usr/share/stand-in/network.json && /etc/init.d/entremise look');
+  t.regex(
+    router.read('var/run/entremise/network.json'),
+    /"lte"/,
+    'netifd that does not answer takes nothing away',
+  );
 });
 
 test('whatever is wrong in the configuration, the tunnel is not taken down; only `enabled` does that', t => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { type Namespace, until } from 'netns-test-helpers';
 import { mediatorName, serverAddress, servicePort } from '../site.ts';
 import { setStage } from './support/stage.ts';
@@ -7,10 +8,17 @@ import { type Json, startVerb, untilJson } from './support/verbs.ts';
 
 /** What a mediator reports of its surroundings (S5), as `entremise mediators` shows it. */
 
+/** What netifd would say of this gateway, as the stand-in of ubus says it. */
+const netifdPath = new URL(
+  '../../../testbed/openwrt/stand-in/usr/share/stand-in/network.json',
+  import.meta.url,
+);
+
 const claim = setStage({
   name: 'screport',
   site: () => ({
-    mediatorConfig: '[[services]]\nname = "voip"\nparameters = { account = "4711" }',
+    mediatorConfig: `networkFile = ${JSON.stringify(fileURLToPath(netifdPath))}
+[[services]]\nname = "voip"\nparameters = { account = "4711" }`,
   }),
 });
 
@@ -18,6 +26,8 @@ interface Reported {
   readonly name: string;
   readonly up: boolean;
   readonly lan: boolean;
+  readonly wan: boolean;
+  readonly networks?: readonly string[];
   readonly hardwareAddress?: string;
   readonly addresses: readonly { readonly address: string; readonly prefixLength: number }[];
 }
@@ -51,12 +61,14 @@ claim(
     if (lan === undefined || wan === undefined) return t.fail('br-lan or wan is missing');
     t.deepEqual([lan.lan, lan.up, addressesOf(lan)], [true, true, ['192.168.1.1/24', 'fd00:1::1/64']]);
     t.deepEqual([wan.lan, wan.up, addressesOf(wan)], [false, true, ['100.64.0.2/24']]);
+    t.deepEqual([lan.wan, lan.networks, wan.wan, wan.networks], [false, ['lan'], true, ['wan', 'wan6']]);
     t.is(lan.hardwareAddress, await hardwareAddress(home.gateway, 'br-lan'));
     const { report } = mediator as { report: Json };
     const routes = report.routes as Json[];
     t.true(routes.some(route => route.prefixLength === 0 && route.gateway === '100.64.0.1'));
     t.true(routes.some(route => route.destination === '192.168.1.0' && route.interface === 'br-lan'));
     t.is(report.hostname, hostname());
+    t.deepEqual(report.prefixes, [{ address: '2001:db8:4711::', prefixLength: 56, network: 'wan6' }]);
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim().replaceAll('-', '');
     t.is(report.bootId, bootId);
     t.deepEqual(report.services, [{ name: 'voip', parameters: [{ name: 'account', value: '4711' }] }]);

@@ -64,6 +64,9 @@ const environment: Environment = {
   release: 'Release',
   routes,
   bootId: Buffer.alloc(16, 1),
+  board: undefined,
+  networks: [],
+  prefixes: [],
 };
 
 test("P6.8: whatever address is the machine's own is the gateway's for authorise()", t => {

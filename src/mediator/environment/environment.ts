@@ -3,6 +3,7 @@ import { type GatewayFacts, gatewayFacts } from '../../policy/gateway-facts.ts';
 import type { HideableFact } from '../../policy/owner-policy.ts';
 import { clipText } from '../../wire/fields.ts';
 import type {
+  DelegatedPrefix,
   EventsReport,
   NetworkInterface,
   PathReport,
@@ -13,7 +14,9 @@ import type {
 import { isLanInterface } from '../capture/places.ts';
 import { combineInterfaces } from './interfaces.ts';
 import type { Machine, ReadText } from './machine.ts';
+import { type LogicalNetwork, parseNetifd } from './netifd.ts';
 import {
+  parseDelegatedPrefixes,
   parseInterfaceNames,
   parseIpv4Routes,
   parseIpv6Addresses,
@@ -28,6 +31,10 @@ export interface Environment extends Machine {
   readonly routes: readonly Route[];
   /** Own addresses of which the interface is not known. */
   readonly strayAddresses: readonly string[];
+  /** As netifd knows them; none where there is no netifd. */
+  readonly networks: readonly LogicalNetwork[];
+  /** IPv6 prefixes that this machine may give to its LANs. */
+  readonly prefixes: readonly DelegatedPrefix[];
 }
 
 /** IFF_UP of <linux/if.h>. */
@@ -58,8 +65,18 @@ export function readWayOut(read: ReadText): string {
   return JSON.stringify(readRoutes(read).filter(isDefault));
 }
 
-/** Reads the environment; costs some dozen small files of /proc and /sys, a millisecond or two. */
-export function readEnvironment(read: ReadText, machine: Machine): Environment {
+/** By netifd's word, which knows whose they are, or by the kernel's routes. */
+function prefixesOf(read: ReadText, networks: readonly LogicalNetwork[] | undefined): DelegatedPrefix[] {
+  if (networks === undefined) return parseDelegatedPrefixes(read('/proc/net/ipv6_route') ?? '');
+  return networks.flatMap(({ name, delegated }) => delegated.map(prefix => ({ ...prefix, network: name })));
+}
+
+/**
+ * Reads the environment; costs some dozen small files of /proc and /sys, a millisecond or two. `networkFile`: what netifd
+ * said last, where it is kept.
+ */
+export function readEnvironment(read: ReadText, machine: Machine, networkFile?: string): Environment {
+  const networks = networkFile === undefined ? undefined : parseNetifd(read(networkFile) ?? '');
   const routes = readRoutes(read);
   const known = networkInterfaces();
   const { interfaces, strayAddresses } = combineInterfaces({
@@ -71,7 +88,24 @@ export function readEnvironment(read: ReadText, machine: Machine): Environment {
     isUp: name => name in known || (flagsOf(read, name) & interfaceIsUp) !== 0,
     hardwareAddress: name => hardwareAddressOf(read, known, name),
   });
-  return { ...machine, hostname: hostname(), interfaces, routes, strayAddresses };
+  const prefixes = prefixesOf(read, networks);
+  return {
+    ...machine,
+    hostname: hostname(),
+    interfaces,
+    routes,
+    strayAddresses,
+    networks: networks ?? [],
+    prefixes,
+  };
+}
+
+/** Interfaces that lead to the outside: by the kernel's default routes, or by netifd's, which may be in another table. */
+function outsideInterfaces({ routes, networks }: Environment): string[] {
+  const defaultRoutes = routes.filter(({ prefixLength }) => prefixLength === 0);
+  const ofNetifd = networks.filter(({ outside }) => outside);
+  const all = [...defaultRoutes, ...ofNetifd].map(each => each.interface);
+  return [...new Set(all.flatMap(name => name ?? []))];
 }
 
 /** What authorise() must know of the gateway (P6.8). `lanInterfaces`: those the owner named, if so. */
@@ -79,15 +113,10 @@ export function factsOf(
   environment: Environment,
   lanInterfaces: readonly string[] | undefined,
 ): GatewayFacts {
-  const { interfaces, routes, strayAddresses } = environment;
+  const { interfaces, strayAddresses } = environment;
   const stray = strayAddresses.map(address => ({ address, prefixLength: 32 }));
   const described = [...interfaces, { name: '', addresses: stray }];
-  const defaultRoutes = routes.filter(({ prefixLength }) => prefixLength === 0);
-  return gatewayFacts(
-    described,
-    defaultRoutes.map(route => route.interface),
-    lanInterfaces,
-  );
+  return gatewayFacts(described, outsideInterfaces(environment), lanInterfaces);
 }
 
 /** What {@link wanTowards} says when there is none. */
@@ -115,22 +144,34 @@ export interface ReportExtras {
 }
 
 /** Bounds of the REPORT's lists (docs/protocol.md §6). */
-const most = { interfaces: 128, addresses: 64, routes: 512 } as const;
+const most = { interfaces: 128, addresses: 64, routes: 512, networks: 16, prefixes: 32 } as const;
+
+/** Its interfaces, and what is known of each besides its addresses. */
+function interfacesOf(environment: Environment, facts: GatewayFacts): NetworkInterface[] {
+  const outside = outsideInterfaces(environment);
+  return environment.interfaces.slice(0, most.interfaces).map(each => {
+    const names = environment.networks.filter(network => network.interface === each.name);
+    const networks = names.slice(0, most.networks).map(({ name }) => clipText(name, 32));
+    return {
+      ...each,
+      addresses: each.addresses.slice(0, most.addresses),
+      lan: isLanInterface(each, facts),
+      wan: outside.includes(each.name),
+      ...(networks.length === 0 ? {} : { networks }),
+    };
+  });
+}
 
 /** The REPORT (S5), within the bounds of its message. */
 export function reportOf(environment: Environment, extras: ReportExtras): Report {
-  const { model, release } = environment;
+  const { model, board, release } = environment;
   const shown = (fact: HideableFact) => !extras.hide.includes(fact);
-  const interfaces = environment.interfaces.slice(0, most.interfaces).map(each => ({
-    ...each,
-    addresses: each.addresses.slice(0, most.addresses),
-    lan: isLanInterface(each, extras.facts),
-  }));
+  const prefixes = environment.prefixes.slice(0, most.prefixes);
   return {
     hostname: shown('hostname') ? clipText(environment.hostname, 255) : '',
     ...(model !== undefined && shown('model') ? { model: clipText(model, 255) } : {}),
     ...(release !== undefined && shown('release') ? { release: clipText(release, 255) } : {}),
-    interfaces: shown('interfaces') ? interfaces : [],
+    interfaces: shown('interfaces') ? interfacesOf(environment, extras.facts) : [],
     routes: shown('routes') ? environment.routes.slice(0, most.routes) : [],
     bootId: environment.bootId ?? extras.instance,
     uptimeS: Math.floor(uptime()),
@@ -138,5 +179,7 @@ export function reportOf(environment: Environment, extras: ReportExtras): Report
     software: clipText(extras.software, 64),
     ...(extras.path === undefined ? {} : { path: extras.path }),
     ...(extras.events === undefined ? {} : { events: extras.events }),
+    ...(board !== undefined && shown('model') ? { board: clipText(board, 64) } : {}),
+    ...(prefixes.length > 0 && shown('interfaces') ? { prefixes } : {}),
   };
 }

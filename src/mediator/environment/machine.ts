@@ -29,6 +29,12 @@ export function machineModel(read: ReadText): string | undefined {
   );
 }
 
+/** The board's name, which the model is sold under many of: OpenWrt's own word, or the device tree's first. */
+export function machineBoard(read: ReadText): string | undefined {
+  const compatible = read('/proc/device-tree/compatible')?.split('\0')[0];
+  return clean(read('/tmp/sysinfo/board_name')) ?? clean(compatible);
+}
+
 /** The operating system's release, as it calls itself. */
 export function machineRelease(read: ReadText): string | undefined {
   return (
@@ -45,11 +51,17 @@ export function machineBootId(read: ReadText): Buffer | undefined {
 /** What does not change while the machine runs. */
 export interface Machine {
   readonly model: string | undefined;
+  readonly board: string | undefined;
   readonly release: string | undefined;
   readonly bootId: Buffer | undefined;
 }
 
 /** Reads what does not change while the machine runs. */
 export function readMachine(read: ReadText): Machine {
-  return { model: machineModel(read), release: machineRelease(read), bootId: machineBootId(read) };
+  return {
+    model: machineModel(read),
+    board: machineBoard(read),
+    release: machineRelease(read),
+    bootId: machineBootId(read),
+  };
 }

@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import {
   parseAssignment,
+  parseDelegatedPrefixes,
   parseInterfaceNames,
   parseIpv4Routes,
   parseIpv6Addresses,
@@ -42,6 +43,20 @@ test("IPv6 routes, without the kernel's own for local and multicast addresses", 
     { destination: 'fd00::', prefixLength: 64, interface: 'eth0' },
     { destination: '::', prefixLength: 0, gateway: 'fd00::1', interface: 'eth0' },
   ]);
+});
+
+test('IPv6 prefixes that were delegated: what is not given on is refused by a route', t => {
+  const refused = (hex: string, length: string, flags = '00200200') =>
+    `${hex} ${length} 00000000000000000000000000000000 00 00000000000000000000000000000000 ffffffff 00000001 00000000 ${flags}       lo`;
+  const text = [
+    refused('20010db8471100000000000000000000', '38'),
+    refused('20010db8471100000000000000000000', '38'),
+    refused('20010db8471200000000000000000000', '38', '00000001'),
+    refused('fd000000000000000000000000000000', '30'),
+    refused('00000000000000000000000000000000', '00'),
+    refused('20010db8471300000000000000000001', '80'),
+  ].join('\n');
+  t.deepEqual(parseDelegatedPrefixes(text), [{ address: '2001:db8:4711::', prefixLength: 56 }]);
 });
 
 test('IPv6 addresses', t => {

@@ -83,6 +83,24 @@ export function parseIpv6Routes(text: string): RouteLine[] {
   });
 }
 
+/** Global unicast (RFC 4291 §2.4): 2000::/3. */
+const isGlobal = (hex: string) => /^[23]/.test(hex);
+
+/**
+ * IPv6 prefixes that were delegated to the machine: whoever gets one (RFC 7084 §4.3, WPD-5) has what is not given to a LAN
+ * refused by a route of its own.
+ */
+export function parseDelegatedPrefixes(text: string): { address: string; prefixLength: number }[] {
+  const found = rows(text).flatMap(([destination = '', length = '', , , , , , , flagText = '']) => {
+    const prefixLength = Number.parseInt(length, 16);
+    const isRefused = (Number.parseInt(flagText, 16) & flagReject) !== 0;
+    const isPrefix =
+      isHex32(destination) && isGlobal(destination) && prefixLength >= 16 && prefixLength <= 64;
+    return isRefused && isPrefix ? [{ address: ipv6FromHex(destination), prefixLength }] : [];
+  });
+  return [...new Map(found.map(each => [`${each.address}/${each.prefixLength}`, each])).values()];
+}
+
 /** The IPv6 addresses of /proc/net/if_inet6, also those of interfaces without carrier. */
 export function parseIpv6Addresses(text: string): AddressLine[] {
   return rows(text).flatMap(([hex = '', , length = '', , , name]) => {

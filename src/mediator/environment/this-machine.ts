@@ -16,15 +16,16 @@ function watchNetwork(native: Watching | undefined, onNews: () => void): (() => 
   return () => void native.closeWatch(watch);
 }
 
-/** A watcher of the machine that this runs on; it looks once, and again when it is started. */
+/** A watcher of the machine that this runs on; it looks once, and again when it is started. `networkFile`: netifd's word. */
 export function watcherOfMachine(
   native: Watching | undefined,
   clock: Clock,
+  networkFile: string | undefined,
   onChange: () => void,
 ): EnvironmentWatcher {
   const machine = readMachine(readIfThere);
   const sources = {
-    read: () => readEnvironment(readIfThere, machine),
+    read: () => readEnvironment(readIfThere, machine, networkFile),
     wayOut: () => readWayOut(readIfThere),
     watchNetwork: (onNews: () => void) => watchNetwork(native, onNews),
   };

@@ -11,6 +11,9 @@ const environment: Environment = {
   release: undefined,
   routes: [],
   bootId: undefined,
+  board: undefined,
+  networks: [],
+  prefixes: [],
 };
 
 /** `told`: there is somebody who tells of changes, as the kernel does where the addon is. */

@@ -23,6 +23,7 @@ const mainPlaces: Readonly<Record<string, Place>> = {
   proxy: ['text', 'proxy'],
   max_hold_ms: ['number', 'maxHoldMs'],
   lease_file: ['list', 'leaseFiles'],
+  network_file: ['text', 'networkFile'],
   keepalive_ms: ['number', 'keepaliveMs'],
   receive_bytes: ['number', 'memory', 'receiveBytes'],
   replay_bytes: ['number', 'memory', 'replayBytes'],

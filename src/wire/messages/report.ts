@@ -37,6 +37,10 @@ export const networkInterface = message('interface', {
   addresses: field(4, list(interfaceAddress, 64)),
   /** The owner counts it to the LAN. */
   lan: optional(5, bool),
+  /** A default route goes out by it. */
+  wan: optional(6, bool),
+  /** What the gateway's own configuration calls the networks on it: `lan`, `wan6`. */
+  networks: optional(7, list(text(32), 16)),
 });
 export type NetworkInterface = MessageOf<typeof networkInterface>;
 
@@ -48,6 +52,14 @@ export const route = message('route', {
   interface: field(4, text(32)),
 });
 export type Route = MessageOf<typeof route>;
+
+/** An IPv6 network that the gateway may give to its LANs (RFC 8415), and the network of the gateway's that it came by. */
+export const delegatedPrefix = message('prefix', {
+  address: field(1, ipAddress),
+  prefixLength: field(2, uint(128)),
+  network: optional(3, text(32)),
+});
+export type DelegatedPrefix = MessageOf<typeof delegatedPrefix>;
 
 /**
  * What is known of the way from the mediator to its server, and how (P8.3). Silences in ms.
@@ -99,6 +111,9 @@ export const report = message('REPORT', {
   software: field(9, text(64)),
   path: optional(10, pathReport),
   events: optional(11, eventsReport),
+  /** Of the hardware, as its software names it. */
+  board: optional(12, text(64)),
+  prefixes: optional(13, list(delegatedPrefix, 32)),
 });
 export type Report = MessageOf<typeof report>;
 
