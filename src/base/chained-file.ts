@@ -80,7 +80,7 @@ export class ChainedFile {
   private readonly file: AppendFile;
   private readonly heads: AppendFile;
   private current: ChainHead | undefined;
-  private published: ChainHead = chainBegin;
+  private published: ChainHead | undefined;
 
   /** Heads are published in `path` with `.heads` behind it. `by`: as {@link AppendFile}. */
   constructor(path: string, by?: RefusedBy) {
@@ -120,6 +120,7 @@ export class ChainedFile {
   /** Publishes the head if there are new lines; gives it then. @throws EntremiseError `audit-unavailable` */
   publish(time: string): ChainHead | undefined {
     const { head } = this;
+    this.published ??= this.lastPublished() ?? chainBegin;
     if (head.hash === this.published.hash) return undefined;
     this.heads.append({ time, ...head });
     this.published = head;

@@ -59,6 +59,11 @@ export class AuditFile implements Audit {
     this.file.append({ time: new Date(this.wallTimeMs()).toISOString(), ...entry });
   }
 
+  /** A line for a head of the server's audit (P6.10). @throws EntremiseError `audit-unavailable` */
+  keepHead(serverAuditHead: { readonly seq: number; readonly hash: string; readonly timeMs: number }): void {
+    this.file.append({ time: new Date(this.wallTimeMs()).toISOString(), serverAuditHead });
+  }
+
   /** Closes the file; the next line opens it anew (after it was rotated). */
   reopen(): void {
     this.file.reopen();

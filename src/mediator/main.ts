@@ -12,9 +12,10 @@ import { tuneLink } from '../native/link-socket.ts';
 import { bestRelay } from '../relay/best-relay.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { report } from '../wire/messages/report.ts';
-import { frameType } from '../wire/spec.ts';
+import { auditHeads, frameType, wireEvents } from '../wire/spec.ts';
 import { MediatorAgent } from './agent.ts';
 import { AuditFile } from './audit.ts';
+import { AuditHeads } from './audit-heads.ts';
 import { WireView } from './capture/wire-view.ts';
 import type { MediatorConfig } from './config.ts';
 import { Consent } from './control/consent.ts';
@@ -40,9 +41,6 @@ const notSentLowatBytes = 16 * 1024;
 
 /** How long changes of the path to the server are gathered before they are told. */
 const reportPauseMs = 2000;
-
-/** Capability of HELLO: EVENTs syn and refused are told, and ends of connections that are no streams (P3.7). */
-const wireEvents = 'wire-events';
 
 /** How long the farewell to the server may take. */
 const farewellMs = 1000;
@@ -91,6 +89,7 @@ export async function startMediator(
   const clock = systemClock;
   const watcher = watcherOfMachine(native, clock, config.networkFile, () => onEnvironmentChanged());
   const audit = new AuditFile(config.auditFile, () => clock.wallTimeMs(), config.auditMaxBytes);
+  const heads = new AuditHeads(audit, log);
   const { consent = new Consent(config.stateDir, clock) } = options;
   const owner = new Owner(config.owner, factsOf(watcher.current, config.owner.lan), consent, clock);
   let offline: Deferred<void> = deferred();
@@ -133,7 +132,7 @@ export async function startMediator(
     directory: new MemberDirectory(config.stateDir),
     role: 'mediator',
     software,
-    capabilities: wire.report.from === 'wire' ? [wireEvents] : [],
+    capabilities: [...(wire.report.from === 'wire' ? [wireEvents] : []), auditHeads],
     clock,
     log,
     servers: config.servers,
@@ -171,6 +170,7 @@ export async function startMediator(
       onPresence: () => {},
       onService: () => {},
       onChannel: message => udp.onMessage(message),
+      onAudithead: message => heads.onHead(message),
     },
   });
 

@@ -23,6 +23,7 @@ test('two lines are enough; everything else has a default', t => {
     authorityKey: key,
     listen: { host: '::', number: 8443 },
     auditFile: join(folder, 'audit.jsonl'),
+    auditSyslog: undefined,
     logLevel: 'info',
     successor: undefined,
     api: false,
@@ -37,6 +38,7 @@ test('everything can be said; an audit file is meant from the directory of the f
   const text = `authorityKey = "${key}"
 listen = "127.0.0.1:0"
 auditFile = "logs/audit.jsonl"
+auditSyslog = "[fd00::9]:514"
 logLevel = "debug"
 successor = "other.example:8443"
 [limits]
@@ -51,6 +53,7 @@ queuedMiB = 1048576
     stateDir: folder,
     listen: { host: '127.0.0.1', number: 0 },
     auditFile: join(elsewhere, 'logs/audit.jsonl'),
+    auditSyslog: { server: { host: 'fd00::9', number: 514 } },
     successor: 'other.example:8443',
     logLevel: 'debug',
     creditBytes: 16 * 1024 * 1024,

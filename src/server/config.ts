@@ -8,6 +8,7 @@ import { parseServerAddress, type ServerAddress, serverAddressText } from '../po
 import type { DeclaredInFile } from './declared/declarations.ts';
 import { publicationSchema } from './declared/publication.ts';
 import { standingServiceSchema } from './declared/standing-service.ts';
+import type { SyslogTarget } from './syslog.ts';
 
 /**
  * server.toml. `entremise server init` writes one into the state directory:
@@ -15,6 +16,7 @@ import { standingServiceSchema } from './declared/standing-service.ts';
  *   authorityKey = "..."               the authority whose documents count
  *   listen = "[::]:8443"               the one service port; [::] takes IPv4 too; 0 is any free number, for tests
  *   auditFile = "/var/log/..."         default: audit.jsonl in the state directory; from this file's directory on
+ *   auditSyslog = "/dev/log"            where heads of the audit go too: a socket, or host:port by UDP; default: nowhere
  *   logLevel = "info"
  *   successor = "other.example:8443"     where members go when this server is stopped; default: they wait for it
  *   [[publish]], [[service]]           published ports and standing services: declared/
@@ -31,6 +33,7 @@ export interface ServerConfig extends DeclaredInFile {
   readonly authorityKey: string;
   readonly listen: ServerAddress;
   readonly auditFile: string;
+  readonly auditSyslog: SyslogTarget | undefined;
   readonly logLevel: string;
   readonly successor: string | undefined;
   /** HTTP on the service port. */
@@ -52,10 +55,16 @@ function parseListen(text: string): ServerAddress {
   return { host, number: anyNumber ? 0 : number };
 }
 
+/** A path, or a server. */
+function parseSyslog(text: string): SyslogTarget {
+  return text.startsWith('/') ? { socket: text } : { server: parseServerAddress(text) };
+}
+
 const schema = closedObject({
   authorityKey: key32,
   listen: parsedText(parseListen),
   auditFile: v.optional(v.pipe(v.string('must be text'), v.minLength(1, 'must be a path'))),
+  auditSyslog: v.optional(parsedText(parseSyslog)),
   logLevel: v.optional(oneOf(logLevels), 'info'),
   successor: v.optional(parsedText(parseServerAddress)),
   api: v.optional(closedObject({ enabled: v.optional(v.boolean('must be true or false'), true) })),
@@ -90,7 +99,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
   const parsed = v.safeParse(schema, table, { abortEarly: true });
   if (!parsed.success)
     throw new EntremiseError('bad-config', { message: `${path}: ${firstIssue(parsed.issues)}.` });
-  const { authorityKey, listen, auditFile, logLevel, successor, api, limits, publish, service } =
+  const { authorityKey, listen, auditFile, auditSyslog, logLevel, successor, api, limits, publish, service } =
     parsed.output;
   checkDistinct(
     path,
@@ -108,6 +117,7 @@ export function readServerConfig(stateDir: string, path = serverConfigPath(state
     authorityKey,
     listen,
     auditFile: auditFile === undefined ? join(stateDir, 'audit.jsonl') : resolve(dirname(path), auditFile),
+    auditSyslog,
     logLevel,
     successor: successor && serverAddressText(successor),
     api: api?.enabled ?? false,

@@ -9,6 +9,7 @@ import { loadAddon, type NativeSockets } from '../native/addon.ts';
 import { tuneLink } from '../native/link-socket.ts';
 import { bestRelay } from '../relay/best-relay.ts';
 import type { OpenRelay } from '../relay/relay.ts';
+import type { AuditHead } from '../switch/audit-heads.ts';
 import type { Audit } from '../switch/permit.ts';
 import { Switch } from '../switch/switch.ts';
 import { pinOf } from '../transport/pin.ts';
@@ -25,6 +26,7 @@ import { type DocumentChange, Documents } from './documents.ts';
 import { type Features, startFeatures } from './features/features.ts';
 import { watchInbox } from './inbox.ts';
 import { decideAttach } from './permit.ts';
+import { HeadPublisher } from './publish-heads.ts';
 import { Reports } from './reports.ts';
 import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
@@ -211,7 +213,6 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub, onHeard });
   const auditFile = new ChainedFile(config.auditFile, 'server');
   undo.push(() => auditFile.reopen());
-  undo.push(publishHeads(auditFile, options));
   const audit: Audit = (action, fields) =>
     auditFile.append({ time: new Date(clock.wallTimeMs()).toISOString(), action, ...fields });
   const documents: Documents = await Documents.load({ store, clock, log, authorityKey, onChange, audit });
@@ -221,6 +222,16 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const desks = { documents, denied, reports, audit };
   const running = createSwitch(options, desks);
   hub = running;
+  const tellHead = (head: AuditHead) => running.auditHeads.tell(head);
+  const heads = new HeadPublisher({
+    file: auditFile,
+    clock,
+    log,
+    syslog: config.auditSyslog,
+    tell: tellHead,
+  });
+  undo.push(() => heads.stop());
+  heads.start();
   undo.push(() => running.close(config.successor));
   undo.push(await watchInbox({ stateDir, clock, log, accept: text => documents.accept(text) }));
   const native = loadAddon();
@@ -263,6 +274,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   undo.push(() => features.close());
   log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
   const reload = () => {
+    heads.publish();
     auditFile.reopen();
     reloadCertificate(listener, options);
     reloadDeclared(features, options);

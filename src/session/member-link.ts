@@ -19,7 +19,7 @@ import {
   portroute,
   unrouted,
 } from '../wire/messages/attach.ts';
-import { type Statement, statement } from '../wire/messages/link.ts';
+import { type Audithead, audithead, type Statement, statement } from '../wire/messages/link.ts';
 import { type Presence, presence, type Service, service } from '../wire/messages/report.ts';
 import {
   channelExporterLabel,
@@ -59,6 +59,8 @@ export interface MemberLinkHandlers {
   onService(message: Service): void;
   /** About a UDP channel (P7.1); absent: the member has none. */
   onChannel?(message: Channel): void;
+  /** The server tells the head of its audit (P6.10); absent: the member keeps none. */
+  onAudithead?(message: Audithead): void;
   /** The link is over, once. */
   onClosed(error: EntremiseError): void;
 }
@@ -228,6 +230,9 @@ export class MemberLink {
         return this.handlers.onChannel?.(channel.fromBytes(body));
       case frameType.portroute:
         return this.onPortroute(portroute.fromBytes(body));
+      case frameType.audithead:
+        if (this.handlers.onAudithead === undefined) this.droppedFrames++;
+        return this.handlers.onAudithead?.(audithead.fromBytes(body));
       default:
         throw unexpected(frame, 'from a server on label 0');
     }

@@ -14,6 +14,7 @@ import { type Statement, statement } from '../wire/messages/link.ts';
 import type { Report } from '../wire/messages/report.ts';
 import { frameType } from '../wire/spec.ts';
 import { AttachDesk } from './attach-desk.ts';
+import { AuditHeads } from './audit-heads.ts';
 import { DuplicateWatch } from './duplicate-watch.ts';
 import { type LinkIdentity, Members } from './members.ts';
 import { type OnlineMediator, PresenceDesk } from './presence.ts';
@@ -36,6 +37,7 @@ const leastSpreadMs = 1_000;
  */
 export class Switch {
   readonly udp: UdpSide;
+  readonly auditHeads = new AuditHeads();
   private readonly options: SwitchOptions;
   /** Every link, authenticated or not. */
   private readonly links = new Set<ServerLink>();
@@ -167,6 +169,7 @@ export class Switch {
     link.welcome(statementSeq);
     link.sendDocuments(documents);
     this.udp.onLink(link);
+    this.auditHeads.onLink(link, member.capabilities);
     this.options.log.info({ ...link.identity, remote: link.remote, software }, 'member online');
     if (isNew) this.onMemberChange(link.identity, true);
     else if (role === 'mediator') this.presence.changed(key);
@@ -218,6 +221,7 @@ export class Switch {
       return;
     }
     this.udp.onLinkEnded(link, error.code);
+    this.auditHeads.onLinkEnded(link);
     const { identity } = link;
     this.options.log.info({ ...identity, ...ended }, 'link ended');
     if (

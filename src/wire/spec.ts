@@ -72,6 +72,7 @@ export const frameType = {
   service: 0x2e,
   channel: 0x2f,
   portroute: 0x30,
+  audithead: 0x31,
 } as const;
 
 /** Name of a frame type. */
@@ -93,6 +94,12 @@ export function frameNameOf(type: number): FrameName | undefined {
 export function isLabelType(type: number): boolean {
   return (type >= 0x01 && type <= 0x0b) || (type >= 0x40 && type <= 0x7f);
 }
+
+/** Capability of HELLO: EVENTs syn and refused are told, and ends of connections that are no streams (P3.7). */
+export const wireEvents = 'wire-events';
+
+/** Capability of a mediator that keeps heads of the server's audit (P6.10). */
+export const auditHeads = 'audit-heads';
 
 /** Flags of a frame (P1.4). */
 export const frameFlag = {

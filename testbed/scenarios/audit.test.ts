@@ -1,7 +1,8 @@
 import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from 'netns-test-helpers';
 import { startEcho } from '../demo/device.ts';
-import { mediatorName, servicePort } from '../site.ts';
+import { cliCommand, mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { programPath, tcpService, untilSaid } from './support/peers.ts';
 import { type Stage, setStage } from './support/stage.ts';
@@ -67,6 +68,32 @@ claim(
     const [connect] = saying(atAccept?.mediator ?? [], { verb: 'connect' });
     t.like(connect, { address: device, number: 4000 });
     t.regex(String(connect?.time), /^\d{4}-\d\d-\d\dT/);
+  },
+);
+
+claim(
+  "the mediator keeps the head of the server's audit, by which cut-off lines are seen",
+  async (t, stage) => {
+    const { site, home, folder } = stage;
+    site.server.kill('SIGHUP');
+    const head = await until(
+      () => {
+        const last = mediatorLines(stage).findLast(line => line.serverAuditHead !== undefined);
+        return (last?.serverAuditHead as Json | undefined)?.hash;
+      },
+      { what: 'a head in the audit of the mediator', deadlineMs: 5_000 },
+    );
+    t.true(site.mediator.stderr.includes(String(head)));
+    const whole = join(site.directory, 'server', 'audit.jsonl');
+    const verify = (file: string) =>
+      home.server.exec(cliCommand('audit', 'verify', file, '--head', String(head)));
+    t.is((await verify(whole)).code, 0);
+    const cut = join(folder, 'cut.jsonl');
+    const upTo = readFileSync(whole, 'utf8').split(String(head))[0] ?? '';
+    writeFileSync(cut, upTo.slice(0, upTo.lastIndexOf('\n') + 1));
+    const refused = await verify(cut);
+    t.not(refused.code, 0);
+    t.regex(refused.stderr, /is not there: lines were cut off/);
   },
 );
 

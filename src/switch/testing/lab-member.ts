@@ -19,7 +19,7 @@ import { type Attach, attach, attached, attachInner } from '../../wire/messages/
 import type { Datagram } from '../../wire/messages/binary.ts';
 import type { Command, Result } from '../../wire/messages/command.ts';
 import type { PortEvent } from '../../wire/messages/event.ts';
-import type { Role, Statement } from '../../wire/messages/link.ts';
+import type { Audithead, Role, Statement } from '../../wire/messages/link.ts';
 import type { Presence } from '../../wire/messages/report.ts';
 import { frameType } from '../../wire/spec.ts';
 
@@ -32,6 +32,7 @@ export interface LabMemberOptions {
   /** A mediator that does not answer ATTACH. */
   readonly mute?: boolean;
   readonly software?: string;
+  readonly capabilities?: readonly string[];
   /** Keeps every frame that comes, in {@link LabMember.received}. */
   readonly tap?: boolean;
   readonly enrolment?: Enrolment;
@@ -62,6 +63,7 @@ export class LabMember<T extends Transport = MemoryTransport> {
   readonly ends: LabEnd[] = [];
   readonly presence: Presence[] = [];
   readonly statements: Statement[] = [];
+  readonly heads: Audithead[] = [];
   readonly attaches: Attach[] = [];
   welcomed: Welcomed | undefined;
   closed: EntremiseError | undefined;
@@ -84,7 +86,8 @@ export class LabMember<T extends Transport = MemoryTransport> {
       replayBudget: new Budget(32 * 1024 * 1024),
       now: () => clock.now(),
     };
-    const identity = { role, signer: key, instance, software: options.software ?? 'lab', capabilities: [] };
+    const identity = { role, signer: key, instance, software: options.software ?? 'lab' };
+    const capabilities = options.capabilities ?? [];
     this.link = new MemberLink(
       {
         transport: options.tap ? this.tapped(transport) : transport,
@@ -92,7 +95,7 @@ export class LabMember<T extends Transport = MemoryTransport> {
         log: silentLog(),
         keepaliveMs: 25_000,
       },
-      identity,
+      { ...identity, capabilities },
       linkNo,
       {
         onWelcome: welcomed => {
@@ -103,6 +106,7 @@ export class LabMember<T extends Transport = MemoryTransport> {
         onPresence: message => this.presence.push(message),
         onStatement: message => this.statements.push(message),
         onService: () => {},
+        onAudithead: message => this.heads.push(message),
         onClosed: error => {
           this.closed = error;
         },

@@ -3,7 +3,7 @@ import type { FrameName } from '../spec.ts';
 import { attach, attached, channel, detach, portroute, unrouted } from './attach.ts';
 import { command, result } from './command.ts';
 import { event } from './event.ts';
-import { challenge, goaway, hello, ping, pong, proof, statement, welcome } from './link.ts';
+import { audithead, challenge, goaway, hello, ping, pong, proof, statement, welcome } from './link.ts';
 import { presence, report, service } from './report.ts';
 import { resume } from './resume.ts';
 
@@ -36,4 +36,5 @@ export const controlMessages = {
   service,
   channel,
   portroute,
+  audithead,
 } as const satisfies Record<ControlName, MessageCodec<unknown>>;

@@ -95,6 +95,17 @@ export const goaway = message('GOAWAY', {
 });
 export type Goaway = MessageOf<typeof goaway>;
 
+/** AUDITHEAD: the last line of the server's audit (P6.10). */
+export const audithead = message('AUDITHEAD', {
+  /** Number of the line. */
+  seq: field(1, uint()),
+  /** SHA-256 over all lines up to it. */
+  hash: field(2, bytes(32)),
+  /** Milliseconds since 1970, on the server. */
+  timeMs: field(3, uint()),
+});
+export type Audithead = MessageOf<typeof audithead>;
+
 /** STATEMENT: signed documents (P6.2). With `id` the sender asks for one result per document, which come back under the same id. */
 export const statement = message('STATEMENT', {
   documents: optional(1, list(text(16_384), 512)),
