@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import test from 'ava';
 import { sendToSyslog } from './syslog.ts';
 
@@ -41,8 +42,9 @@ test("a line goes to the machine's own socket as its daemons take it", async t =
     daemon.kill();
     rmSync(folder, { recursive: true });
   });
-  await once(daemon.stdout, 'data');
-  const heard = once(daemon.stdout, 'data');
+  const lines = createInterface({ input: daemon.stdout });
+  await once(lines, 'line');
+  const heard = once(lines, 'line');
   await sendToSyslog({ socket: path }, 'audit head 7 abc', time);
   t.regex(String((await heard)[0]), /entremise-server.*audit head 7 abc/);
 });

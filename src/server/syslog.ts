@@ -36,6 +36,7 @@ function sendTo({ host, number }: ServerAddress, line: string): Promise<void> {
 /** Node has no datagram sockets in the file system; util-linux has a program for it. */
 function sendByProgram(socket: string, text: string): Promise<void> {
   const words = [
+    '--socket-errors=on',
     '--socket',
     socket,
     '--tag',
