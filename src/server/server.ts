@@ -18,7 +18,6 @@ import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ApiFeature, ApiFeatureOptions } from './api/api-feature.ts';
 import { bringTokensForward } from './api/token-store.ts';
-import { publishHeads } from './audit-heads.ts';
 import { readServerConfig, type ServerConfig } from './config.ts';
 import { DeclarationStore } from './declared/declaration-store.ts';
 import { DeniedGrants } from './denied-grants.ts';
