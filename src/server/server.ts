@@ -24,6 +24,7 @@ import { DeniedGrants } from './denied-grants.ts';
 import { type DocumentChange, Documents } from './documents.ts';
 import { type Features, startFeatures } from './features/features.ts';
 import { watchInbox } from './inbox.ts';
+import { KeepaliveFigures } from './keepalive-figures.ts';
 import { decideAttach } from './permit.ts';
 import { HeadPublisher } from './publish-heads.ts';
 import { Reports } from './reports.ts';
@@ -76,11 +77,12 @@ interface Desks {
   readonly documents: Documents;
   readonly denied: DeniedGrants;
   readonly reports: Reports;
+  readonly keepalives: KeepaliveFigures;
   readonly audit: Audit;
 }
 
 function createSwitch(options: ServerOptions, desks: Desks): Switch {
-  const { documents, reports, audit } = desks;
+  const { documents, reports, keepalives, audit } = desks;
   const { config, clock, log } = options;
   const admission = new AdmissionDesk(documents, clock);
   return new Switch({
@@ -99,7 +101,10 @@ function createSwitch(options: ServerOptions, desks: Desks): Switch {
       for (const text of texts) outcomes.push(await documents.accept(text));
       return outcomes;
     },
-    onReport: (mediator, value) => reports.keep(mediator, value),
+    onReport: (mediator, value) => {
+      keepalives.onReport(mediator, value);
+      reports.keep(mediator, value);
+    },
     onMember: ({ key, role }) => {
       if (role === 'mediator') reports.seen(key);
     },
@@ -158,7 +163,7 @@ function reloadDeclared({ declarations }: Features, { config, log }: ServerOptio
 /** The HTTP API, where it is wanted and can begin; without it the switch goes on. */
 async function apiOf(
   { config, clock, log }: ServerOptions,
-  { documents, denied, audit }: Desks,
+  { documents, denied, keepalives, audit }: Desks,
   wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener' | 'features'>,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
@@ -166,7 +171,7 @@ async function apiOf(
     const { startApi } = await import('./api/api-feature.ts');
     const { stateDir, auditFile } = config;
     const memberKey = (name: string) => documents.allMembers().find(member => member.name === name)?.key;
-    const asked = { denied, audit, memberKey };
+    const asked = { denied, keepalives, audit, memberKey };
     return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
@@ -218,7 +223,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const reports = new Reports({ store, clock, log });
   undo.push(() => reports.end());
   const denied = new DeniedGrants({ store, clock, log, audit, onChange: () => hub?.revalidate() });
-  const desks = { documents, denied, reports, audit };
+  const desks = { documents, denied, reports, keepalives: new KeepaliveFigures(), audit };
   const running = createSwitch(options, desks);
   hub = running;
   const tellHead = (head: AuditHead) => running.auditHeads.tell(head);

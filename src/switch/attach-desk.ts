@@ -126,6 +126,9 @@ export class AttachDesk {
     const parties = partiesOf(link, mediator, question);
     const refused = decision.allowed ? this.refusalHere(link, mediator) : decision;
     this.writeAudit(link, parties, decision, refused);
+    const { figures } = this.options.routeHost;
+    if (refused !== undefined) figures.onRefused('refusedAttaches', refused.code);
+    else if (inner.attempt > 1) figures.resumes++;
     if (refused !== undefined)
       throw new EntremiseError(refused.code, { by: refused.by ?? 'server', message: refused.message });
     if (decision.allowed && mediator !== undefined)

@@ -16,6 +16,8 @@ const seqBytes = 4;
 /** What the door needs. */
 export interface CommandDoorOptions {
   readonly audit: Audit;
+  /** A COMMAND is refused. */
+  onRefused(code: ErrorCode): void;
   /** The audit could not be written; told so that somebody hears of it. */
   onAuditFailed(cause: unknown): void;
 }
@@ -69,6 +71,11 @@ function auditFields(route: Route, seq: number, value: Command | undefined, outc
   return { ...parties, grant: permit.grantId, seq, command: value, allowed: outcome.allowed, ...refusal };
 }
 
+function refused(frame: Frame, code: ErrorCode, { onRefused }: CommandDoorOptions): Frame {
+  onRefused(code);
+  return denied(frame, code);
+}
+
 /**
  * The COMMAND as it is to be passed on.
  * @throws EntremiseError `bad-request` when it cannot be read: the label must end (P1.5)
@@ -81,7 +88,7 @@ export function passCommand(frame: Frame, route: Route, options: CommandDoorOpti
     options.audit('command', auditFields(route, seq, value, outcome));
   } catch (cause) {
     options.onAuditFailed(cause);
-    return denied(frame, outcome.allowed ? 'audit-unavailable' : outcome.code);
+    return refused(frame, outcome.allowed ? 'audit-unavailable' : outcome.code, options);
   }
-  return outcome.allowed ? frame : denied(frame, outcome.code);
+  return outcome.allowed ? frame : refused(frame, outcome.code, options);
 }

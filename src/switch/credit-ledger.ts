@@ -1,4 +1,5 @@
 import { EntremiseError } from '../base/errors.ts';
+import { headerBytes, maxBodyBytes } from '../wire/spec.ts';
 
 /** The first credit of a label (P2.3). */
 export const firstCreditBytes = 256 * 1024;
@@ -30,6 +31,7 @@ export class CreditLedger {
   private readonly budget: CreditBudget;
   private window = firstCreditBytes;
   private told = firstCreditBytes;
+  private waits = false;
   private received = 0;
   private left = 0;
   private windowStartedAt: number;
@@ -46,12 +48,15 @@ export class CreditLedger {
   }
 
   /**
-   * A counted frame has come.
+   * A counted frame has come. True when the member may send no whole frame more, the first time until it is told again.
    * @throws EntremiseError `over-credit`: the link must close
    */
-  onReceived(frameBytes: number): void {
+  onReceived(frameBytes: number): boolean {
     this.received += frameBytes;
     if (this.received > this.told) throw new EntremiseError('over-credit');
+    if (this.waits || this.told - this.received >= headerBytes + maxBodyBytes) return false;
+    this.waits = true;
+    return true;
   }
 
   /**
@@ -83,6 +88,7 @@ export class CreditLedger {
   /** What the CREDIT that goes now allows, as a total. */
   tell(): number {
     this.told = this.left + this.window;
+    this.waits = false;
     return this.told;
   }
 

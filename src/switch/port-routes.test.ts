@@ -7,6 +7,7 @@ import { decodeDatagram } from '../wire/messages/binary.ts';
 import { frameType, headerBytes } from '../wire/spec.ts';
 import { PortRouteDesk } from './port-routes.ts';
 import { Route, type RouteLink } from './route.ts';
+import { SwitchFigures } from './switch-figures.ts';
 import { ChannelWorld, type ChannelWorldMember } from './testing/channel-world.ts';
 
 const lan = { address: '192.168.1.20', number: 5060 };
@@ -55,6 +56,7 @@ async function world(mayRedirect: Verdict = { allowed: true }) {
   const creditBudget = { reserve: () => true, release: () => {} };
   const host = {
     creditBudget,
+    figures: new SwitchFigures(),
     now: () => channels.clock.now(),
     onHeld: () => {},
     passCommand: (frame: Frame) => frame,

@@ -7,6 +7,7 @@ import { passCommand } from './command-door.ts';
 import type { RouteSide } from './frame-class.ts';
 import type { Audit } from './permit.ts';
 import type { Route, RouteHost } from './route.ts';
+import { SwitchFigures } from './switch-figures.ts';
 
 /** What bounds the routes of a process (P2.3). */
 export interface RouteLimits {
@@ -29,6 +30,7 @@ export interface RouteTableOptions {
 /** Every live route: its end by time, by revocation and by want of memory, and the door for its COMMANDs. */
 export class RouteTable implements RouteHost {
   readonly creditBudget: Budget;
+  readonly figures = new SwitchFigures();
   private readonly options: RouteTableOptions;
   private readonly routes = new Set<Route>();
   private heldBytes = 0;
@@ -88,6 +90,7 @@ export class RouteTable implements RouteHost {
     const { audit, log } = this.options;
     return passCommand(frame, route, {
       audit,
+      onRefused: code => this.figures.onRefused('refusedCommands', code),
       onAuditFailed: cause => log.error({ err: cause }, 'audit line not written, command refused'),
     });
   }

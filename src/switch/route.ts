@@ -9,6 +9,7 @@ import { ForwardQueue } from './forward-queue.ts';
 import { classify, isCounted, isMemberLabelType, type RouteSide } from './frame-class.ts';
 import type { LabelEnd } from './label-table.ts';
 import type { Permit } from './permit.ts';
+import type { HighestStreams, SwitchFigures } from './switch-figures.ts';
 
 /**
  * An attachment as the server knows it (P1.2): one label of a terminal's link and one of a mediator's, joined.
@@ -38,6 +39,7 @@ export interface RouteLink {
 /** What a route needs of the switch. */
 export interface RouteHost {
   readonly creditBudget: CreditBudget;
+  readonly figures: SwitchFigures;
   /** Monotonic milliseconds. */
   now(): number;
   /** The bytes that wait in queues have changed by this much. */
@@ -104,7 +106,8 @@ export class RouteEnd implements LabelEnd {
   receive(frame: Frame): void {
     if (!isMemberLabelType(frame.type)) throw unknownType(frame.type);
     if (!this.route.live) return this.link.dropFrame();
-    if (isCounted(frame.type)) this.ledger.onReceived(frame.bytes.length);
+    if (isCounted(frame.type) && this.ledger.onReceived(frame.bytes.length))
+      this.route.host.figures.creditWaits++;
     try {
       this.pass(frame);
     } catch (thrown) {
@@ -116,6 +119,7 @@ export class RouteEnd implements LabelEnd {
     const frameClass = classify(frame, this.side);
     const isCommand = frame.type === frameType.command;
     const { queue, link } = this.far;
+    this.route.host.figures.onFrame(this.side, frame, this.route.highestStreams);
     queue.add(isCommand ? this.route.host.passCommand(frame, this.route) : frame, frameClass);
     if (queue.resetsOverflow) throw new EntremiseError('protocol-error');
     // Room may have been made by ending this very route.
@@ -177,6 +181,8 @@ export class Route {
   readonly terminalEnd: RouteEnd;
   /** Of this file and its owner: the end at the mediator's link. */
   readonly mediatorEnd: RouteEnd;
+  /** Of this file: for the figures. */
+  readonly highestStreams: HighestStreams = [0, 0];
   private phase: 'asked' | 'live' | 'ended' = 'asked';
   private answered = () => {};
   private cancelDeadline = () => {};

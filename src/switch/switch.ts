@@ -21,7 +21,7 @@ import { type OnlineMediator, PresenceDesk } from './presence.ts';
 import { RouteTable } from './route-table.ts';
 import { ServerLink, type ServerLinkHandlers } from './server-link.ts';
 import { type Admission, defaultSwitchLimits, type SwitchOptions } from './switch-options.ts';
-import type { SwitchStatus } from './switch-status.ts';
+import { type SwitchStatus, statusOf } from './switch-status.ts';
 import { UdpSide } from './udp-side.ts';
 
 /** A server that is started again takes so long. */
@@ -278,10 +278,7 @@ export class Switch {
 
   /** What goes on. */
   status(): SwitchStatus {
-    const { size: attachments, queuedBytes, grownCreditBytes, droppedDatagrams } = this.routes;
-    const members = this.members.all().length;
-    const channels = this.udp.counters && { channels: this.udp.counters };
-    return { members, attachments, queuedBytes, grownCreditBytes, droppedDatagrams, ...channels };
+    return statusOf(this.routes, this.members.all(), this.udp.counters);
   }
 
   /**

@@ -359,6 +359,48 @@ claim(
   },
 );
 
+/** Spellings of what no grant over a LAN opens: the gateway itself, its loopback, and what a resolver would make of numbers. */
+const forbidden = [
+  '127.1',
+  '127.0.0.1',
+  '::1',
+  '0.0.0.0',
+  '::',
+  '::ffff:127.0.0.1',
+  '::127.0.0.1',
+  '64:ff9b::7f00:1',
+  '2002:7f00:1::',
+  '0x7f000001',
+  '017700000001',
+  '169.254.169.254',
+  'fe80::1%br-lan',
+  homeAddresses.gatewayLan,
+];
+
+claim(
+  'no spelling of the gateway or its loopback is connected to, and nobody else’s things are found',
+  async (t, stage) => {
+    const json = `-H 'Content-Type: application/json' -d`;
+    const [made = ''] = (
+      await bash(stage, ask('/v1/attachments', `${json} '{"mediator": "${mediatorName}"}'`))
+    ).stdout.split('\n');
+    const { id } = JSON.parse(made) as Json;
+    const tries = forbidden.map(host =>
+      ask(`/v1/attachments/${id}/connections`, `-o /dev/null ${json} '{"host": "${host}", "port": 80}'`),
+    );
+    const { stdout } = await bash(stage, tries.join('; '));
+    const outcomes = stdout.trim().split(/\s+/);
+    t.is(outcomes.length, forbidden.length);
+    for (const [index, status] of outcomes.entries()) t.regex(status, /^(400|403|502)$/, forbidden[index]);
+    const { token } = await stage.server('token', 'create', 'sweeper');
+    const sweeps = ['', '/limits', '/events', '/ports/[0-60]', '/connections/[1-60]/output'].map(path =>
+      ask(`/v1/attachments/${id}${path}`, `-o /dev/null ${path.startsWith('/ports') ? '-X DELETE' : ''}`),
+    );
+    const swept = await bash(stage, sweeps.join('; '), { TOKEN: String(token) });
+    t.deepEqual([...new Set(swept.stdout.trim().split(/\s+/))], ['404']);
+  },
+);
+
 claim('links and HTTP share the port: a technician works while the API is there', async (t, stage) => {
   startVerb(t, stage, ['mediators']);
   const { code } = await stage.site.terminal('mediators', '--json');

@@ -9,6 +9,7 @@ import type { DeniedGrants } from '../denied-grants.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import type { Features } from '../features/features.ts';
 import { delegateKeyPath } from '../features/held-keys.ts';
+import type { KeepaliveFigures } from '../keepalive-figures.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { BulkJobs } from './bulk-jobs.ts';
 import { GrantDesk } from './grant-desk.ts';
@@ -30,6 +31,7 @@ export interface ApiFeatureOptions {
   readonly denied: DeniedGrants;
   /** Undefined until the server has begun. */
   readonly features: () => Features | undefined;
+  readonly keepalives: KeepaliveFigures;
   readonly hub: Switch;
   /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
   readonly serverPin: Buffer;
@@ -81,6 +83,7 @@ async function startOn(
   const jobs = new BulkJobs(terminal);
   const metrics = await createMetrics({
     status: () => hub.status(),
+    keepalives: () => options.keepalives.all(),
     listener: options.listener,
     apiAttachments: () => attachments.size,
   });

@@ -86,6 +86,11 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
 function guard(api: Api, { tokens, clock }: HttpDoorParts, waiting: WeakMap<object, () => void>): void {
   api.decorateRequest('token', undefined);
   api.addHook('onRequest', async (request, reply) => {
+    // Two readers might each go by another.
+    if (hostsOf(request.raw) > 1) {
+      reply.header('Connection', 'close');
+      throw new ApiFailure(400, 'A request has one Host header.');
+    }
     if (request.routeOptions.config.open === true) return;
     const [, text] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
     request.token = text === undefined ? undefined : tokens.find(text, clock.wallTimeMs());
@@ -96,6 +101,11 @@ function guard(api: Api, { tokens, clock }: HttpDoorParts, waiting: WeakMap<obje
     waiting.get(request.raw.socket)?.();
     waiting.delete(request.raw.socket);
   });
+}
+
+/** How often a header of that name stands there: Node gives the first alone. */
+function hostsOf({ rawHeaders }: http.IncomingMessage): number {
+  return rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length;
 }
 
 function failures(api: Api, log: Log): void {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import { SwitchFigures } from '../../switch/switch-figures.ts';
 import { createMetrics, type MetricSources } from './metrics.ts';
 
 const noRefusals = {
@@ -11,8 +12,21 @@ const noRefusals = {
   internal: 0,
 };
 
+const figures = new SwitchFigures();
+figures.bytes.terminal = 1234;
+figures.streams = 9;
+figures.onRefused('refusedCommands', 'not-permitted');
+
 const sources: MetricSources = {
-  status: () => ({ members: 3, attachments: 2, queuedBytes: 5, grownCreditBytes: 0, droppedDatagrams: 7 }),
+  status: () => ({
+    members: 3,
+    attachments: 2,
+    queuedBytes: 5,
+    grownCreditBytes: 0,
+    droppedDatagrams: 7,
+    figures,
+    roundTripsMs: [40, 10, 20, 30],
+  }),
   listener: () => ({
     accepted: 11,
     handedOver: 10,
@@ -20,12 +34,20 @@ const sources: MetricSources = {
     refused: { ...noRefusals, 'tls-failed': 4 },
   }),
   apiAttachments: () => 1,
+  keepalives: () => [{ udpKeepaliveMs: 96_000, origin: 'learned' }],
 };
 test('figures are those of their sources, each with its help', async t => {
   const text = await (await createMetrics(sources)).metrics();
   for (const line of [
     'entremise_members 3',
     'entremise_dropped_datagrams_total 7',
+    'entremise_bytes_total{from="terminal"} 1234',
+    'entremise_streams_total 9',
+    'entremise_commands_refused_total{reason="not-permitted"} 1',
+    'entremise_round_trip_seconds{quantile="0.5"} 0.02',
+    'entremise_round_trip_seconds{quantile="1"} 0.04',
+    'entremise_udp_keepalive_seconds{quantile="0.99"} 96',
+    'entremise_mediators_by_keepalive{origin="learned"} 1',
     'entremise_connections_refused_total{reason="tls-failed"} 4',
     '# HELP entremise_queued_bytes Bytes that wait in queues.',
   ])

@@ -2,8 +2,10 @@ import type { Registry } from 'prom-client';
 import type { SwitchStatus } from '../../switch/switch-status.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 
+import { addTrafficMetrics, type TrafficSources } from './traffic-metrics.ts';
+
 /** Where the figures come from. */
-export interface MetricSources {
+export interface MetricSources extends TrafficSources {
   readonly status: () => SwitchStatus;
   /** Undefined until the server listens. */
   readonly listener: () => TlsListenerCounters | undefined;
@@ -65,5 +67,6 @@ export async function createMetrics(sources: MetricSources): Promise<Registry> {
       for (const [reason, count] of Object.entries(listener()?.refused ?? {})) this.set({ reason }, count);
     },
   });
+  addTrafficMetrics(registry, { Gauge }, sources);
   return registry;
 }
