@@ -51,3 +51,37 @@ test('a keeper adopts once: what it had itself and lost for good is begun anew',
   const [second] = await once(keeper, 'attached');
   t.not(second.peer.id, id);
 });
+
+test('a keeper with an id has that for each attachment, prepared before anybody has it; while it is in use, any', async t => {
+  const { terminal, server } = await lab(t);
+  const prepared: string[] = [];
+  const keeper = new AttachmentKeeper(terminal, 'gw-1', {
+    id,
+    forever: true,
+    prepare: async ({ peer }) => void prepared.push(peer.id),
+  });
+  t.teardown(() => keeper.close());
+  const [first] = await once(keeper, 'attached');
+  server.detach('terminal-gone');
+  const [second] = await once(keeper, 'attached');
+  t.deepEqual([first.peer.id, second.peer.id, ...prepared], [id, id, id, id]);
+  server.refuseAttach = 'in-use';
+  keeper.on('status', ({ state }) => {
+    if (state === 'retrying') server.refuseAttach = undefined;
+  });
+  server.detach('terminal-gone');
+  const [third] = await once(keeper, 'attached');
+  t.not(third.peer.id, id);
+});
+
+test('what prepares an attachment and fails ends it, and another is made', async t => {
+  const { terminal } = await lab(t);
+  let tries = 0;
+  const prepare = async () => {
+    if (++tries === 1) throw new Error('not yet');
+  };
+  const keeper = new AttachmentKeeper(terminal, 'gw-1', { forever: true, prepare });
+  t.teardown(() => keeper.close());
+  await once(keeper, 'attached');
+  t.is(tries, 2);
+});

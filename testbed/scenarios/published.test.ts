@@ -48,6 +48,7 @@ interface Declaring {
 const claim = setStage<Declaring>({
   name: 'scpub',
   home: { ports: 'fully-random' },
+  site: () => ({ mediatorConfig: '[[services]]\nname = "web"\n' }),
   peers: async (home, folder) => {
     await startNameServer(home.device, device, { 'tv.home.example': '192.168.1.77' });
     await startMirror(home.device, device, 7);
@@ -195,13 +196,16 @@ claim(
 const page = `http://${gatewayLan}:8000/`;
 
 claim(
-  'P7.6: devices reach a plain web server out there by a port of every mediator with a label',
+  'P7.6, S5: devices reach a plain web server out there by a port of mediators with a label, then of those that want it',
   async (t, { home, onServer, folder, running }) => {
     const file = join(folder, 'services.toml');
     const service = `[[service]]\nname = "web"\nprotocol = "tcp"\nat = "lan:8000"\nto = "${terminal}:80"\n`;
     writeFileSync(file, `${service}labels = ["demo"]\n`);
     t.like(await onServer('service', 'diff', file), { 0: { name: 'web', change: 'added' } });
     await onServer('service', 'apply', file);
+    await untilServed(home.device, running.server);
+    writeFileSync(file, `${service}wanted = true\n`);
+    t.like(await onServer('service', 'apply', file), { 0: { name: 'web', change: 'changed' } });
     await untilServed(home.device, running.server);
     const all = (await onServer('service', 'list')) as unknown as Json[];
     t.like(
