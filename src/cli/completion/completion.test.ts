@@ -183,7 +183,7 @@ const zsh = '/usr/bin/zsh';
     const lines = execFileSync(zsh, ['-f', '-c', recorded], { env, encoding: 'utf8' }).split('\n');
     t.is(lines[0], 'assistance service');
     t.is(lines[1], 'home-1 home-2');
-    t.is(lines[2], 'files ');
+    t.is(lines[2], 'files');
     t.regex(lines[3] ?? '', /--leave-behind:although/);
   },
 );

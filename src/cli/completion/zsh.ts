@@ -38,7 +38,7 @@ _entremise() {
     mediator) compadd -- \${(f)"$(__entremise_mediators "$profile")"} ;;
     file) _files ;;
     directory) _files -/ ;;
-    =*) compadd -- \${(s: :)kind#=} ;;
+    '='*) compadd -- \${(s: :)kind#'='} ;;
   esac
   if [[ -n $expected ]] || { [[ -n $kind ]] && [[ $cur != -* ]]; }; then return; fi
   case "$place" in
@@ -46,6 +46,7 @@ ${cases.join('\n')}
   esac
   _describe entremise found
 }
-compdef _entremise entremise
+# Found by its name in fpath, this file is the body of the function when that is called first.
+if [[ "\${funcstack[1]:-}" == _entremise ]]; then _entremise "$@"; else compdef _entremise entremise; fi
 `;
 }
