@@ -40,7 +40,7 @@ const fish: Shell = {
   driver: `while read -l line
     set -l words (string split \\t $line)
     test $words[-1] = -; and set words[-1] ''
-    echo (complete -C (string join ' ' $words) | string replace -r '\\t.*' '')
+    echo (complete -C (string join -- ' ' $words) | string replace -r '\\t.*' '')
   end`,
 };
 
