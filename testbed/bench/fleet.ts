@@ -1,19 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { createLab, type Namespace, type Program, until } from 'netns-test-helpers';
+import { type Program, until } from 'netns-test-helpers';
 import { EntremiseError } from '../../src/base/errors.ts';
-import { type FleetSite, foundFleet, homesNetwork } from '../fleet/fleet-site.ts';
-import { cliCommand } from '../site.ts';
-import type { Bench, BenchContext } from './bench.ts';
-import { FleetLog } from './fleet-log.ts';
+import type { Bench } from './bench.ts';
+import {
+  type Answer,
+  type Fleet,
+  startHomes,
+  startServer,
+  Technician,
+  untilAllUp,
+  withFleet,
+} from './fleet-parts.ts';
 import { median } from './median.ts';
 import { atMost, type Figure } from './report.ts';
 import { highestResidentMb } from './resident.ts';
-import { requireRoot } from './with-home.ts';
 
 /**
  * One server, as it ships, and thousands of idle mediators that are simulated in two processes on the same machine
@@ -24,57 +25,16 @@ import { requireRoot } from './with-home.ts';
  *   command_all        two processes of one terminal are attached to half of the homes each: OPEN to all, until the last has answered
  */
 
-const program = (name: string) => fileURLToPath(new URL(`../fleet/${name}`, import.meta.url));
-
 /** A link has at most 1,024 attachments. */
 const technicians = 2;
 
 /** RestartSec of the server's unit. */
 const restartPauseMs = 2000;
 
-interface Fleet {
-  readonly site: FleetSite;
-  readonly namespace: Namespace;
-  readonly count: number;
-  readonly context: BenchContext;
-  readonly log: FleetLog;
-}
-
-async function startServer({ site, namespace }: Fleet): Promise<Program> {
-  const server = namespace.spawn(cliCommand('server', 'run', '--state', site.serverState));
-  await until(() => server.stderr.includes('"server ready"'), {
-    what: 'the server to be ready',
-    deadlineMs: 60_000,
-    intervalMs: 10,
-    explain: () => server.stderr,
-  });
-  return server;
-}
-
 /** The first start takes what is in the inbox, which no later one does again. */
 async function firstStart(fleet: Fleet): Promise<void> {
   const server = await startServer(fleet);
   await server.stop('SIGTERM');
-}
-
-function startHomes({ site, namespace, count, log }: Fleet): void {
-  const half = Math.ceil(count / 2);
-  for (const [first, many] of [
-    [0, half],
-    [half, count - half],
-  ] as const) {
-    const words = [site.directory, String(first), String(many)];
-    namespace.node(program('homes-process.js'), words, { onLine: line => log.onLine(line), keepBytes: 4096 });
-  }
-}
-
-async function untilAllUp({ log, count }: Fleet, what: string): Promise<void> {
-  await until(() => log.up === count, {
-    what,
-    deadlineMs: 180_000,
-    intervalMs: 100,
-    explain: () => `${log.up} of ${count} are there`,
-  });
 }
 
 /** What a server is grown by, in KiB for each mediator. */
@@ -126,37 +86,6 @@ async function measureReturn(fleet: Fleet, before: Program): Promise<readonly Fi
   ];
 }
 
-interface Answer {
-  readonly count: number;
-  readonly ms: number;
-  readonly failures: Readonly<Record<string, number>>;
-}
-
-/** A technician's process, which does what it is told and says what came of it. */
-class Technician {
-  private readonly program: Program;
-  private answers = 0;
-
-  constructor({ namespace, site }: Fleet, index: number) {
-    const words = [site.terminal, String(index), String(technicians)];
-    this.program = namespace.node(program('technician-process.js'), words, { stdin: 'pipe' });
-  }
-
-  async tell(word: string): Promise<Answer> {
-    this.program.write(`${word}\n`);
-    const lines = () => this.program.stdout.split('\n').filter(line => line.startsWith('{'));
-    await until(() => lines().length > this.answers, {
-      what: `an answer to ${word}`,
-      deadlineMs: 120_000,
-      intervalMs: 10,
-      explain: () => this.program.stderr,
-    });
-    const answer = JSON.parse(lines()[this.answers] ?? '') as Answer;
-    this.answers++;
-    return answer;
-  }
-}
-
 /** @throws EntremiseError `internal` when not every home has answered well */
 function requireAll(answers: readonly Answer[], count: number): void {
   const done = answers.reduce((sum, answer) => sum + answer.count, 0);
@@ -168,7 +97,7 @@ function requireAll(answers: readonly Answer[], count: number): void {
 
 async function measureCommands(fleet: Fleet): Promise<readonly Figure[]> {
   const { context, count } = fleet;
-  const all = Array.from({ length: technicians }, (_, index) => new Technician(fleet, index));
+  const all = Array.from({ length: technicians }, (_, index) => new Technician(fleet, index, technicians));
   const tellAll = async (what: string, round: number) => {
     const answers = await Promise.all(all.map(each => each.tell(what)));
     requireAll(answers, count);
@@ -198,20 +127,7 @@ export const fleetBench: Bench = {
   name: 'fleet',
   summary:
     'thousands of idle mediators on one server: its memory, their return after it was killed, a command to all',
-  async run(context) {
-    requireRoot();
-    const count = context.quick ? 300 : 2000;
-    const lab = await createLab({ name: 'bench' });
-    const directory = await mkdtemp(join(tmpdir(), 'entremise-fleet-'));
-    try {
-      context.progress(`fleet: enrolling ${count} homes`);
-      const namespace = await lab.namespace('fleet');
-      await namespace.ip(`route add local ${homesNetwork} dev lo`);
-      const site = await foundFleet(directory, count, line => context.progress(`fleet: ${line}`));
-      return await measure({ site, namespace, count, context, log: new FleetLog() });
-    } finally {
-      await lab.destroy();
-      await rm(directory, { recursive: true, force: true });
-    }
+  run(context) {
+    return withFleet(context, context.quick ? 300 : 2000, measure);
   },
 };

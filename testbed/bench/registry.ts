@@ -2,6 +2,7 @@ import type { Bench } from './bench.ts';
 import { callBench } from './call.ts';
 import { captureBench } from './capture.ts';
 import { fleetBench } from './fleet.ts';
+import { floodsBench } from './floods.ts';
 import { keepaliveBench } from './keepalive.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
@@ -24,4 +25,5 @@ export const benches: readonly Bench[] = [
   routerBench,
   callBench,
   fleetBench,
+  floodsBench,
 ];

@@ -28,6 +28,9 @@ const documentsAtOnce = 1000;
 /** All addresses of homes: what the kernel is to take for its own, whole. */
 export const homesNetwork = '10.77.0.0/16';
 
+/** Addresses of those who are nobody's home. */
+export const strangersNetwork = '10.78.0.0/16';
+
 /** The address of a home: two bytes are its number. */
 export function homeAddress(index: number): string {
   const number = index + 1;
