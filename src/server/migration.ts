@@ -24,7 +24,8 @@ export interface MigratedDatabase {
   readonly locked?: boolean;
 }
 
-const settings = 'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;';
+// The wait comes first: the change to WAL may have to wait as well.
+const settings = 'PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;';
 
 function numberOf(database: DatabaseSyncInstance, sql: string): number {
   const row: unknown = database.prepare(sql).get();
