@@ -44,10 +44,11 @@ int Share(int fd, const std::string& interface) {
 }  // namespace
 
 int ApplyScope(int fd, int family, const UdpScope& scope) {
-  // Older kernels lack it for IPv6, and have nothing in its place.
+  // Older kernels lack it for IPv6 and have nothing in its place, as qemu-user has not for IPv4 either.
   if (family == AF_INET6) Set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
   const int error = family == AF_INET ? Set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) : 0;
-  if (error != 0 || scope.interface.empty()) return error;
+  if (error != 0 && error != ENOPROTOOPT) return error;
+  if (scope.interface.empty()) return 0;
   const unsigned index = if_nametoindex(scope.interface.c_str());
   if (index == 0) return ENODEV;
   const int refused = SendGroupsBy(fd, family, index);

@@ -93,9 +93,8 @@ function testAddon({ node, triplet, qemu }, addon) {
 
 function feedParser(name, { triplet, qemu }, out) {
   const folder = join(root, 'native/fuzz');
-  const sources = [`fuzz/${name}.cc`, 'fuzz/driver.cc', parsers[name]].map(each =>
-    join(root, 'native', each),
-  );
+  const own = parsers[name].map(each => `${each}.cc`);
+  const sources = [`fuzz/${name}.cc`, 'fuzz/driver.cc', ...own].map(each => join(root, 'native', each));
   const warnings = ['-Wall', '-Wextra', '-Werror', '-Wno-psabi'];
   run(`${triplet}-g++`, ['-std=c++17', '-O1', '-static', ...warnings, ...sources, '-o', out]);
   const corpus = join(folder, 'corpus', name);
