@@ -11,6 +11,7 @@
         "native/capture_targets.cc",
         "native/capture_wrap.cc",
         "native/disconnect_watch.cc",
+        "native/fd_watch.cc",
         "native/gso_send.cc",
         "native/instance.cc",
         "native/netlink.cc",

@@ -32,12 +32,10 @@ bool Instance::Release(int fd) {
   return given.Release() >= 0;
 }
 
-template <typename W>
-int Instance::Hold(Napi::Function callback, std::unique_ptr<Watched> watched, W* watch, int* name) {
-  watched->fd = watch->fd();
-  watched->close = [watch](Done done) { watch->Close(std::move(done)); };
+int Instance::Hold(Napi::Function callback, std::unique_ptr<Watched> watched, FdWatch* watch, int* name) {
+  watched->watch = watch;
   watched->callback = Napi::Persistent(callback);
-  *name = watched->fd;
+  *name = watch->fd();
   watches_[*name] = std::move(watched);
   return 0;
 }
@@ -47,7 +45,7 @@ int Instance::Watch(Napi::Env env, int fd, Napi::Function callback, int* name) {
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
   auto watched = std::make_unique<Watched>();
   const auto tell = [this, held = watched.get()](DisconnectWatch::Seen seen) {
-    Tell(held->fd, seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
+    Tell(held->watch->fd(), seen == DisconnectWatch::Seen::kFin ? "fin" : "reset");
   };
   DisconnectWatch* watch = nullptr;
   const int error = DisconnectWatch::Start(loop, fd, tell, &watch);
@@ -58,7 +56,7 @@ int Instance::WatchNetwork(Napi::Env env, Napi::Function callback, int* name) {
   uv_loop_s* loop = nullptr;
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
   auto watched = std::make_unique<Watched>();
-  const auto tell = [this, held = watched.get()] { Tell(held->fd, nullptr); };
+  const auto tell = [this, held = watched.get()] { Tell(held->watch->fd(), nullptr); };
   NetworkWatch* watch = nullptr;
   const int error = NetworkWatch::Start(loop, tell, &watch);
   return error != 0 ? error : Hold(callback, std::move(watched), watch, name);
@@ -73,7 +71,7 @@ bool Instance::CloseWatch(int watch) {
 
 Instance::WatchTable::iterator Instance::Retire(WatchTable::iterator entry) {
   closing_watches_++;
-  entry->second->close([this] {
+  entry->second->watch->Close([this] {
     closing_watches_--;
     FinishTeardownWhenIdle();
   });

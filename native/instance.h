@@ -3,13 +3,13 @@
 
 #include <napi.h>
 
-#include <functional>
 #include <memory>
 #include <unordered_map>
 
 #include "capture_wrap.h"
 #include "disconnect_watch.h"
 #include "fd.h"
+#include "fd_watch.h"
 #include "network_watch.h"
 #include "relay_host.h"
 
@@ -38,11 +38,9 @@ class Instance {
   CaptureTable& captures() { return captures_; }
 
  private:
-  using Done = std::function<void()>;
-  // A watch of either kind, as far as it is held here.
   struct Watched {
-    int fd = -1;
-    std::function<void(Done)> close;
+    // Deletes itself after its Close().
+    FdWatch* watch = nullptr;
     Napi::FunctionReference callback;
   };
   using WatchTable = std::unordered_map<int, std::unique_ptr<Watched>>;
@@ -50,8 +48,7 @@ class Instance {
   explicit Instance(napi_env env) : env_(env), captures_(env, [this] { FinishTeardownWhenIdle(); }) {}
   // Environment clean-up: closes everything, then tells Node when libuv has let go of the last handle.
   static void OnTeardown(napi_async_cleanup_hook_handle hook, void* instance);
-  template <typename W>
-  int Hold(Napi::Function callback, std::unique_ptr<Watched> watched, W* watch, int* name);
+  int Hold(Napi::Function callback, std::unique_ptr<Watched> watched, FdWatch* watch, int* name);
   void Tell(int watch, const char* kind);
   WatchTable::iterator Retire(WatchTable::iterator entry);
   void FinishTeardownWhenIdle();

@@ -25,35 +25,13 @@ int NetworkWatch::Start(uv_loop_t* loop, Callback callback, NetworkWatch** out) 
   address.nl_groups = kGroups;
   if (bind(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return errno;
   auto* watch = new NetworkWatch(std::move(socket), std::move(callback));
-  const int refused = uv_poll_init(loop, &watch->poll_, watch->fd());
-  if (refused != 0) {
-    // The handle was not registered with the loop, so there is nothing to close but the socket.
-    delete watch;
-    return -refused;
-  }
-  watch->poll_.data = watch;
-  uv_unref(reinterpret_cast<uv_handle_t*>(&watch->poll_));
-  uv_poll_start(&watch->poll_, UV_READABLE, OnPoll);
-  *out = watch;
-  return 0;
+  const int error = watch->StartPolling(loop, UV_READABLE);
+  if (error == 0) *out = watch;
+  return error;
 }
 
-void NetworkWatch::Close(std::function<void()> done) {
-  done_ = std::move(done);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), OnClosed);
-  socket_.Close();
-}
-
-void NetworkWatch::OnClosed(uv_handle_t* handle) {
-  auto* watch = static_cast<NetworkWatch*>(handle->data);
-  const std::function<void()> done = std::move(watch->done_);
-  delete watch;
-  done();
-}
-
-void NetworkWatch::OnPoll(uv_poll_t* poll, int /*status*/, int /*events*/) {
-  auto* watch = static_cast<NetworkWatch*>(poll->data);
-  if (watch->Drain()) watch->callback_();
+void NetworkWatch::OnReady() {
+  if (Drain()) callback_();
 }
 
 bool NetworkWatch::Drain() {
