@@ -20,7 +20,10 @@ export const limitNumbers = {
   streams: wholeNumber(1, 65_535),
 } as const;
 
-/** What grants may say at most: of a delegate (P6.2). Field by field; what is absent is not bounded. */
+/**
+ * What is said over other permissions: by a delegate's bounds over its grants (P6.2), by an owner over the default. Field by
+ * field; what is absent is as it is there.
+ */
 export interface Bounds {
   readonly commands?: readonly PermissionVerb[] | undefined;
   readonly targets?: Partial<BoundSide<'networks'>> | undefined;
@@ -66,19 +69,19 @@ export interface Permissions {
   readonly ports: Ports;
 }
 
-/** The bounds as permissions of their own: what they do not bound is as the grant says. */
-export function boundPermissions({ commands, targets, ports }: Bounds, grant: Permissions): Permissions {
+/** The bounds as permissions of their own: what they do not bound is as `base` says. */
+export function boundPermissions({ commands, targets, ports }: Bounds, base: Permissions): Permissions {
   return {
-    commands: commands ?? grant.commands,
+    commands: commands ?? base.commands,
     targets: {
-      networks: targets?.networks ?? grant.targets.networks,
-      tcp: targets?.tcp ?? grant.targets.tcp,
-      udp: targets?.udp ?? grant.targets.udp,
+      networks: targets?.networks ?? base.targets.networks,
+      tcp: targets?.tcp ?? base.targets.tcp,
+      udp: targets?.udp ?? base.targets.udp,
     },
     ports: {
-      addresses: ports?.addresses ?? grant.ports.addresses,
-      tcp: ports?.tcp ?? grant.ports.tcp,
-      udp: ports?.udp ?? grant.ports.udp,
+      addresses: ports?.addresses ?? base.ports.addresses,
+      tcp: ports?.tcp ?? base.ports.tcp,
+      udp: ports?.udp ?? base.ports.udp,
     },
   };
 }

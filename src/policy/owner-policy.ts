@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { type AddressEntry, parseAddressEntry } from './address-entry.ts';
+import { boundEntries, boundPermissions } from './bounds.ts';
 import { type Hours, parseHours } from './hours.ts';
 import { allNumbers, firstOrdinaryNumber, type NumberRange } from './number-range.ts';
 import type { Ports, Targets } from './permissions.ts';
@@ -8,15 +9,12 @@ import {
   closedObject,
   firstIssue,
   listOf,
-  numberRanges,
   oneOf,
   type PermissionVerb,
   parsedText,
   permissionVerbs,
-  portAddresses,
   purposes,
   targetNetworks,
-  verbList,
 } from './schema.ts';
 
 /**
@@ -81,14 +79,14 @@ export const defaultOwnerPolicy: OwnerPolicy = {
   service: defaultPurposePolicy,
 };
 
-const numbers = { tcp: v.optional(numberRanges), udp: v.optional(numberRanges) };
+const { commands, targets, ports } = boundEntries;
 
 const purposeEntries = {
   consent: v.optional(oneOf(consents)),
   hours: v.optional(listOf(parsedText(parseHours), 0, 64)),
-  commands: v.optional(verbList),
-  targets: v.optional(closedObject({ networks: v.optional(targetNetworks), ...numbers })),
-  ports: v.optional(closedObject({ addresses: v.optional(portAddresses), ...numbers })),
+  commands,
+  targets,
+  ports,
 };
 
 const interfaceName = v.pipe(
@@ -110,22 +108,11 @@ const ownerSchema = closedObject({
 type Overrides = v.InferOutput<typeof purposeSchema>;
 
 function overridden(base: PurposePolicy, said: Overrides): PurposePolicy {
-  const { targets, ports } = said;
   return {
     allowed: base.allowed,
     consent: said.consent ?? base.consent,
     hours: said.hours ?? base.hours,
-    commands: said.commands ?? base.commands,
-    targets: {
-      networks: targets?.networks ?? base.targets.networks,
-      tcp: targets?.tcp ?? base.targets.tcp,
-      udp: targets?.udp ?? base.targets.udp,
-    },
-    ports: {
-      addresses: ports?.addresses ?? base.ports.addresses,
-      tcp: ports?.tcp ?? base.ports.tcp,
-      udp: ports?.udp ?? base.ports.udp,
-    },
+    ...boundPermissions(said, base),
   };
 }
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { generateSigningKey } from '../base/keys.ts';
 import { TokenStore } from './api/token-store.ts';
 import { backUp, restore } from './backup.ts';
@@ -15,10 +15,15 @@ import { pinText, readKeyAndCertificate } from './tls-keys.ts';
 
 const address = { host: '127.0.0.1', number: 8443 };
 
-test('a copy made while the state is open is a state directory like the one it was made of', async t => {
+function folders(t: ExecutionContext) {
   const folder = mkdtempSync(join(tmpdir(), 'entremise-backup-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const [stateDir, target] = [join(folder, 'server'), join(folder, 'deep', 'copy')];
+  return { stateDir: join(folder, 'server'), copy: join(folder, 'copy'), again: join(folder, 'again') };
+}
+
+test('a copy made while the state is open is a state directory like the one it was made of', async t => {
+  const { stateDir, copy } = folders(t);
+  const target = join(copy, 'deeper');
   const authorityKey = generateSigningKey().text;
   const { pin } = await initServer({ stateDir, authorityKey, listen: address, addresses: [address] });
   const [store, tokens] = [await Store.open(stateDir), await TokenStore.open(stateDir)];
@@ -56,13 +61,7 @@ const writer = (stateDir: string) => `
   store.close();`;
 
 test('a copy made while somebody writes is of one moment, and a server is made of it again', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'entremise-backup-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
-  const [stateDir, copy, again] = ['server', 'copy', 'again'].map(each => join(folder, each)) as [
-    string,
-    string,
-    string,
-  ];
+  const { stateDir, copy, again } = folders(t);
   const authorityKey = generateSigningKey().text;
   const { pin } = await initServer({ stateDir, authorityKey, listen: address, addresses: [address] });
   const child = spawn(process.execPath, ['--input-type=module', '-e', writer(stateDir)], { stdio: 'pipe' });
@@ -79,13 +78,7 @@ test('a copy made while somebody writes is of one moment, and a server is made o
 });
 
 test('nothing is restored over what is there, and nothing of a backup that is damaged', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'entremise-backup-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
-  const [stateDir, copy, again] = ['server', 'copy', 'again'].map(each => join(folder, each)) as [
-    string,
-    string,
-    string,
-  ];
+  const { stateDir, copy, again } = folders(t);
   const authorityKey = generateSigningKey().text;
   await initServer({ stateDir, authorityKey, listen: address, addresses: [address] });
   await backUp(stateDir, copy);
