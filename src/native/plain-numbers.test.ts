@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { EntremiseError } from '../base/errors.ts';
 import type { PlainUdpSource } from './held-number.ts';
 import { listsNumber, PlainTcp, PlainUdp } from './plain-numbers.ts';
+import { untilFree } from './test-sockets.ts';
 
 const host = '127.0.0.1';
 
@@ -52,9 +53,19 @@ test('a connection leaves from the number that was opened, and after a failure t
   t.is(again?.code, 'wrong-state');
 });
 
+/** True when it is refused at that number. */
+function isRefused(number: PlainTcp): Promise<boolean> {
+  const visitor = net.connect(number.port, host);
+  return new Promise(resolve => {
+    visitor.once('error', error => resolve('code' in error && error.code === 'ECONNREFUSED'));
+    visitor.once('connect', () => {
+      visitor.destroy();
+      resolve(false);
+    });
+  });
+}
+
 test('a number that listens is taken; taken back it is refused at, and listens again', async t => {
-  // Where no other test has connections: between two steps the number is anybody's.
-  const host = '127.0.0.7';
   const number = PlainTcp.reserve(host, 0);
   const server = net.createServer();
   await number.listen(server, 5);
@@ -62,11 +73,15 @@ test('a number that listens is taken; taken back it is refused at, and listens a
   t.is(t.throws(reserve, { instanceOf: EntremiseError }).code, 'port-in-use');
   number.takeBack(server);
   await once(server, 'close');
-  const visitor = net.connect(number.port, host);
-  t.like((await once(visitor, 'error'))[0], { code: 'ECONNREFUSED' });
-  const next = net.createServer();
+  await untilFree(() => isRefused(number));
+  let next = net.createServer();
   t.teardown(() => void next.close());
-  await number.listen(next, 5);
+  await untilFree(async () => {
+    next = net.createServer();
+    const error = await number.listen(next, 5).catch((thrown: EntremiseError) => thrown);
+    if (error !== undefined) t.is(error.code, 'port-in-use');
+    return error === undefined;
+  });
   t.is((next.address() as AddressInfo).port, number.port);
 });
 

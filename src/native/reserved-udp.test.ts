@@ -4,6 +4,7 @@ import test from 'ava';
 import { EntremiseError } from '../base/errors.ts';
 import { requireAddon } from './addon.ts';
 import { ReservedUdp } from './reserved-udp.ts';
+import { untilFree } from './test-sockets.ts';
 
 const native = requireAddon();
 
@@ -50,7 +51,7 @@ for (const address of ['127.0.0.1', '127.0.0.9', '::1', '0.0.0.0', '::']) {
       t.is(await bindByNode(address, reserved.port, reuseAddr), 'EADDRINUSE', 'handed over');
     t.is(native.reserveUdp(address, reserved.port), 'EADDRINUSE');
     await new Promise<void>(resolve => socket.close(resolve));
-    t.is(await bindByNode(address, reserved.port, false), 'bound');
+    await untilFree(async () => (await bindByNode(address, reserved.port, false)) === 'bound');
   });
 }
 
@@ -101,7 +102,7 @@ test('a UDP number is used once, and closing it before frees it', async t => {
   const socket = socketFor('127.0.0.1');
   const bind = () => take(reserved, socket);
   t.is(t.throws(bind, { instanceOf: EntremiseError }).code, 'wrong-state');
-  t.is(await bindByNode('127.0.0.1', reserved.port, false), 'bound');
+  await untilFree(async () => (await bindByNode('127.0.0.1', reserved.port, false)) === 'bound');
   const other = ReservedUdp.reserve(native, '127.0.0.1', 0);
   take(other, socket);
   t.is(other.state, 'handed-over');

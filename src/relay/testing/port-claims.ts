@@ -1,5 +1,5 @@
 import { requireAddon } from '../../native/addon.ts';
-import { until } from '../../native/test-sockets.ts';
+import { until, untilFree } from '../../native/test-sockets.ts';
 import { boundFd, freeNumber, type RelaySubject, rawPeer, shortTimes } from './relay-lab.ts';
 import { type Claim, elsewhere, oneChannel, routeDown, routeUp, wholePath } from './scenes.ts';
 
@@ -83,9 +83,11 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
       await until('it is counted', () => relay.report().ports.get(port)?.unbound === 1);
       relay.removePort(port);
       t.is(relay.report().ports.size, 0);
-      const again = requireAddon().reserveUdp(peer.address, peer.number);
-      if (typeof again === 'string') t.fail(again);
-      else requireAddon().close(again.fd);
+      await untilFree(() => {
+        const again = requireAddon().reserveUdp(peer.address, peer.number);
+        if (typeof again !== 'string') requireAddon().close(again.fd);
+        return typeof again !== 'string';
+      });
     },
   );
 
