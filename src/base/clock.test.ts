@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import { fakeClock, systemClock } from './clock.ts';
 
@@ -20,6 +22,35 @@ test('what is cancelled does not run', async t => {
   cancel();
   while (ran.length === 0) await turn();
   t.deepEqual(ran, ['later']);
+});
+
+/** Weak references to what two waits were about, of which one was called off and one is over; and how to call them off. */
+async function waitsThatAreOver() {
+  const [calledOff, done] = [{ ran: false }, { ran: false }];
+  const cancels = [
+    systemClock.after(60_000, () => {
+      calledOff.ran = true;
+    }),
+    systemClock.after(0, () => {
+      done.ran = true;
+    }),
+  ];
+  cancels[0]?.();
+  while (!done.ran) await turn();
+  return { kept: [new WeakRef(calledOff), new WeakRef(done)], cancels };
+}
+
+test('what was called off, or has run, is let go of, though who may call it off is still there', async t => {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  const { kept, cancels } = await waitsThatAreOver();
+  await turn();
+  if (typeof collect === 'function') collect();
+  t.deepEqual(
+    kept.map(each => each.deref()),
+    [undefined, undefined],
+  );
+  t.is(cancels.length, 2);
 });
 
 test('nothing runs before its time, though the turn in which it was asked for had already taken long', async t => {

@@ -11,21 +11,49 @@ export interface Clock {
 /** A timer of Node waits 2^31 - 1 ms at most; what is longer it runs at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
+const nothing = (): void => {};
+
+/** Something that is run once, unless it is called off. Then it refers to nothing: whoever waited may be kept for hours after. */
+class Wait {
+  private readonly endMs: number;
+  private run: () => void;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(delayMs: number, run: () => void) {
+    this.endMs = performance.now() + delayMs;
+    this.run = run;
+    this.arm();
+  }
+
+  private arm(): void {
+    const leftMs = Math.max(0, Math.ceil(this.endMs - performance.now()));
+    this.timer = setTimeout(fire, Math.min(leftMs, longestTimerMs), this).unref();
+  }
+
+  /** Node counts from the start of its loop's turn, so its timers come early after a long one. */
+  onTimer(): void {
+    if (performance.now() < this.endMs) return this.arm();
+    const { run } = this;
+    this.end();
+    run();
+  }
+
+  end(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.run = nothing;
+  }
+}
+
+const fire = (wait: Wait): void => wait.onTimer();
+
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTimeMs: () => Date.now(),
   after(delayMs, run) {
-    const endMs = performance.now() + delayMs;
-    let timer: NodeJS.Timeout | undefined;
-    // Node counts from the start of its loop's turn, so its timers come early after a long one.
-    const fire = () => (performance.now() < endMs ? arm() : run());
-    const arm = () => {
-      const leftMs = Math.max(0, Math.ceil(endMs - performance.now()));
-      timer = setTimeout(fire, Math.min(leftMs, longestTimerMs)).unref();
-    };
-    arm();
-    return () => clearTimeout(timer);
+    const wait = new Wait(delayMs, run);
+    return () => wait.end();
   },
 };
 

@@ -58,7 +58,8 @@ function linkFrame(type: number, body: Uint8Array): Buffer {
   return encodeFrame({ type, flags: 0, label: 0, stream: 0 }, body);
 }
 
-function unexpected(frame: Frame): EntremiseError {
+/** What a frame is answered with that has no place in an authentication, or comes after it and before its end. */
+export function unexpected(frame: Frame): EntremiseError {
   const name = frameNameOf(frame.type) ?? `type ${frame.type}`;
   return new EntremiseError('unauthenticated', { message: `${name} may not come during authentication.` });
 }

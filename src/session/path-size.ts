@@ -46,6 +46,8 @@ interface Question {
   onNone(): void;
 }
 
+const nothing = (): void => {};
+
 /** See the head of this file. */
 export class PathSize {
   private readonly options: PathSizeOptions;
@@ -58,7 +60,7 @@ export class PathSize {
   /** Lengths that were asked for, by id, since the path is this one. */
   private readonly asked = new Map<number, number>();
   private nextId = 1;
-  private cancelTimer = () => {};
+  private cancelTimer = nothing;
   private settledMs = 0;
 
   constructor(options: PathSizeOptions) {
@@ -112,6 +114,7 @@ export class PathSize {
   private rest(phase: 'base' | 'settled' | 'stuck'): void {
     this.phase = phase;
     this.cancelTimer();
+    this.cancelTimer = nothing;
     this.question = undefined;
   }
 

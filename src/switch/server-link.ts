@@ -3,7 +3,12 @@ import { EntremiseError, type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { TokenBucket } from '../policy/rate.ts';
 import type { GoawayHint } from '../session/goaway.ts';
-import { type ProvenMember, ServerHandshake, type ServerHandshakeOptions } from '../session/handshake.ts';
+import {
+  type ProvenMember,
+  ServerHandshake,
+  type ServerHandshakeOptions,
+  unexpected,
+} from '../session/handshake.ts';
 import { LinkDriver } from '../session/link-driver.ts';
 import { noPromiseMs } from '../session/link-options.ts';
 import type { LabelSource } from '../session/scheduler.ts';
@@ -74,9 +79,10 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
   private readonly transport: Transport;
   private readonly clock: Clock;
   private readonly handlers: ServerLinkHandlers;
-  private readonly handshake: ServerHandshake;
+  /** Kept no longer than it is needed: it holds on to buffers of a fleet's handshakes. */
+  private handshake: ServerHandshake | undefined;
   private readonly assembler = new LinkAssembler();
-  private readonly cancelDeadline: () => void;
+  private cancelDeadline: () => void;
   private who: LinkIdentity | undefined;
   private welcomed = false;
   private ended = false;
@@ -195,10 +201,17 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
   }
 
   private onHandshakeFrame(frame: Frame): void {
-    const outcome = this.handshake.receive(frame);
+    const outcome = this.handshake?.receive(frame);
+    if (outcome === undefined) throw unexpected(frame);
     if ('send' in outcome) return this.driver.scheduler.sendOnLink(outcome.send);
-    this.cancelDeadline();
+    this.handshake = undefined;
+    this.endDeadline();
     this.handlers.onProven(this, outcome.member);
+  }
+
+  private endDeadline(): void {
+    this.cancelDeadline();
+    this.cancelDeadline = done;
   }
 
   private onMessage(type: number, body: Buffer): void {
@@ -249,11 +262,13 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
   private end(error: EntremiseError): void {
     if (this.ended) return;
     this.ended = true;
-    this.cancelDeadline();
+    this.endDeadline();
     this.labels.loseAll(error.code === 'key-revoked' ? 'key-revoked' : 'link-lost');
     this.handlers.onEnded(this, error);
   }
 }
+
+const done = (): void => {};
 
 /** Bytes of documents in one STATEMENT; with heads and the longest document still below the 256 KiB of P1.6. */
 const statementBytes = 192 * 1024;

@@ -41,6 +41,9 @@ export class Switch {
   private readonly options: SwitchOptions;
   /** Every link, authenticated or not. */
   private readonly links = new Set<ServerLink>();
+  /** Those that are no member's yet, each with who waits to be told of it. */
+  private readonly newcomers = new Map<ServerLink, () => void>();
+  private readonly linkHandlers = this.handlersOfLinks();
   private readonly members = new Members<ServerLink>();
   private readonly onlineSinceMs = new Map<string, number>();
   private readonly routes: RouteTable;
@@ -86,10 +89,10 @@ export class Switch {
     const { clock, log, bootId, capabilities, authorityKey } = this.options;
     const nonce = randomBytes(32);
     const handshake = { nonce, bootId, capabilities, authorityKey: authorityKey() };
-    const handlers = this.linkHandlers(authenticated);
     try {
-      const link = new ServerLink({ transport, clock, log, handshake, handlers });
+      const link = new ServerLink({ transport, clock, log, handshake, handlers: this.linkHandlers });
       this.links.add(link);
+      this.newcomers.set(link, authenticated);
       link.start();
     } catch (thrown) {
       // Closed before it was looked at.
@@ -97,11 +100,11 @@ export class Switch {
     }
   }
 
-  private linkHandlers(authenticated: () => void): ServerLinkHandlers {
+  private handlersOfLinks(): ServerLinkHandlers {
     return {
       onChannel: (link, message) => this.udp.onChannel(link, message),
       onPortroute: (link, end, message) => this.udp.onPortroute(link, end, message),
-      onProven: (link, member) => void this.onProven(link, member, authenticated),
+      onProven: (link, member) => void this.onProven(link, member),
       onAttach: (link, message) => this.attachDesk.onAttach(link, message),
       onAttached: (link, message) => this.attachDesk.onAttached(link, message),
       onPresence: (link, { subscribe }) =>
@@ -112,7 +115,7 @@ export class Switch {
     };
   }
 
-  private async onProven(link: ServerLink, member: ProvenMember, authenticated: () => void): Promise<void> {
+  private async onProven(link: ServerLink, member: ProvenMember): Promise<void> {
     const { options } = this;
     const key = keyToText(member.key);
     // By the order of the proofs the later instance of a mediator is known, however long each is looked at (P4.1).
@@ -124,8 +127,7 @@ export class Switch {
       if (!link.open) return;
       // Documents may have changed since it was answered, and this link is not among those that are looked at then.
       const code = admission.admitted ? options.recheckMember(key, member.role) : admission.code;
-      if (admission.admitted && code === undefined)
-        return this.arrive(link, member, admission, { proofNo, authenticated });
+      if (admission.admitted && code === undefined) return this.arrive(link, member, admission, proofNo);
       this.refuse(link, key, code ?? 'internal', admission.admitted ? undefined : admission.message);
     } catch (thrown) {
       options.log.error({ err: thrown, remote: link.remote, key }, 'a member could not be admitted');
@@ -150,7 +152,7 @@ export class Switch {
     link: ServerLink,
     member: ProvenMember,
     { name, statementSeq, documents }: Admission & { readonly admitted: true },
-    { proofNo, authenticated }: { readonly proofNo: number; readonly authenticated: () => void },
+    proofNo: number,
   ): void {
     const { role, linkNo, software } = member;
     const key = keyToText(member.key);
@@ -165,7 +167,8 @@ export class Switch {
       return this.holdOff(link, rivals);
     for (const { identity } of rivals) this.duplicates.onDisplaced(key, identity.instance, nowMs);
     for (const other of arrival.displaced) this.displace(other, link);
-    authenticated();
+    this.newcomers.get(link)?.();
+    this.newcomers.delete(link);
     link.welcome(statementSeq);
     link.sendDocuments(documents);
     this.udp.onLink(link);
@@ -214,6 +217,7 @@ export class Switch {
 
   private onEnded(link: ServerLink, error: EntremiseError): void {
     const untold = this.links.delete(link);
+    this.newcomers.delete(link);
     this.presence.forget(link);
     const ended = { remote: link.remote, code: error.code, reason: error.message };
     if (!link.isMember) {
@@ -224,11 +228,8 @@ export class Switch {
     this.auditHeads.onLinkEnded(link);
     const { identity } = link;
     this.options.log.info({ ...identity, ...ended }, 'link ended');
-    if (
-      this.members.remove(link, this.options.clock.now()) &&
-      this.members.linksOf(identity.key).length === 0
-    )
-      this.onMemberChange(identity, false);
+    const removed = this.members.remove(link, this.options.clock.now());
+    if (removed && this.members.linksOf(identity.key).length === 0) this.onMemberChange(identity, false);
   }
 
   private onReport(link: ServerLink, report: Report): void {

@@ -129,7 +129,10 @@ class Listener implements TlsListener {
       onRefused: (remote, reason, cause) => options.onRefused?.(remote, reason, cause),
     });
     const alpnNames = onHttp === undefined ? [alpn] : [alpn, 'http/1.1'];
-    this.tls = createTlsServer({ ...tlsSettings(key, cert), ALPNProtocols: alpnNames });
+    // Of a list Node keeps a copy with each socket, and with it the 8 KiB of its pool that the copy stands in.
+    const ALPNCallback = ({ protocols }: { protocols: readonly string[] }) =>
+      alpnNames.find(name => protocols.includes(name));
+    this.tls = createTlsServer({ ...tlsSettings(key, cert), ALPNCallback });
     this.tls.on('secureConnection', socket => this.secured(socket));
     this.tls.on('tlsClientError', (cause, socket) => this.handshakeFailed(cause, socket));
     this.serverPin = pinOf(cert);

@@ -30,6 +30,13 @@ const gatheredBytes = 4096;
 /** A full record (RFC 8446 §5.1): more would not go as one. */
 const recordBytes = 16 * 1024;
 
+/**
+ * Node's TLS has 1 KiB for what waits to be taken by the kernel, and when that is full takes 16 KiB more, for as long as the
+ * connection lives. What an idle link says goes in pieces that fit: thousands of them cost a server a quarter less memory.
+ */
+const pieceBytes = 1000;
+const mostPieces = 4;
+
 /** What a {@link TlsTransport} is told about its socket. */
 export interface TlsTransportDetails {
   /** Pin of the server's key, 32 bytes (P6.1). */
@@ -69,6 +76,10 @@ export class TlsTransport implements Transport {
   private gathered: Buffer[] = [];
   private gatheredLength = 0;
   private flushTurn: NodeJS.Immediate | undefined;
+  /** Nothing has been written yet that does not fit {@link mostPieces}. */
+  private sparing = true;
+  /** A piece is on its way, and the next waits for it. */
+  private pieceUnderWay = false;
   private bypassing = false;
   private cancelLinger = () => {};
 
@@ -117,7 +128,7 @@ export class TlsTransport implements Transport {
   write(bytes: Buffer): void {
     if (this.phase !== 'open') return;
     const isSmall = bytes.length <= gatheredBytes;
-    if (!isSmall || this.gatheredLength + bytes.length > recordBytes) this.flush();
+    if (!isSmall || this.gatheredLength + bytes.length > recordBytes) this.flushAll();
     if (isSmall) this.gather(bytes);
     else this.socket.write(bytes, this.onWritten);
   }
@@ -129,13 +140,36 @@ export class TlsTransport implements Transport {
   }
 
   private readonly flush = (): void => {
+    this.flushTurn = undefined;
+    if (this.pieceUnderWay) return;
+    const { gatheredLength } = this;
+    this.sparing &&= gatheredLength <= pieceBytes * mostPieces;
+    if (!this.sparing || gatheredLength <= pieceBytes) return this.flushAll();
+    const whole = this.takeGathered();
+    this.pieceUnderWay = true;
+    this.socket.write(whole.subarray(0, pieceBytes), this.onPieceWritten);
+    this.gathered.push(whole.subarray(pieceBytes));
+    this.gatheredLength = whole.length - pieceBytes;
+  };
+
+  private readonly onPieceWritten = (): void => {
+    this.pieceUnderWay = false;
+    if (this.phase === 'open' && this.flushTurn === undefined) this.flush();
+    this.onWritten();
+  };
+
+  private flushAll(): void {
+    if (this.gatheredLength === 0) return;
+    this.sparing &&= this.gatheredLength <= pieceBytes;
+    this.socket.write(this.takeGathered(), this.onWritten);
+  }
+
+  private takeGathered(): Buffer {
     const { gathered, gatheredLength } = this;
     this.forgetGathered();
     const [first] = gathered;
-    if (first === undefined) return;
-    const whole = gathered.length === 1 ? first : Buffer.concat(gathered, gatheredLength);
-    this.socket.write(whole, this.onWritten);
-  };
+    return gathered.length === 1 && first !== undefined ? first : Buffer.concat(gathered, gatheredLength);
+  }
 
   private forgetGathered(): void {
     clearImmediate(this.flushTurn);
@@ -146,7 +180,7 @@ export class TlsTransport implements Transport {
 
   end(): void {
     if (this.phase !== 'open') return;
-    this.flush();
+    this.flushAll();
     this.phase = 'ending';
     this.socket.end();
     this.linger();

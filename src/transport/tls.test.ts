@@ -68,6 +68,38 @@ test('small writes of one turn are one record, in order with large ones', async 
   t.deepEqual(atServer.bytes, Buffer.concat([...small, ...small, large, ...small]));
 });
 
+test('what is said on an idle link goes in records of at most 1,000 bytes, in order, until it says much at once', async t => {
+  const { client, server } = await tlsPair(t);
+  const [atServer, atClient] = [record(server), record(client)];
+  const hundreds = (count: number) => Array.from({ length: count }, (_, index) => Buffer.alloc(100, index));
+  const sent: Buffer[] = [];
+  for (const count of [25, 50, 25]) {
+    for (const bytes of hundreds(count)) client.write(bytes);
+    sent.push(...hundreds(count));
+    await atServer.untilBytes(Buffer.concat(sent).length);
+    await atClient.until(() => client.backlogBytes === 0);
+  }
+  t.deepEqual(
+    atServer.pieces.map(({ length }) => length),
+    [1000, 1000, 500, 5000, 2500],
+  );
+  t.deepEqual(atServer.bytes, Buffer.concat(sent));
+});
+
+test('what is written while a piece is under way, and by end(), goes behind it', async t => {
+  const { client, server } = await tlsPair(t);
+  const atServer = record(server);
+  const sent = [Buffer.alloc(2500, 1), Buffer.alloc(6000, 2), Buffer.alloc(2500, 3)];
+  const [first, large, last] = sent;
+  client.write(first ?? Buffer.alloc(0));
+  await new Promise(resolve => setImmediate(resolve));
+  client.write(large ?? Buffer.alloc(0));
+  client.write(last ?? Buffer.alloc(0));
+  client.end();
+  await atServer.closed;
+  t.deepEqual(atServer.bytes, Buffer.concat(sent));
+});
+
 test('a RST is the cause that onClosed gives', async t => {
   const { relay, atClient } = await relayedPair(t);
   relay.sockets[0]?.resetAndDestroy();
