@@ -1,5 +1,8 @@
 import type { Clock } from './clock.ts';
 
+/** Without a reason of ours each abort makes an error with a stack, which costs more than all else here. */
+const over = new Error('another attempt was the first');
+
 /** One way to a result; gives up when told to. */
 export type Attempt<T> = (signal: AbortSignal) => Promise<T>;
 
@@ -91,6 +94,6 @@ class Race<T> {
     this.over = true;
     this.cancelTimer();
     this.options.signal?.removeEventListener('abort', this.onAbort);
-    this.giveUp.abort();
+    this.giveUp.abort(over);
   }
 }

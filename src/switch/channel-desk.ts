@@ -7,6 +7,7 @@ import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';
 import { type PacketSuite, packetSuites } from '../wire/packet-key.ts';
 import type { LinkIdentity } from './members.ts';
+import { OwnedChannels } from './owned-channels.ts';
 import { peerText, UdpChannel } from './udp-channel.ts';
 
 /**
@@ -83,9 +84,9 @@ function ownerOf({ identity }: ChannelLink): string {
 /** See the head of this file. */
 export class ChannelDesk {
   private readonly options: ChannelDeskOptions;
-  private readonly entries = new Map<number, Entry>();
+  private readonly entries = new OwnedChannels<Entry>();
   private readonly echoing = new Map<string, number>();
-  /** When a cid may be used again. */
+  /** When a cid may be used again, the soonest first. */
   private readonly resting = new Map<number, number>();
   private useless = 0;
   /** Of channels that are no more. */
@@ -141,9 +142,7 @@ export class ChannelDesk {
 
   /** A link has come: it has the channels that its member's instance has already (P7.4). */
   onLink(link: ChannelLink): void {
-    const owner = ownerOf(link);
-    for (const entry of this.entries.values()) {
-      if (entry.owner !== owner) continue;
+    for (const [, entry] of this.entries.of(ownerOf(link))) {
       entry.cancelOrphan();
       entry.link = link;
     }
@@ -151,7 +150,7 @@ export class ChannelDesk {
 
   /** A link is over: its channels go on for a while (P7.4), unless its member is no more. */
   onLinkEnded(link: ChannelLink, code: ErrorCode): void {
-    for (const [cid, entry] of this.entries) {
+    for (const [cid, entry] of this.entries.of(ownerOf(link))) {
       if (entry.link !== link) continue;
       entry.link = undefined;
       if (code === 'key-revoked') this.end(cid);
@@ -161,7 +160,7 @@ export class ChannelDesk {
 
   /** Ends every channel. */
   close(): void {
-    for (const cid of [...this.entries.keys()]) this.end(cid);
+    for (const cid of this.entries.all()) this.end(cid);
   }
 
   private onOffer(link: ChannelLink, { nonce, suites = [] }: Channel): void {
@@ -202,13 +201,13 @@ export class ChannelDesk {
       link,
       cancelOrphan: () => {},
     };
-    this.entries.set(cid, entry);
+    this.entries.add(cid, entry);
     link.sendChannel({ step: 'accept', cid, epoch, nonce: serverNonce, suite });
   }
 
   /** A channel that lost its link gives way; false when the member has all it may and uses them. */
   private makeRoom(owner: string): boolean {
-    const own = [...this.entries].filter(([, entry]) => entry.owner === owner);
+    const own = this.entries.of(owner);
     if (own.length < maxChannels) return true;
     const orphan = own.find(([, { link }]) => link === undefined);
     if (orphan === undefined) return false;
@@ -218,17 +217,19 @@ export class ChannelDesk {
 
   private freshCid(): number {
     const nowMs = this.options.clock.now();
-    for (const [cid, atMs] of this.resting) if (atMs <= nowMs) this.resting.delete(cid);
+    for (const [cid, atMs] of this.resting) {
+      if (atMs > nowMs) break;
+      this.resting.delete(cid);
+    }
     for (;;) {
       const cid = randomInt(1, 2 ** 24);
-      if (!this.entries.has(cid) && !this.resting.has(cid)) return cid;
+      if (this.entries.get(cid) === undefined && !this.resting.has(cid)) return cid;
     }
   }
 
   private end(cid: number): void {
-    const entry = this.entries.get(cid);
+    const entry = this.entries.take(cid);
     if (entry === undefined) return;
-    this.entries.delete(cid);
     this.resting.set(cid, this.options.clock.now() + restMs);
     entry.cancelOrphan();
     entry.channel.end();

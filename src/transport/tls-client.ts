@@ -150,6 +150,9 @@ export async function connectTls(options: ConnectTlsOptions): Promise<Transport>
   }
 }
 
+/** One for all: Node would make one with a stack each time. */
+const givenUp = new Error('given up');
+
 /** One way from a name to a transport, and how far it has come. */
 class TlsAttempt {
   stage: ConnectStage = 'connecting';
@@ -164,7 +167,7 @@ class TlsAttempt {
   }
 
   giveUp(): void {
-    this.abort.abort();
+    this.abort.abort(givenUp);
     this.socket?.destroy();
   }
 
