@@ -23,6 +23,15 @@ export async function startIperfServer(namespace: Namespace, port: number): Prom
   return server;
 }
 
+/** Starts one stream from the client that goes on until it is stopped. */
+export function startStream({
+  client,
+  address,
+  port,
+}: Pick<IperfRun, 'client' | 'address' | 'port'>): Program {
+  return client.spawn(['iperf3', '--client', address, '--port', String(port), '--time', '0']);
+}
+
 const warmUpSeconds = 1;
 
 /**

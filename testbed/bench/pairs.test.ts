@@ -1,5 +1,5 @@
 import test from 'ava';
-import { pairedRatios, spread } from './pairs.ts';
+import { errorOfMedian, pairedRatios } from './pairs.ts';
 import type { Run } from './report.ts';
 
 test('a machine that slows down all the time favours neither of a pair', async t => {
@@ -15,7 +15,10 @@ test('a machine that slows down all the time favours neither of a pair', async t
   t.is(recorded.length, 40);
 });
 
-test('the spread is that of most values, whatever a few are', t => {
-  t.is(spread([1, 1.1, 0.9, 1, 50]), 0.09999999999999998);
-  t.is(spread([3, 3, 3]), 0);
+test('the error of a median is that of most values, whatever a few are, and falls with the root of their number', t => {
+  const few = [0.9, 1, 1.1, 1, 50, 1.1, 0.9];
+  const error = errorOfMedian(few);
+  t.true(Math.abs(error - (0.1 / 0.6745) * Math.sqrt(Math.PI / 2 / 7)) < 1e-9);
+  t.true(Math.abs(errorOfMedian([...few, ...few, ...few, ...few]) - error / 2) < 1e-9);
+  t.is(errorOfMedian([3, 3, 3]), 0);
 });

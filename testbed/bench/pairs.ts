@@ -30,8 +30,18 @@ export async function pairedRatios(
   return ratios;
 }
 
-/** How far values lie from their median: the median of the distances. @throws as {@link median} */
-export function spread(values: readonly number[]): number {
+/** Of a normal distribution the median distance from its median is so many of its standard deviations. */
+const medianDistance = 0.6745;
+
+/** And the median of many of its values errs by so much more than their mean. */
+const medianLoss = Math.sqrt(Math.PI / 2);
+
+/**
+ * How far the median of these values may be from that of ever more of them: its standard error, as far as they are normally
+ * distributed, whatever a few of them are. @throws as {@link median}
+ */
+export function errorOfMedian(values: readonly number[]): number {
   const middle = median(values);
-  return median(values.map(value => Math.abs(value - middle)));
+  const deviation = median(values.map(value => Math.abs(value - middle))) / medianDistance;
+  return (medianLoss * deviation) / Math.sqrt(values.length);
 }
