@@ -16,6 +16,8 @@
         "native/instance.cc",
         "native/netlink.cc",
         "native/network_watch.cc",
+        "native/packet_watch.cc",
+        "native/packet_wrap.cc",
         "native/part_assembly.cc",
         "native/receive_slots.cc",
         "native/relay.cc",

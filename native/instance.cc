@@ -62,6 +62,18 @@ int Instance::WatchNetwork(Napi::Env env, Napi::Function callback, int* name) {
   return error != 0 ? error : Hold(callback, std::move(watched), watch, name);
 }
 
+int Instance::WatchPackets(Napi::Env env, const std::string& interface, Napi::Function callback, int* name) {
+  uv_loop_s* loop = nullptr;
+  if (napi_get_uv_event_loop(env, &loop) != napi_ok) return ENOSYS;
+  auto watched = std::make_unique<Watched>();
+  const auto tell = [this, held = watched.get()](const uint8_t* packet, size_t length, uint32_t segment_bytes) {
+    TellPacket(held->watch->fd(), packet, length, segment_bytes);
+  };
+  PacketWatch* watch = nullptr;
+  const int error = PacketWatch::Start(loop, interface, tell, &watch);
+  return error != 0 ? error : Hold(callback, std::move(watched), watch, name);
+}
+
 bool Instance::CloseWatch(int watch) {
   const auto entry = watches_.find(watch);
   if (entry == watches_.end()) return false;
@@ -85,6 +97,14 @@ void Instance::Tell(int watch, const char* kind) {
   const Napi::Function callback = watches_.at(watch)->callback.Value();
   if (kind == nullptr) return CallBack(env_, callback, {});
   CallBack(env_, callback, {Napi::String::New(env_, kind)});
+}
+
+void Instance::TellPacket(int watch, const uint8_t* packet, size_t length, uint32_t segment_bytes) {
+  if (teardown_ != nullptr) return;
+  const Napi::HandleScope scope(env_);
+  const Napi::Function callback = watches_.at(watch)->callback.Value();
+  CallBack(env_, callback,
+           {Napi::Buffer<uint8_t>::Copy(env_, packet, length), Napi::Number::New(env_, segment_bytes)});
 }
 
 void Instance::OnTeardown(napi_async_cleanup_hook_handle hook, void* data) {

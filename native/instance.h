@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 #include <unordered_map>
 
 #include "capture_wrap.h"
@@ -11,6 +12,7 @@
 #include "fd.h"
 #include "fd_watch.h"
 #include "network_watch.h"
+#include "packet_watch.h"
 #include "relay_host.h"
 
 namespace entremise {
@@ -30,6 +32,8 @@ class Instance {
   int Watch(Napi::Env env, int fd, Napi::Function callback, int* watch);
   // Calls `callback` without arguments when the machine's network has changed. As above.
   int WatchNetwork(Napi::Env env, Napi::Function callback, int* watch);
+  // Calls `callback` with each packet that begins something (packet_watch.h), and its segment_bytes. As above.
+  int WatchPackets(Napi::Env env, const std::string& interface, Napi::Function callback, int* watch);
   bool CloseWatch(int watch);
 
   RelayTable& relays() { return relays_; }
@@ -50,6 +54,7 @@ class Instance {
   static void OnTeardown(napi_async_cleanup_hook_handle hook, void* instance);
   int Hold(Napi::Function callback, std::unique_ptr<Watched> watched, FdWatch* watch, int* name);
   void Tell(int watch, const char* kind);
+  void TellPacket(int watch, const uint8_t* packet, size_t length, uint32_t segment_bytes);
   WatchTable::iterator Retire(WatchTable::iterator entry);
   void FinishTeardownWhenIdle();
 

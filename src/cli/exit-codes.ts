@@ -20,6 +20,16 @@ export const exitCode = {
 /** One of {@link exitCode}. */
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 
+/** The end of a command that a verb has run in its own place: the CLI exits as the command did. */
+export class CommandEnded extends Error {
+  readonly code: number;
+
+  constructor(code: number) {
+    super(`the command has ended with exit code ${code}`);
+    this.code = code;
+  }
+}
+
 /** The exit code that tells a script what kind of failure `code` is. */
 export function exitCodeFor(code: ErrorCode): ExitCode {
   switch (code) {

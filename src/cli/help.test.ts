@@ -57,6 +57,7 @@ test('all verbs are there', t => {
     'publish add',
     'publish list',
     'publish remove',
+    'run',
     'server backup',
     'server check-config',
     'server delegate-key',

@@ -1,7 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../base/version.ts';
 import { addSharedOptions } from './context.ts';
-import { exitCode } from './exit-codes.ts';
+import { insideWord } from './enclosure/enclosure-messages.ts';
+import { runInside } from './enclosure/inside.ts';
+import { CommandEnded, exitCode } from './exit-codes.ts';
 import { mediatorProgram, mediatorWords } from './mediator-program.ts';
 import { badUsage, print, reportFailure } from './output.ts';
 import { addAuditVerb } from './verbs/audit.ts';
@@ -17,6 +19,7 @@ import { addForwardVerbs } from './verbs/forward.ts';
 import { addGrantVerb } from './verbs/grant.ts';
 import { addMediatorsVerb } from './verbs/mediators.ts';
 import { addPublishVerb } from './verbs/publish.ts';
+import { addRunVerb } from './verbs/run.ts';
 import { addServerVerb } from './verbs/server.ts';
 import { addServiceVerb } from './verbs/service.ts';
 import { addSocksVerb } from './verbs/socks.ts';
@@ -48,6 +51,7 @@ export function createProgram(): Command {
     addForwardVerbs,
     addUpVerb,
     addSocksVerb,
+    addRunVerb,
     addConnectVerb,
     addBulkVerb,
     addMediatorsVerb,
@@ -93,19 +97,28 @@ function sentenceOf({ message }: CommanderError): string {
   return `${what}; --help shows what there is.`;
 }
 
+/** Those before `--`: what follows is a command's own. */
+function ownWords(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--');
+  return end < 0 ? words : words.slice(0, end);
+}
+
 /** Runs the CLI on these words; gives the exit code. */
 export async function main(words: readonly string[]): Promise<number> {
   if (words[0] === 'mediator') return mediatorProgram(words.slice(1));
+  if (words[0] === insideWord) return runInside();
+  const isJson = ownWords(words).includes('--json');
   try {
     await settle(createProgram()).parseAsync([...words], { from: 'user' });
     return 0;
   } catch (thrown) {
     // `entremise --json mediator run`: an option of all verbs stood in front.
     if (thrown instanceof MediatorWords) return mediatorProgram(thrown.words);
-    if (!(thrown instanceof CommanderError)) return reportFailure(thrown, words.includes('--json'));
+    if (thrown instanceof CommandEnded) return thrown.code;
+    if (!(thrown instanceof CommanderError)) return reportFailure(thrown, isJson);
     if (thrown.exitCode === 0) return 0;
     // A verb is missing, and the help has been shown for it.
     if (thrown.code === 'commander.help') return exitCode.usage;
-    return reportFailure(badUsage(sentenceOf(thrown)), words.includes('--json'));
+    return reportFailure(badUsage(sentenceOf(thrown)), isJson);
   }
 }

@@ -56,12 +56,12 @@ function tellUnreachable({ output }: Context, terminal: Terminal): () => void {
 
 /**
  * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
- * raised and an ending by it is no failure. `patient`: the server may be out of reach for as long as it likes.
+ * raised and an ending by it is no failure, until `work` calls `leaveSignals`: then they are its own business. `patient`: the server may be out of reach for as long as it likes.
  * @throws EntremiseError in the place of every TunnelError
  */
 export async function withTerminal(
   context: Context,
-  work: (terminal: Terminal, signal: AbortSignal) => Promise<void>,
+  work: (terminal: Terminal, signal: AbortSignal, leaveSignals: () => void) => Promise<void>,
   { patient = false }: { readonly patient?: boolean } = {},
 ): Promise<void> {
   const { signal, done } = stopSignal();
@@ -70,7 +70,7 @@ export async function withTerminal(
   try {
     await Promise.race([terminal.ready(patient ? { signal } : {}), raised(signal)]);
     stopTelling();
-    await work(terminal, signal);
+    await work(terminal, signal, done);
   } catch (thrown) {
     if (!signal.aborted) throw catalogued(thrown);
   } finally {

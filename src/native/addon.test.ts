@@ -64,6 +64,10 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   captureTargets: [0, new Uint8Array(18)],
   captureCounters: [0],
   stopCapture: [0],
+  watchPackets: ['lo', nothing],
+  openRawIp: [true],
+  sendMarked: [0, 1, new Uint8Array(20)],
+  setTransparent: [0],
 };
 
 function call(name: string, given: readonly unknown[]): unknown {

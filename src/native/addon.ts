@@ -137,6 +137,18 @@ export interface NativeSockets extends NativeRelays {
    * changes at once may be one call. Answers the watch's fd, for {@link closeWatch}. Does not keep the process alive.
    */
   watchNetwork(callback: () => void): number | ErrnoName;
+  /**
+   * Tells of the SYNs and UDP datagrams that come in by an interface and bear no mark, as whole IP packets
+   * (native/packet_watch.h). `segmentBytes`: the datagram stands for many, of that many payload bytes each; 0: it is one.
+   * Answers the watch's fd, for {@link closeWatch}; EPERM without CAP_NET_RAW. Does not keep the process alive.
+   */
+  watchPackets(name: string, callback: (packet: Buffer, segmentBytes: number) => void): number | ErrnoName;
+  /** A socket for {@link sendMarked}, owned by the addon. EPERM without CAP_NET_RAW. */
+  openRawIp(ipv6: boolean): number | ErrnoName;
+  /** Sends a whole IP packet, checksums done, to its own destination. EPERM without CAP_NET_ADMIN. */
+  sendMarked(fd: number, mark: number, packet: Uint8Array): ErrnoName | undefined;
+  /** IP_TRANSPARENT: a listener's connections keep the destination that they had. EPERM without CAP_NET_ADMIN. */
+  setTransparent(fd: number): ErrnoName | undefined;
   /** Gives memory of the C heap that holds nothing back to the kernel (native/resident.h). Takes milliseconds. */
   trimHeap(): void;
   /** From now on pieces of the C heap of 64 KiB and more have pages of their own, for as long as this process runs (native/resident.h). */
@@ -150,7 +162,7 @@ interface LoadedAddon extends NativeSockets {
 }
 
 /** Goes up with every change of the functions above, in native/addon.cc too. */
-const interfaceVersion = 10;
+const interfaceVersion = 11;
 
 /** Environment variable that names another .node file (a sanitizer build). */
 const overrideVariable = 'ENTREMISE_ADDON';

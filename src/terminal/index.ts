@@ -33,6 +33,8 @@ export {
 } from './bulk.ts';
 export { type BulkWork, bulkWork, type ConnectedWork, type WantedNumber } from './bulk-work.ts';
 export { type ConnectTerminalOptions, connectTerminal } from './connect-terminal.ts';
+export { EnclosureDoor, type EnclosureDoorOptions } from './enclosure/enclosure-door.ts';
+export { type Fate, fate, type Inject, type TellRefused } from './enclosure/packet-port.ts';
 export { exposeTcp } from './expose-tcp.ts';
 export { exposeUdp } from './expose-udp.ts';
 export type { ExposedPort, ExposedPortEvents, ExposeOptions } from './exposed-port.ts';

@@ -2,10 +2,8 @@ import dgram, { type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { IpText } from '../../wire/ip.ts';
-import { udpSocketBestWay } from '../best-way.ts';
+import { FacingPorts } from '../facing-ports.ts';
 import type { Endpoint } from '../forward-tcp.ts';
-import { sourceAddressFor } from '../lan-address.ts';
-import type { TunnelDatagramSocket } from '../tunnel-datagram-socket.ts';
 import { addressOf } from './resolved-target.ts';
 import type { SocksClient, SocksService } from './socks-client.ts';
 import { datagramHeader, parseDatagram, replyBytes, socksReply } from './socks-messages.ts';
@@ -28,7 +26,7 @@ class UdpAssociation {
   /** Where the client sends from: its address from the first, its number from its first datagram on. */
   private readonly clientHost: string;
   private clientPort: number;
-  private readonly ports = new Map<string, Promise<TunnelDatagramSocket>>();
+  private readonly ports: FacingPorts;
   private readonly names = new Map<string, Promise<IpText>>();
   private waiting = 0;
   private closed = false;
@@ -38,6 +36,11 @@ class UdpAssociation {
     this.service = service;
     this.clientHost = client.host;
     this.clientPort = client.port;
+    this.ports = new FacingPorts({
+      attachment: () => Promise.resolve(service.attachment),
+      report: service.report,
+      onMessage: (bytes, { address, port }) => this.give(bytes, address, port),
+    });
     local.on('message', (bytes, from) => this.onLocal(bytes, from));
     local.on('error', () => {});
   }
@@ -54,9 +57,7 @@ class UdpAssociation {
   }
 
   private async send({ host, port }: Endpoint, content: Buffer): Promise<void> {
-    const address = await this.resolve(host);
-    const socket = await this.portFor(address);
-    socket.send(content, port, address, () => {});
+    await this.ports.send(content, port, await this.resolve(host));
   }
 
   private resolve(host: string): Promise<IpText> {
@@ -69,30 +70,6 @@ class UdpAssociation {
     return found;
   }
 
-  private portFor(target: IpText): Promise<TunnelDatagramSocket> {
-    const source = sourceAddressFor(this.service.report(), target);
-    const family = isIPv6(target) ? 6 : 4;
-    const key = source ?? String(family);
-    const known = this.ports.get(key);
-    if (known !== undefined) return known;
-    const opened = this.openPort(source === undefined ? { family } : { address: source }, key);
-    this.ports.set(key, opened);
-    opened.catch(() => this.ports.delete(key));
-    return opened;
-  }
-
-  private async openPort(
-    options: { readonly address: IpText } | { readonly family: 4 | 6 },
-    key: string,
-  ): Promise<TunnelDatagramSocket> {
-    const port = await udpSocketBestWay(this.service.attachment, options);
-    if (this.closed) port.close();
-    port.on('error', () => {});
-    port.once('close', () => this.ports.delete(key));
-    port.on('message', (bytes, { address, port: number }) => this.give(bytes, address, number));
-    return port;
-  }
-
   private give(bytes: Buffer, address: IpText, port: number): void {
     if (this.closed) return;
     this.local.send([datagramHeader(address, port), bytes], this.clientPort, this.clientHost, () => {});
@@ -101,11 +78,7 @@ class UdpAssociation {
   close(): void {
     this.closed = true;
     this.local.close();
-    for (const opening of this.ports.values())
-      opening.then(
-        port => port.close(),
-        () => {},
-      );
+    this.ports.close();
   }
 }
 

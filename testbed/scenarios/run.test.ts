@@ -1,0 +1,155 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { type CommandResult, inUserNamespace, until } from 'netns-test-helpers';
+import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
+import { cliCommand, mediatorName } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { programPath, startNameServer, withNameServer } from './support/peers.ts';
+import { buildSecondHome, type SecondHome, secondMediator } from './support/second-home.ts';
+import { sshOptions, startSshd } from './support/sshd.ts';
+import { type Stage, setStage } from './support/stage.ts';
+import { failureOf } from './support/verbs.ts';
+
+/** `entremise run`: real programs that know of no proxy, in a network of their own that is the home's. */
+
+const { device, deviceIpv6 } = homeAddresses;
+const deviceName = 'printer.home.example';
+const neighbourPage = 'another printer, at the same address\n';
+
+const claim = setStage<{ second: SecondHome }>({
+  name: 'scrun',
+  peers: async (home, folder) => {
+    await startWebServer(home.device, join(folder, 'nginx'));
+    const names = [device, deviceIpv6].map(address => [deviceName, address] as const);
+    await startNameServer(home.device, device, names);
+    await startEcho(home.device);
+    if (!inUserNamespace()) await startSshd(home.device, join(folder, 'ssh'));
+  },
+  site: folder => ({ mediatorWrapper: withNameServer(folder, device) }),
+  share: async stage => ({ second: await buildSecondHome(stage, neighbourPage) }),
+});
+
+/** Runs a command in the home of a mediator to its end. */
+function runIn(stage: Stage, mediator: string, ...words: readonly string[]): Promise<CommandResult> {
+  const argv = cliCommand('run', mediator, '--', ...words);
+  return stage.home.terminal.exec(argv, { env: stage.site.terminalEnv, deadlineMs: 60_000 });
+}
+
+const inHome = (stage: Stage, ...words: readonly string[]) => runIn(stage, mediatorName, ...words);
+const curlWords = ['curl', '-sS', '--max-time', '30'];
+
+claim('curl gets the page of a device by both its addresses and by a name of the home', async (t, stage) => {
+  for (const host of [device, `[${deviceIpv6}]`, deviceName]) {
+    const { code, stdout, stderr } = await inHome(stage, ...curlWords, `http://${host}/`);
+    t.deepEqual([code, stdout], [0, devicePage], `${host}: ${stderr}`);
+  }
+});
+
+claim(
+  'what the device refuses is refused at once, what the grant does not allow is told',
+  async (t, stage) => {
+    const refused = await inHome(stage, 'bash', '-c', `exec 3<>/dev/tcp/${device}/81`);
+    t.regex(refused.stderr, /Connection refused/);
+    const forbidden = await inHome(stage, ...curlWords, 'http://8.8.8.8/');
+    t.is(forbidden.code, 7, forbidden.stderr);
+    t.regex(forbidden.stderr, /8\.8\.8\.8:80 not served: .*(grant|allow)/);
+  },
+);
+
+claim('a name is resolved on the mediator; dig asks the home’s own name server by UDP', async (t, stage) => {
+  const words = ['dig', '+short', '+tries=1', '+timeout=10', deviceName];
+  t.is((await inHome(stage, ...words)).stdout, `${device}\n`);
+  t.is((await inHome(stage, ...words, 'AAAA')).stdout, `${deviceIpv6}\n`);
+  t.is((await inHome(stage, ...words, `@${device}`)).stdout, `${device}\n`);
+  const { stdout } = await inHome(stage, 'dig', '+tries=1', 'nobody.home.example');
+  t.regex(stdout, /status: (NXDOMAIN|REFUSED|SERVFAIL)/);
+});
+
+claim('datagrams go to a device and come back, of every size', async (t, stage) => {
+  const sizes = ['1', '512', '1472', '9000'];
+  const { code, stdout } = await inHome(stage, 'python3', programPath('udp-ask.py'), device, '7', ...sizes);
+  t.is(code, 0, stdout);
+});
+
+claim(
+  'ssh runs a command on a device',
+  async (t, stage) => {
+    const options = sshOptions(join(stage.folder, 'ssh'), 'none');
+    const { code, stdout, stderr } = await inHome(
+      stage,
+      'ssh',
+      ...options,
+      `root@${device}`,
+      'echo inside; exit 5',
+    );
+    t.deepEqual([code, stdout], [5, 'inside\n'], stderr);
+  },
+  'root',
+);
+
+claim('two homes that both have 192.168.1.0/24 are used side by side, each its own', async (t, stage) => {
+  const script = `for i in 1 2 3; do curl -sS --max-time 30 http://${device}/; done`;
+  const [first, second] = await Promise.all(
+    [mediatorName, secondMediator].map(name => runIn(stage, name, 'sh', '-c', script)),
+  );
+  t.deepEqual([first?.code, first?.stdout], [0, devicePage.repeat(3)], first?.stderr);
+  t.deepEqual([second?.code, second?.stdout], [0, neighbourPage.repeat(3)], second?.stderr);
+});
+
+claim('exit codes are the command’s, and those of all verbs before it runs', async (t, stage) => {
+  t.is((await inHome(stage, 'sh', '-c', 'exit 42')).code, 42);
+  t.is((await inHome(stage, 'sh', '-c', 'kill -TERM $$')).code, 143);
+  t.is((await inHome(stage, '/nowhere/program')).code, 127);
+  const { code, stderr } = await stage.site.terminal('run', 'home-9', '--json', '--', 'true', '--json');
+  t.deepEqual([code, failureOf(stderr)?.code], [3, 'grant-missing']);
+});
+
+/** Every process whose command line has this in it, by its pid. */
+function processesWith(text: string): string[] {
+  return readdirSync('/proc').filter(pid => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(text);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** How many processes are in that network namespace. */
+function livingIn(namespace: string): number {
+  return readdirSync('/proc').filter(pid => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/net`) === namespace;
+    } catch {
+      return false;
+    }
+  }).length;
+}
+
+const startIn = (stage: Stage, ...words: readonly string[]) =>
+  stage.site.startTerminal(['run', '--quiet', mediatorName, '--', ...words]);
+
+claim('a signal is handed on, and the command says what becomes of it', async (t, stage) => {
+  const script = 'trap "echo asked; exit 9" TERM; echo up; while :; do sleep 0.1; done';
+  const program = startIn(stage, 'sh', '-c', script);
+  t.teardown(() => program.stop('SIGKILL'));
+  await program.untilOutput(/up/);
+  process.kill(program.pid, 'SIGTERM');
+  t.is((await program.exited).code, 9);
+  t.is(program.stdout, 'up\nasked\n');
+});
+
+claim('a CLI that is killed leaves nothing behind, whatever the command had started', async (t, stage) => {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8');
+  const lasting = '471147';
+  const script = `setsid sleep ${lasting} & readlink /proc/self/ns/net; exec sleep ${lasting}`;
+  const program = startIn(stage, 'sh', '-c', script);
+  t.teardown(() => program.stop('SIGKILL'));
+  const [namespace] = await program.untilOutput(/net:\[\d+\]/);
+  t.is(processesWith(lasting).length > 1, true);
+  process.kill(program.pid, 'SIGKILL');
+  await until(() => livingIn(namespace) === 0, { what: 'the namespace to be empty' });
+  await until(() => processesWith(lasting).length === 0, { what: 'the command to be gone' });
+  t.is(readFileSync('/proc/self/mounts', 'utf8'), mounts);
+});
