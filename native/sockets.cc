@@ -263,6 +263,7 @@ int GetTcpInfo(int fd, TcpInfo* out) {
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return errno;
   out->state = info.tcpi_state;
   out->retransmits = info.tcpi_retransmits;
+  out->congestion_state = info.tcpi_ca_state;
   out->rtt_us = info.tcpi_rtt;
   out->rtt_var_us = info.tcpi_rttvar;
   out->min_rtt_us = info.tcpi_min_rtt;

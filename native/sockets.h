@@ -24,6 +24,7 @@ struct BoundSocket {
 struct TcpInfo {
   uint8_t state = 0;  // 1 ESTABLISHED ... 7 CLOSE, 8 CLOSE_WAIT
   uint8_t retransmits = 0;
+  uint8_t congestion_state = 0;  // enum tcp_ca_state of linux/tcp.h: 0 open ... 3 recovery, 4 loss
   uint32_t rtt_us = 0;
   uint32_t rtt_var_us = 0;
   uint32_t min_rtt_us = 0;

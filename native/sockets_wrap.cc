@@ -163,6 +163,7 @@ Value TcpInfoOf(const CallbackInfo& info) {
   Put(result, "notSentBytes", static_cast<double>(tcp.not_sent_bytes));
   Put(result, "sinceAckMs", static_cast<double>(tcp.since_ack_ms));
   Put(result, "retransmits", static_cast<double>(tcp.retransmits));
+  Put(result, "congestionState", static_cast<double>(tcp.congestion_state));
   return result;
 }
 

@@ -41,6 +41,8 @@ export interface TcpInfo {
   readonly sinceAckMs: number;
   /** Retransmissions in a row without an answer. */
   readonly retransmits: number;
+  /** Kernel number (linux/tcp.h): 0 open, 3 repairs what was lost, 4 has begun anew after a timeout. */
+  readonly congestionState: number;
 }
 
 /** What a capture has done since it was started. */

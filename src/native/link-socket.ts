@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import type { PathReader, SocketPath } from '../transport/transport.ts';
 import type { NativeSockets } from './addon.ts';
 import { fdOf } from './fd-of.ts';
-import { QueuePace } from './queue-pace.ts';
+import { type PaceSample, QueuePace } from './queue-pace.ts';
 import { keepAlive } from './socket-options.ts';
 
 /** A path that is good again is not waited for longer than this, where round trips are short. */
@@ -43,6 +43,9 @@ const unlimited = 0xffff_ffff;
 /** What waits for a window of ours (P3) is not with the kernel: from so many segments under way it is bulk all the same. */
 const bulkSegments = 24;
 
+/** TCP_CA_Loss: a retransmission timeout is not recovered from yet. */
+const beganAnew = 4;
+
 function pacer(native: NativeSockets, socket: Socket): () => void {
   const pace = new QueuePace(rate => {
     const fd = fdOf(socket);
@@ -50,16 +53,22 @@ function pacer(native: NativeSockets, socket: Socket): () => void {
   });
   return () => {
     const nowMs = systemClock.now();
-    const fd = pace.isDue(nowMs) ? fdOf(socket) : undefined;
-    if (fd === undefined) return;
-    const info = native.tcpInfo(fd);
-    if (typeof info === 'string') return;
-    pace.sample(nowMs, {
-      acknowledgedBytes: info.bytesAcked,
-      roundTripMs: info.rttUs / 1000,
-      shortestRoundTripMs: info.minRttUs / 1000,
-      isBulk: info.notSentBytes > 0 || info.unackedSegments >= bulkSegments,
-    });
+    const sample = pace.isDue(nowMs) ? readPace(native, socket) : undefined;
+    if (sample !== undefined) pace.sample(nowMs, sample);
+  };
+}
+
+function readPace(native: NativeSockets, socket: Socket): PaceSample | undefined {
+  const fd = fdOf(socket);
+  const info = fd === undefined ? 'EBADF' : native.tcpInfo(fd);
+  if (typeof info === 'string') return undefined;
+  return {
+    acknowledgedBytes: info.bytesAcked,
+    roundTripMs: info.rttUs / 1000,
+    deviationMs: info.rttVarUs / 1000,
+    shortestRoundTripMs: info.minRttUs / 1000,
+    isBulk: info.notSentBytes > 0 || info.unackedSegments >= bulkSegments,
+    isBeginningAnew: info.congestionState === beganAnew,
   };
 }
 

@@ -24,7 +24,14 @@ class Hop {
   get sample() {
     const { acknowledged: acknowledgedBytes, shortestMs: shortestRoundTripMs } = this;
     const roundTripMs = shortestRoundTripMs + this.queueMs;
-    return { acknowledgedBytes, shortestRoundTripMs, roundTripMs, isBulk: true };
+    return {
+      acknowledgedBytes,
+      shortestRoundTripMs,
+      roundTripMs,
+      isBulk: true,
+      deviationMs: 0,
+      isBeginningAnew: false,
+    };
   }
 
   millisecond(ours: number): void {
@@ -100,6 +107,8 @@ test('P2.1: a flow that is not bulk is told no pace, however its round trips var
       roundTripMs: 20 + (at % 7) * 15,
       shortestRoundTripMs: 20,
       isBulk: false,
+      deviationMs: 0,
+      isBeginningAnew: false,
     });
   t.deepEqual(told, []);
 });
@@ -110,4 +119,138 @@ test('P2.1: a link faster than 400 Mbit/s is left alone, and so is one that is s
     bulk.forMs(3_000);
     t.is(bulk.told(), undefined);
   }
+});
+
+test('P2.1: what comes while TCP begins anew after a timeout is not taken for the rate of the hop', t => {
+  for (const isBeginningAnew of [true, false]) {
+    let told: number | undefined;
+    const pace = new QueuePace(rate => {
+      told = rate;
+    });
+    for (let at = 0; at < 3; at++)
+      pace.sample(at * 3_000, {
+        acknowledgedBytes: at * 60_000,
+        roundTripMs: 1_500,
+        shortestRoundTripMs: 1,
+        isBulk: true,
+        deviationMs: 0,
+        isBeginningAnew,
+      });
+    t.is(told === undefined, isBeginningAnew);
+  }
+});
+
+test('P2.1: a round trip that has become longer for good slows bulk down for seconds only', t => {
+  const hop = new Hop(1.25e6, { shortestMs: 1_500, queueMs: 10 });
+  let told: number | undefined;
+  const pace = new QueuePace(rate => {
+    told = rate;
+  });
+  let slowMs = 0;
+  for (let nowMs = 0; nowMs < 60_000; nowMs++) {
+    hop.millisecond(Math.min(hop.rate, told ?? Number.POSITIVE_INFINITY));
+    // The machine knows the shortest one of minutes ago.
+    if (pace.isDue(nowMs)) pace.sample(nowMs, { ...hop.sample, shortestRoundTripMs: 20 });
+    if (told !== undefined) slowMs++;
+  }
+  t.true(slowMs > 0 && slowMs < 36_000, `${slowMs} ms`);
+});
+
+test('P2.1: round trips that a busy machine makes longer now and then take no rate away', t => {
+  let told: number | undefined;
+  const pace = new QueuePace(rate => {
+    told = rate;
+  });
+  let [at, acknowledgedBytes, roundTripMs, deviationMs] = [0, 0, 0, 0];
+  const look = (sentBytes: number, measuredMs: number) => {
+    acknowledgedBytes += sentBytes;
+    deviationMs += (Math.abs(measuredMs - roundTripMs) - deviationMs) / 4;
+    roundTripMs += (measuredMs - roundTripMs) / 8;
+    const sample = { acknowledgedBytes, roundTripMs, deviationMs, shortestRoundTripMs: 1 };
+    pace.sample(at * 50, { ...sample, isBulk: true, isBeginningAnew: false });
+  };
+  // A hop of 1 MB/s with a queue of 100 ms, and then one of 10 MB/s that has none.
+  for (; at < 16; at++) look(50_000, 100);
+  t.true((told ?? 10e6) <= 1e6, `${told} bytes a second`);
+  for (; at < 500; at++) look(Math.min(told ?? 10e6, 10e6) / 20, at % 20 === 0 ? 80 : 1);
+  t.true((told ?? 10e6) > 5e6, `${told} bytes a second`);
+});
+
+/** What waits in a kernel below this makes it take more, up to that. */
+const takesBelow = 16_384;
+const takesUpTo = 65_536;
+
+/** A kernel under bulk without end, in front of a hop: it takes more, and is looked at, only when most of what it has is sent. */
+class SeldomTaker {
+  /** Of the hop, bytes a second, and its round trip. */
+  hop = { rate: 12.5e6, roundTripMs: 1 };
+  told: number | undefined;
+  acknowledged = 0;
+  private nowMs = 0;
+  private readonly pace = new QueuePace(rate => {
+    this.told = rate;
+  });
+  private readonly heapBytes: number;
+  private waiting = takesUpTo;
+  private allowed = 0;
+
+  /** `heapBytes`: nothing leaves before so much may. */
+  constructor(heapBytes: number) {
+    this.heapBytes = heapBytes;
+  }
+
+  /** Gives what passed, bytes a second. */
+  forMs(durationMs: number): number {
+    const before = this.acknowledged;
+    for (const end = this.nowMs + durationMs; this.nowMs < end; this.nowMs++) {
+      this.allowed += Math.min(this.hop.rate, this.told ?? Number.POSITIVE_INFINITY) / 1000;
+      if (this.allowed >= Math.min(this.heapBytes, this.waiting)) this.send();
+      if (this.waiting < takesBelow) this.take();
+    }
+    return ((this.acknowledged - before) / durationMs) * 1000;
+  }
+
+  private send(): void {
+    const sent = Math.min(this.waiting, this.allowed);
+    this.allowed = 0;
+    this.acknowledged += sent;
+    this.waiting -= sent;
+  }
+
+  private take(): void {
+    this.waiting = takesUpTo;
+    if (!this.pace.isDue(this.nowMs)) return;
+    const { acknowledged: acknowledgedBytes, told, hop } = this;
+    const { roundTripMs } = hop;
+    const isBulk = roundTripMs > 1 || told !== undefined;
+    const steady = { shortestRoundTripMs: 1, deviationMs: 0, isBeginningAnew: false };
+    this.pace.sample(this.nowMs, { acknowledgedBytes, roundTripMs, isBulk, ...steady });
+  }
+}
+
+for (const [what, heapBytes] of [
+  ['', 1],
+  [', and leave in heaps of half of it', 32_768],
+] as const)
+  test(`P2.1: a pace of a line that was bad is gone seconds after it is good, though the kernel takes 48 KiB at once${what}`, t => {
+    const bulk = new SeldomTaker(heapBytes);
+    bulk.forMs(1_000);
+    t.is(bulk.told, undefined);
+    bulk.hop = { rate: 80_000, roundTripMs: 200 };
+    bulk.forMs(3_000);
+    t.true((bulk.told ?? Number.POSITIVE_INFINITY) <= 80_000);
+    bulk.hop = { rate: 12.5e6, roundTripMs: 1 };
+    bulk.forMs(9_000);
+    const passed = bulk.forMs(1_000);
+    t.true(passed > 10e6, `${passed} bytes a second`);
+  });
+
+test('P2.1: a pace ends where its queue vanishes sooner than a queue passes: the path is another one', t => {
+  const bulk = new SeldomTaker(1);
+  bulk.hop = { rate: 40_000, roundTripMs: 1_500 };
+  bulk.forMs(15_000);
+  t.not(bulk.told, undefined);
+  bulk.hop = { rate: 12.5e6, roundTripMs: 1 };
+  bulk.forMs(4_000);
+  t.is(bulk.told, undefined);
 });
