@@ -222,8 +222,9 @@ constexpr int kTcpRtoMaxMs = 44;
 
 int SetRetransmitMax(int fd, uint32_t milliseconds) { return SetClamped(fd, kTcpRtoMaxMs, milliseconds); }
 
-int SetPacingRate(int fd, uint32_t bytes_per_second) {
-  return setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, sizeof(bytes_per_second)) == 0 ? 0 : errno;
+int UseBbr(int fd) {
+  constexpr char kName[] = "bbr";
+  return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kName, sizeof(kName) - 1) == 0 ? 0 : errno;
 }
 
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count) {
@@ -263,7 +264,6 @@ int GetTcpInfo(int fd, TcpInfo* out) {
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return errno;
   out->state = info.tcpi_state;
   out->retransmits = info.tcpi_retransmits;
-  out->congestion_state = info.tcpi_ca_state;
   out->rtt_us = info.tcpi_rtt;
   out->rtt_var_us = info.tcpi_rttvar;
   out->min_rtt_us = info.tcpi_min_rtt;

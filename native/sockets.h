@@ -24,7 +24,6 @@ struct BoundSocket {
 struct TcpInfo {
   uint8_t state = 0;  // 1 ESTABLISHED ... 7 CLOSE, 8 CLOSE_WAIT
   uint8_t retransmits = 0;
-  uint8_t congestion_state = 0;  // enum tcp_ca_state of linux/tcp.h: 0 open ... 3 recovery, 4 loss
   uint32_t rtt_us = 0;
   uint32_t rtt_var_us = 0;
   uint32_t min_rtt_us = 0;
@@ -51,8 +50,8 @@ int SetNotSentLowat(int fd, uint32_t bytes);
 int SetUserTimeout(int fd, uint32_t milliseconds);
 int SetRetransmitMax(int fd, uint32_t milliseconds);
 
-// The kernel sends no faster than that; 0xffffffff: as fast as it can.
-int SetPacingRate(int fd, uint32_t bytes_per_second);
+// TCP_CONGESTION bbr.
+int UseBbr(int fd);
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count);
 
 // SO_ERROR into *pending (0 = none). Reading clears it.

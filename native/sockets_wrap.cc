@@ -163,7 +163,6 @@ Value TcpInfoOf(const CallbackInfo& info) {
   Put(result, "notSentBytes", static_cast<double>(tcp.not_sent_bytes));
   Put(result, "sinceAckMs", static_cast<double>(tcp.since_ack_ms));
   Put(result, "retransmits", static_cast<double>(tcp.retransmits));
-  Put(result, "congestionState", static_cast<double>(tcp.congestion_state));
   return result;
 }
 
@@ -240,7 +239,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("setNotSentLowat", OnFdWithNumber<SetNotSentLowat>);
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
   put("setRetransmitMax", OnFdWithNumber<SetRetransmitMax>);
-  put("setPacingRate", OnFdWithNumber<SetPacingRate>);
+  put("useBbr", OnFd<UseBbr>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);
   put("unreadBytes", Unread);

@@ -41,8 +41,6 @@ export interface TcpInfo {
   readonly sinceAckMs: number;
   /** Retransmissions in a row without an answer. */
   readonly retransmits: number;
-  /** Kernel number (linux/tcp.h): 0 open, 3 repairs what was lost, 4 has begun anew after a timeout. */
-  readonly congestionState: number;
 }
 
 /** What a capture has done since it was started. */
@@ -101,8 +99,8 @@ export interface NativeSockets extends NativeRelays {
   setUserTimeout(fd: number, ms: number): ErrnoName | undefined;
   /** TCP_RTO_MAX_MS, from 1,000: what is not acknowledged is sent again no later than this; ENOPROTOOPT before Linux 6.15. */
   setRetransmitMax(fd: number, ms: number): ErrnoName | undefined;
-  /** The kernel sends no faster than that; 0xffffffff: as fast as it can (SO_MAX_PACING_RATE). */
-  setPacingRate(fd: number, bytesPerSecond: number): ErrnoName | undefined;
+  /** TCP_CONGESTION: bbr decides what may be under way. ENOENT where the kernel does not have it (Linux: module tcp_bbr). */
+  useBbr(fd: number): ErrnoName | undefined;
   /** Switches keepalive on: first probe after `idleS` seconds, then every `intervalS`, dead after `count` unanswered. */
   setKeepAlive(fd: number, idleS: number, intervalS: number, count: number): ErrnoName | undefined;
   /** SO_ERROR: why the connection failed, undefined when it did not. Reading clears it. */

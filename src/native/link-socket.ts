@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net';
-import { systemClock } from '../base/clock.ts';
-import type { PathReader, SocketPath } from '../transport/transport.ts';
+import type { PathReader } from '../transport/transport.ts';
 import type { NativeSockets } from './addon.ts';
 import { fdOf } from './fd-of.ts';
-import { type PaceSample, QueuePace } from './queue-pace.ts';
 import { keepAlive } from './socket-options.ts';
 
 /** A path that is good again is not waited for longer than this, where round trips are short. */
@@ -15,16 +13,18 @@ const mostRetransmitMs = 120_000;
 /**
  * Sets on the socket of a link what Node cannot: a short send queue (of at most `notSentLowatBytes` that the kernel has
  * not sent), TCP keepalive as a last resort, and that lost bytes go again each second at the least, so that streams move
- * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1). Answers its path, whose queue it keeps short (P2.1).
+ * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1); and BBR where the kernel has it, which neither fills
+ * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers what reads its path.
  */
 export function tuneLink(
   native: NativeSockets,
   socket: Socket,
   notSentLowatBytes: number,
-): SocketPath | undefined {
+): PathReader | undefined {
   const fd = fdOf(socket);
   if (fd === undefined) return undefined;
   native.setNotSentLowat(fd, notSentLowatBytes);
+  native.useBbr(fd);
   keepAlive(native, socket);
   const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
   const read = () => {
@@ -34,42 +34,7 @@ export function tuneLink(
   };
   // What SYN has measured: what follows is not to wait longer either.
   read();
-  return { read, onTaken: pacer(native, socket) };
-}
-
-/** What tells the kernel no pace. */
-const unlimited = 0xffff_ffff;
-
-/** What waits for a window of ours (P3) is not with the kernel: from so many segments under way it is bulk all the same. */
-const bulkSegments = 24;
-
-/** TCP_CA_Loss: a retransmission timeout is not recovered from yet. */
-const beganAnew = 4;
-
-function pacer(native: NativeSockets, socket: Socket): () => void {
-  const pace = new QueuePace(rate => {
-    const fd = fdOf(socket);
-    if (fd !== undefined) native.setPacingRate(fd, rate === undefined ? unlimited : Math.round(rate));
-  });
-  return () => {
-    const nowMs = systemClock.now();
-    const sample = pace.isDue(nowMs) ? readPace(native, socket) : undefined;
-    if (sample !== undefined) pace.sample(nowMs, sample);
-  };
-}
-
-function readPace(native: NativeSockets, socket: Socket): PaceSample | undefined {
-  const fd = fdOf(socket);
-  const info = fd === undefined ? 'EBADF' : native.tcpInfo(fd);
-  if (typeof info === 'string') return undefined;
-  return {
-    acknowledgedBytes: info.bytesAcked,
-    roundTripMs: info.rttUs / 1000,
-    deviationMs: info.rttVarUs / 1000,
-    shortestRoundTripMs: info.minRttUs / 1000,
-    isBulk: info.notSentBytes > 0 || info.unackedSegments >= bulkSegments,
-    isBeginningAnew: info.congestionState === beganAnew,
-  };
+  return read;
 }
 
 /**

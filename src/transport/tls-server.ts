@@ -212,9 +212,9 @@ class Listener implements TlsListener {
     const { options, clock } = this;
     this.admissions.handOver(admission);
     try {
-      const path = options.tune?.(socket);
+      const readPath = options.tune?.(socket);
       if (socket.alpnProtocol === options.alpn) {
-        options.onTransport(new TlsTransport(socket, { serverPin, clock, path }), release);
+        options.onTransport(new TlsTransport(socket, { serverPin, clock, readPath }), release);
       } else options.onHttp?.(socket, release);
       this.handedOver++;
     } catch (thrown) {

@@ -31,13 +31,6 @@ export interface PathFacts {
 /** What the machine knows of a connection, what still waits in front of it not counted; undefined once it is closed. */
 export type PathReader = () => PathFacts | undefined;
 
-/** The path of a link's socket, where the machine can be asked of it. */
-export interface SocketPath {
-  readonly read: PathReader;
-  /** Bulk goes: called whenever the kernel has taken some. */
-  onTaken(): void;
-}
-
 /** A connected, secured, ordered byte pipe. */
 export interface Transport {
   /** The peer's address and number, for lists and logs, as `address:number` or `[address]:number`. */

@@ -71,6 +71,6 @@ claim(
     t.is(times.length, 50, stderr);
     t.log(`p50 ${times[25]} ms, p95 ${times[47]} ms, most ${times[49]} ms`);
     await lineOf(stage).clear();
-    t.deepEqual(flawsOfLoad(await load.stop()), []);
+    t.deepEqual(flawsOfLoad(await load.stop('together', 60_000)), []);
   },
 );

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Interface } from 'netns-test-helpers';
 import { until } from 'netns-test-helpers';
 import { trafficThroughForward } from './support/load.ts';
@@ -6,15 +7,21 @@ import { flawsOf } from './support/traffic.ts';
 
 /**
  * A line as many homes have it: slow, with a queue of a third of a second in front of it. TCP that sends until something is lost fills
- * that queue, and everything else waits in it; a link does not (P2.1).
+ * that queue, and everything else waits in it; a link does not, where the kernel has BBR (P2.1).
  */
 
 const rateKbit = 20_000;
 const queueMs = 300;
 const queueHolds = (rateKbit / 8) * queueMs;
 
+function reasonForNoBbr(): string | undefined {
+  const algorithms = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8');
+  return algorithms.trim().split(' ').includes('bbr') ? undefined : 'this kernel has no BBR (module tcp_bbr)';
+}
+
 const claim = setStage({
   name: 'scqueue',
+  cannot: reasonForNoBbr,
   home: { line: { delayMs: 5 } },
   peers: async ({ gateway, server, carrier }) => {
     for (const end of [gateway, server]) await end.sysctl({ 'net.ipv4.tcp_congestion_control': 'reno' });
