@@ -106,9 +106,9 @@ function ownWords(words: readonly string[]): readonly string[] {
 /** Runs the CLI on these words; gives the exit code. */
 export async function main(words: readonly string[]): Promise<number> {
   if (words[0] === 'mediator') return mediatorProgram(words.slice(1));
-  if (words[0] === insideWord) return runInside();
   const isJson = ownWords(words).includes('--json');
   try {
+    if (words[0] === insideWord) return await runInside();
     await settle(createProgram()).parseAsync([...words], { from: 'user' });
     return 0;
   } catch (thrown) {

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { type CommandResult, inUserNamespace, until } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
-import { cliCommand, mediatorName } from '../site.ts';
+import { cliBundle, cliCommand, mediatorName } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { programPath, startNameServer, withNameServer } from './support/peers.ts';
 import { buildSecondHome, type SecondHome, secondMediator } from './support/second-home.ts';
@@ -54,8 +54,21 @@ claim(
     const forbidden = await inHome(stage, ...curlWords, 'http://8.8.8.8/');
     t.is(forbidden.code, 7, forbidden.stderr);
     t.regex(forbidden.stderr, /8\.8\.8\.8:80 not served: .*(grant|allow)/);
+    const port = await inHome(stage, 'python3', '-c', closedUdp);
+    t.regex(port.stderr, /ConnectionRefusedError/);
+    // The kernel of the command would answer it, as if everybody were there.
+    const ping = await inHome(stage, 'busybox', 'ping', '-c1', '-W2', device);
+    t.is(ping.code, 1, ping.stdout);
   },
 );
+
+/** A datagram to a number that nobody has. */
+const closedUdp = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(10)
+s.connect(('${device}', 9))
+s.send(b'anybody?')
+s.recv(100)`;
 
 claim('a name is resolved on the mediator; dig asks the home’s own name server by UDP', async (t, stage) => {
   const words = ['dig', '+short', '+tries=1', '+timeout=10', deviceName];
@@ -95,6 +108,47 @@ claim('two homes that both have 192.168.1.0/24 are used side by side, each its o
   );
   t.deepEqual([first?.code, first?.stdout], [0, devicePage.repeat(3)], first?.stderr);
   t.deepEqual([second?.code, second?.stdout], [0, neighbourPage.repeat(3)], second?.stderr);
+});
+
+/** Three datagrams by one system call (UDP_SEGMENT, 103), and what comes back of them. */
+const segmentedUdp = `import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(10)
+s.connect(('${device}', 7))
+s.setsockopt(socket.IPPROTO_UDP, 103, 1000)
+s.send(b'a' * 1000 + b'b' * 1000 + b'c' * 500)
+print(sorted(len(s.recv(9000)) for _ in range(3)))`;
+
+claim(
+  'datagrams that a program hands over in one piece arrive as the many that they are',
+  async (t, stage) => {
+    const { stdout, stderr } = await inHome(stage, 'python3', '-c', segmentedUdp);
+    t.is(stdout, '[500, 1000, 1000]\n', stderr);
+  },
+);
+
+/** Says how many bytes one connection has had at its end, and what one datagram says. */
+const takeAll = `import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(('', 9101))
+s = socket.create_server(('', 9100))
+c, _ = s.accept()
+total = 0
+while piece := c.recv(65536):
+    total += len(piece)
+print('tcp', total, flush=True)
+c.close()
+print('udp', u.recv(100).decode(), flush=True)`;
+
+claim('what a command has written last is with the device, though it ended at once', async (t, stage) => {
+  const { device: where } = stage.home;
+  const sink = where.spawn(['python3', '-c', takeAll]);
+  t.teardown(() => sink.stop('SIGKILL'));
+  await where.untilListening('tcp', 9100);
+  const script = `head -c 3000000 /dev/zero >/dev/tcp/${device}/9100; echo -n last >/dev/udp/${device}/9101`;
+  t.is((await inHome(stage, 'bash', '-c', script)).code, 0);
+  await sink.untilOutput(/tcp 3000000/);
+  await sink.untilOutput(/udp last/);
 });
 
 claim('exit codes are the command’s, and those of all verbs before it runs', async (t, stage) => {
@@ -153,3 +207,62 @@ claim('a CLI that is killed leaves nothing behind, whatever the command had star
   await until(() => processesWith(lasting).length === 0, { what: 'the command to be gone' });
   t.is(readFileSync('/proc/self/mounts', 'utf8'), mounts);
 });
+
+/** Words that run what follows them as a user who is nobody in particular, with a profile and a CLI that he may read. */
+async function ordinaryUser({ site, home, folder }: Stage): Promise<string[]> {
+  const own = join(folder, 'ordinary');
+  const profile = String(site.terminalEnv.XDG_CONFIG_HOME);
+  const { terminal } = home;
+  await terminal.run(['cp', '-r', profile, own]);
+  for (const file of ['entremise.mjs', 'entremise.node'])
+    await terminal.run(['cp', join(dirname(cliBundle), file), own]);
+  await terminal.run(['chown', '-R', '65534:65534', own]);
+  chmodSync(folder, 0o755);
+  const words = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', '--no-new-privs'];
+  return [
+    ...words,
+    'env',
+    `XDG_CONFIG_HOME=${own}`,
+    'PATH=/usr/bin:/bin',
+    'node',
+    join(own, 'entremise.mjs'),
+  ];
+}
+
+claim(
+  'an ordinary user needs no privilege, and the command is run as himself',
+  async (t, stage) => {
+    const words = await ordinaryUser(stage);
+    const { terminal } = stage.home;
+    const allowed = await terminal.exec([
+      ...words.slice(0, 7),
+      'unshare',
+      '--user',
+      '--map-root-user',
+      'true',
+    ]);
+    if (allowed.code !== 0) {
+      t.log('this machine lets ordinary users make no namespaces');
+      t.pass();
+      return;
+    }
+    const script = `id -u; grep CapEff /proc/self/status; ${curlWords.join(' ')} http://${deviceName}/`;
+    const argv = [...words, 'run', '--quiet', mediatorName, '--', 'sh', '-c', script];
+    const { code, stdout, stderr } = await terminal.exec(argv, { deadlineMs: 60_000 });
+    t.deepEqual([code, stdout], [0, `65534\nCapEff:\t0000000000000000\n${devicePage}`], stderr);
+  },
+  'root',
+);
+
+claim(
+  'where no namespaces can be made, that is said, with what to do',
+  async (t, stage) => {
+    const { terminal } = stage.home;
+    const without = ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin'];
+    const argv = [...without, ...cliCommand('run', mediatorName, '--json', '--', 'true')];
+    const { code, stderr } = await terminal.exec(argv, { env: stage.site.terminalEnv });
+    t.deepEqual([code, failureOf(stderr)?.code], [1, 'environment-unfit']);
+    t.regex(failureOf(stderr)?.message ?? '', /CAP_SYS_ADMIN.*entremise socks/);
+  },
+  'root',
+);

@@ -2,22 +2,18 @@ import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import { ipv4Setup, ipv6Setup, nftRules, resolvConf, withoutOtherServices } from './network-rules.ts';
+import { requireTools, type Tool } from './tools.ts';
 
 /** Makes new namespaces what the command shall see; called inside them, before anything else runs there. */
 
-/** Where administrators' tools lie, which are not on every user's path. */
-export const adminPath = [process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(':');
-
 /** @throws Error with what the program said */
-function run(file: string, words: readonly string[], input = ''): Promise<void> {
+function run(tool: Tool, words: readonly string[], input = ''): Promise<void> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, PATH: adminPath };
-    const child = execFile(file, words, { env }, (error, _stdout, stderr) => {
+    const child = execFile(requireTools()(tool), words, (error, _stdout, stderr) => {
       if (error === null) return resolve();
       const said = stderr.trim() === '' ? error.message : stderr.trim();
-      reject(new Error(`${file} ${words.join(' ')}: ${said}`));
+      reject(new Error(`${tool} ${words.join(' ')}: ${said}`));
     });
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);

@@ -8,13 +8,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import net, { type Server } from 'node:net';
-import { constants } from 'node:os';
+import { constants, networkInterfaces } from 'node:os';
 import process from 'node:process';
 import { requireAddon } from '../../native/addon.ts';
 import { fdOf } from '../../native/fd-of.ts';
+import { badUsage } from '../output.ts';
 import { type FromInside, type Identity, isMessage, type ToInside } from './enclosure-messages.ts';
 import { furnishNames, furnishNetwork } from './furnish.ts';
 import { PacketPipe } from './packet-pipe.ts';
+import { requireTools } from './tools.ts';
 
 /** The fd of the pipe for packets, given by the process outside. */
 export const pipeFd = 4;
@@ -22,8 +24,22 @@ export const pipeFd = 4;
 /** Connections that may wait to be taken outside. */
 const backlog = 1024;
 
-/** Runs until the command has ended; gives no exit code, since it ends the process. */
+/**
+ * What it does to its namespaces would be the end of a machine's own network: only where it is the first process, has
+ * somebody outside, and no interface is up yet.
+ * @throws EntremiseError `bad-usage`
+ */
+function checkPlace(): void {
+  const isFresh = process.pid === 1 && process.connected && Object.keys(networkInterfaces()).length === 0;
+  if (!isFresh) throw badUsage('This is a part of entremise run, which starts it where it belongs.');
+}
+
+/**
+ * Runs until the command has ended; gives no exit code, since it ends the process.
+ * @throws EntremiseError `bad-usage` where it does not belong
+ */
 export async function runInside(): Promise<never> {
+  checkPlace();
   // Ctrl-C reaches every process at the terminal: what it means is the command's to say.
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
   process.on('disconnect', () => process.exit(1));
@@ -124,5 +140,5 @@ async function runCommand(): Promise<number> {
 function identityWords(identity: Identity | undefined): string[] {
   if (identity === undefined) return [];
   const { uid, gid } = identity;
-  return ['unshare', '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--'];
+  return [requireTools()('unshare'), '--user', `--map-user=${uid}`, `--map-group=${gid}`, '--'];
 }

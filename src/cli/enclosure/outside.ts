@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
 import type { Server } from 'node:net';
-import { join } from 'node:path';
 import process from 'node:process';
 import type { Duplex } from 'node:stream';
 import { deferred } from '../../base/deferred.ts';
 import { EntremiseError } from '../../base/errors.ts';
 import { type FromInside, insideWord, isMessage, type ToInside } from './enclosure-messages.ts';
-import { adminPath } from './furnish.ts';
 import { PacketPipe, type PipedPacket } from './packet-pipe.ts';
+import { requireTools, type Tool } from './tools.ts';
 
 /** Namespaces that are furnished, with nothing of the user's in them yet. */
 export interface Enclosure {
@@ -23,37 +21,6 @@ export interface Enclosure {
   close(): void;
 }
 
-/** What the enclosure is made with, and the Debian packages that bring it. */
-const tools = {
-  setpriv: 'util-linux',
-  unshare: 'util-linux',
-  mount: 'mount',
-  ip: 'iproute2',
-  nft: 'nftables',
-} as const;
-
-function isThere(tool: string): boolean {
-  return adminPath.split(':').some(folder => {
-    try {
-      accessSync(join(folder, tool), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** @throws EntremiseError `environment-unfit` with what is missing and what brings it */
-export function checkTools(): void {
-  const missing = Object.entries(tools).filter(([tool]) => !isThere(tool));
-  if (missing.length === 0) return;
-  const names = missing.map(([tool]) => tool).join(', ');
-  const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
-  throw new EntremiseError('environment-unfit', {
-    message: `A command in the home needs ${names} here; on Debian: apt-get install ${packages}. Without: entremise socks, or forward.`,
-  });
-}
-
 /** Root needs no user namespace; an ordinary user makes one, in which it may make the others. */
 const isRoot = () => process.getuid?.() === 0;
 
@@ -61,10 +28,11 @@ const isRoot = () => process.getuid?.() === 0;
  * Words that run what follows them in new namespaces. Should this process be killed, the kernel kills the one that waits
  * (its signal of a parent's death), and with that one the first process inside, and with that one all the others.
  */
-function namespaceWords(): string[] {
+function namespaceWords(pathOf: (tool: Tool) => string): string[] {
   const own = isRoot() ? [] : ['--user', '--map-root-user'];
   const kinds = ['--net', '--mount', '--pid', '--fork', '--kill-child'];
-  return ['setpriv', '--pdeathsig', 'KILL', 'unshare', ...own, ...kinds, '--'];
+  const guarded = [pathOf('setpriv'), '--pdeathsig', 'KILL', '--'];
+  return [...guarded, pathOf('unshare'), ...own, ...kinds, '--'];
 }
 
 const advice = isRoot()
@@ -76,11 +44,9 @@ const advice = isRoot()
  * @throws EntremiseError `environment-unfit` with what this machine refuses
  */
 export async function openEnclosure(onPacket: (piped: PipedPacket) => void): Promise<Enclosure> {
-  checkTools();
-  const [file = '', ...rest] = namespaceWords();
+  const [file = '', ...rest] = namespaceWords(requireTools());
   const words = [...rest, process.execPath, process.argv[1] ?? '', insideWord];
-  const env = { ...process.env, PATH: adminPath };
-  const child = spawn(file, words, { env, stdio: ['inherit', 'inherit', 'inherit', 'ipc', 'pipe'] });
+  const child = spawn(file, words, { stdio: ['inherit', 'inherit', 'inherit', 'ipc', 'pipe'] });
   const pipe = new PacketPipe(child.stdio[4] as Duplex, onPacket);
   const inside = new Inside(child);
   const listener = await inside.listener.promise;

@@ -4,7 +4,8 @@ import { requireAddon } from '../../native/addon.ts';
 import { type AttachmentKeeper, EnclosureDoor, type Endpoint, reasonOf } from '../../terminal/index.ts';
 import { type Context, contextOf } from '../context.ts';
 import { enclosureAddresses } from '../enclosure/network-rules.ts';
-import { checkTools, type Enclosure, openEnclosure } from '../enclosure/outside.ts';
+import { type Enclosure, openEnclosure } from '../enclosure/outside.ts';
+import { requireTools } from '../enclosure/tools.ts';
 import { endpointText } from '../endpoint-text.ts';
 import { CommandEnded } from '../exit-codes.ts';
 import { keepAttached } from '../keeper.ts';
@@ -46,7 +47,7 @@ const interrupted = 130;
 async function run(given: Context, mediator: string, words: string[], { quiet }: RunFlags): Promise<void> {
   const context = quiet === true ? { ...given, output: { ...given.output, status() {} } } : given;
   requireAddon();
-  checkTools();
+  requireTools();
   let code = interrupted;
   await withTerminal(context, async (terminal, signal, leaveSignals) => {
     const source = keepAttached(context, terminal, mediator, signal);

@@ -12,7 +12,15 @@ import type { AttachmentKeeper } from '../attachment-keeper.ts';
 import { patientAttachment, refusalOf } from '../patient-source.ts';
 import { ConnectionGate } from './connection-gate.ts';
 import { DatagramGate } from './datagram-gate.ts';
-import { datagramPacket, isLoopback, type PacketEnds, readBeginning, segmentsOf } from './ip-packet.ts';
+import {
+  type Beginning,
+  datagramPacket,
+  isLoopback,
+  type PacketEnds,
+  readBeginning,
+  segmentsOf,
+  withTcpChecksum,
+} from './ip-packet.ts';
 import { answerQuery } from './name-server.ts';
 import { fate, type Inject, type TellRefused } from './packet-port.ts';
 
@@ -61,13 +69,18 @@ export class EnclosureDoor {
   onPacket(packet: Buffer, segmentBytes: number): void {
     const beginning = readBeginning(packet);
     if (beginning === undefined || isLoopback(beginning.ends.target)) return;
+    if (beginning.ends.target === this.options.nameServer) return this.toNameServer(beginning, packet);
+    if (beginning.kind === 'syn') return this.connections.onSyn(beginning.ends, packet);
+    for (const payload of segmentsOf(beginning.payload, segmentBytes))
+      this.datagrams.onDatagram(beginning.ends, payload);
+  }
+
+  /** It hears UDP alone, and stands nowhere in the home. */
+  private toNameServer(beginning: Beginning, packet: Buffer): void {
     const { ends } = beginning;
-    if (beginning.kind === 'syn') return this.connections.onSyn(ends, packet);
-    const { nameServer } = this.options;
-    for (const payload of segmentsOf(beginning.payload, segmentBytes)) {
-      if (ends.target === nameServer && ends.targetPort === dnsPort) void this.answer(ends, payload);
-      else this.datagrams.onDatagram(ends, payload);
-    }
+    if (beginning.kind === 'syn') this.options.inject(withTcpChecksum(packet), fate.refuse);
+    else if (ends.targetPort === dnsPort) void this.answer(ends, beginning.payload);
+    else this.options.inject(datagramPacket(ends, beginning.payload), fate.refuse);
   }
 
   private async answer(asked: PacketEnds, query: Buffer): Promise<void> {
