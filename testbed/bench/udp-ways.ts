@@ -1,8 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { type Namespace, type Program, until } from 'netns-test-helpers';
 import type { PacketSuite } from '../../src/wire/packet-key.ts';
+import { enrolFeature } from '../scenarios/support/plain-udp.ts';
+import { cliCommand, mediatorName, type Site } from '../site.ts';
 import { type Home, homeAddresses } from '../topologies/home.ts';
 import type { UdpWay } from './udp-load.ts';
 
@@ -68,6 +71,37 @@ export async function channelsWay(home: Home, suite: PacketSuite, number: number
     to: { address: gatewayLan, number },
     turn: false,
     programs: [mediator, server, terminal],
+  };
+}
+
+/**
+ * The whole product: a standing service of the server has a port of the mediator redirected, and its datagrams come out at the
+ * sink. Suite and keys are what mediator and server have agreed upon.
+ */
+export async function attachedWay(site: Site, number: number): Promise<UdpWay> {
+  const { home, directory, mediator, server } = site;
+  await until(() => mediator.stderr.includes('UDP channel up'), {
+    what: 'the UDP channel',
+    deadlineMs: 60_000,
+  });
+  await enrolFeature(site, 'service');
+  const file = join(directory, 'services.toml');
+  const [at, to] = [`${gatewayLan}:${number}`, `${sinkAt.address}:${sinkAt.number}`];
+  writeFileSync(
+    file,
+    `[[service]]\nname = "bench"\nmediator = "${mediatorName}"\nat = "${at}"\nto = "${to}"\n`,
+  );
+  await home.server.run(cliCommand('service', 'apply', file, '--state', join(directory, 'server')));
+  await until(() => server.stderr.includes('"state":"applied"'), {
+    what: 'the service to be applied',
+    deadlineMs: 60_000,
+    explain: () => server.stderr.slice(-2_000),
+  });
+  return {
+    what: 'entremise-attached',
+    to: { address: gatewayLan, number },
+    turn: false,
+    programs: [mediator, server],
   };
 }
 

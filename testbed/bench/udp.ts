@@ -1,28 +1,40 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Home, homeAddresses } from '../topologies/home.ts';
+import type { Site } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median, medianRatio } from './median.ts';
 import { atLeast, atMost, type Figure, type Goal } from './report.ts';
 import { allowedLoss, type Load, type Reading, UdpLoad, type UdpWay } from './udp-load.ts';
-import { channelsWay, coturnWay, openVpnWay, relayWay, segmentOnWan, sinkAt, socatWay } from './udp-ways.ts';
-import { withHome } from './with-home.ts';
+import {
+  attachedWay,
+  channelsWay,
+  coturnWay,
+  openVpnWay,
+  relayWay,
+  segmentOnWan,
+  sinkAt,
+  socatWay,
+} from './udp-ways.ts';
+import { withSite } from './with-home.ts';
 
 /**
  * Datagrams from a device of the home to a sink outside, over one path with two NATs in it:
  *
- *   entremise   device - relay (gateway) ==AEAD== relay (server) - sink    two programs, sealed and opened
+ *   attached    device - mediator ==AEAD== server - sink                   the product: a standing service, two programs
+ *   entremise   device - relay (gateway) ==AEAD== relay (server) - sink    its relays alone, with a suite of our choice
  *   channels    the same, with the server swapping to a terminal's channel, opened there: three programs
  *   coturn      device ------------------ turnserver (server) - sink       one program, plain, ChannelData
  *   socat       device ------------------ socat (server) - sink            one program, plain
  *   openvpn     device - openvpn (gateway) ==AEAD== openvpn (server) - sink  routed by the kernel
  *
- * The relays are the product's own, in a process that does nothing else (udp-relay-end.ts): keys are fixed and nobody
+ * The relays alone are the product's own, in a process that does nothing else (udp-relay-end.ts): keys are fixed and nobody
  * attaches. A rate counts when less than a thousandth is lost: the generator keeps so many on the way that each way does its
  * best (udp-load.ts). CPU is the mean of a way's programs, with what the kernel does in their name.
  */
 
+const attached = 'entremise-attached';
 const aes = 'entremise-aes-128-gcm';
 const chacha = 'entremise-chacha20-poly1305';
 const channels = 'entremise-channels-aes-128-gcm';
@@ -33,14 +45,14 @@ interface Case {
   readonly ways: readonly string[];
 }
 
-const everyWay = [aes, chacha, channels, 'coturn', 'socat', 'openvpn'];
+const everyWay = [attached, aes, chacha, channels, 'coturn', 'socat', 'openvpn'];
 
 const cases: readonly Case[] = [
   { what: '200', load: { bytes: 200, rate: 0 }, ways: everyWay },
   { what: '64', load: { bytes: 64, rate: 0 }, ways: everyWay },
   { what: '1200', load: { bytes: 1200, rate: 0 }, ways: everyWay },
-  { what: '200.at50k', load: { bytes: 200, rate: 50_000 }, ways: [aes, chacha, 'coturn'] },
-  { what: '200.at1k', load: { bytes: 200, rate: 1_000 }, ways: [aes, chacha, 'coturn'] },
+  { what: '200.at50k', load: { bytes: 200, rate: 50_000 }, ways: [attached, aes, chacha, 'coturn'] },
+  { what: '200.at1k', load: { bytes: 200, rate: 1_000 }, ways: [attached, aes, chacha, 'coturn'] },
 ];
 
 const quickCases: readonly string[] = ['200', '200.at50k', '200.at1k'];
@@ -63,9 +75,11 @@ class Readings {
   }
 }
 
-async function startWays(home: Home, folder: string): Promise<UdpWay[]> {
+async function startWays(site: Site, folder: string): Promise<UdpWay[]> {
+  const { home } = site;
   return [
-    await relayWay(home, 'aes-128-gcm', 8443),
+    await attachedWay(site, 8447),
+    await relayWay(home, 'aes-128-gcm', 8446),
     await relayWay(home, 'chacha20-poly1305', 8444),
     await channelsWay(home, 'aes-128-gcm', 8445),
     await coturnWay(home, folder),
@@ -97,12 +111,17 @@ async function take({ context, load, ways, readings }: Taking, round: number, on
   }
 }
 
-async function measure(home: Home, context: BenchContext, folder: string): Promise<readonly Figure[]> {
+async function measure(site: Site, context: BenchContext, folder: string): Promise<readonly Figure[]> {
+  const { home } = site;
   const { device, terminal } = home;
   const load = await UdpLoad.start({ device, address: homeAddresses.device }, { sink: terminal, ...sinkAt });
   try {
-    const taking = { context, load, ways: await startWays(home, folder), readings: new Readings() };
-    const software = { what: '200.software', load: { bytes: 200, rate: 0 }, ways: [aes, chacha, 'coturn'] };
+    const taking = { context, load, ways: await startWays(site, folder), readings: new Readings() };
+    const software = {
+      what: '200.software',
+      load: { bytes: 200, rate: 0 },
+      ways: [attached, aes, chacha, 'coturn'],
+    };
     const wanted = context.quick ? cases.filter(({ what }) => quickCases.includes(what)) : cases;
     for (let round = context.quick ? 1 : 0; round <= (context.quick ? 1 : 5); round++) {
       for (const one of wanted) await take(taking, round, one);
@@ -118,6 +137,7 @@ async function measure(home: Home, context: BenchContext, folder: string): Promi
 
 function against(readings: Readings, other: string, what: string, name: string, goals: readonly Goal[] = []) {
   return [
+    { name: `udp.attached_vs_${other}_${name}`, way: attached, goal: goals[0] },
     { name: `udp.vs_${other}_${name}_aes`, way: aes, goal: goals[0] },
     { name: `udp.vs_${other}_${name}_chacha`, way: chacha, goal: goals[1] },
   ].map(
@@ -130,19 +150,25 @@ function against(readings: Readings, other: string, what: string, name: string, 
   );
 }
 
-function cpu(readings: Readings, what: string, name: string, goal: Goal): Figure {
-  return {
-    name: `udp.cpu_vs_coturn_${name}`,
-    value: readings.ratio(aes, 'coturn', what, 'cpuUs'),
+function cpu(readings: Readings, what: string, name: string, goal: Goal): Figure[] {
+  return [
+    { figure: `udp.attached_cpu_vs_coturn_${name}`, way: attached },
+    { figure: `udp.cpu_vs_coturn_${name}`, way: aes },
+  ].map(({ figure, way }) => ({
+    name: figure,
+    value: readings.ratio(way, 'coturn', what, 'cpuUs'),
     unit: 'ratio',
     goal,
-  };
+  }));
 }
+
+/** A way, as its figures name it. */
+const nameOf = (way: string) => (way === aes ? 'aes' : way.replace('entremise-', ''));
 
 function latencies(readings: Readings, what: string): Figure[] {
   return ['p50', 'p99'].flatMap(share =>
-    [aes, 'coturn'].map(way => ({
-      name: `udp.latency_${what.split('.')[1]}_${share}_${way === aes ? 'aes' : way}`,
+    [attached, aes, 'coturn'].map(way => ({
+      name: `udp.latency_${what.split('.')[1]}_${share}_${nameOf(way)}`,
       value: median(readings.of(way, what, share === 'p50' ? 'p50Us' : 'p99Us')),
       unit: 'us',
       goal: undefined,
@@ -153,10 +179,12 @@ function latencies(readings: Readings, what: string): Figure[] {
 function figuresOf(readings: Readings, quick: boolean): Figure[] {
   const goals = [atLeast(1.5), atLeast(1.1)];
   const saturated = quick ? ['200', '200.software'] : ['200', '64', '1200', '200.software'];
-  const lost = saturated.flatMap(what => [aes, chacha].flatMap(way => readings.of(way, what, 'loss')));
+  const lost = saturated.flatMap(what =>
+    [attached, aes, chacha].flatMap(way => readings.of(way, what, 'loss')),
+  );
   const ours = [
     ...against(readings, 'coturn', '200', '200', goals),
-    cpu(readings, '200', 'saturated', atMost(0.5)),
+    ...cpu(readings, '200', 'saturated', atMost(0.5)),
     ...against(readings, 'coturn', '200.software', '200_software', goals),
     ...against(readings, 'socat', '200', '200'),
     ...against(readings, 'openvpn', '200', '200'),
@@ -171,7 +199,7 @@ function figuresOf(readings: Readings, quick: boolean): Figure[] {
   return [
     ...ours,
     ...(quick ? [] : ['64', '1200'].flatMap(bytes => against(readings, 'coturn', bytes, bytes))),
-    cpu(readings, '200.at50k', '50k', atMost(1.1)),
+    ...cpu(readings, '200.at50k', '50k', atMost(1.1)),
     ...['200.at1k', '200.at50k'].flatMap(what => latencies(readings, what)),
   ];
 }
@@ -179,12 +207,13 @@ function figuresOf(readings: Readings, quick: boolean): Figure[] {
 /** See the head of this file. */
 export const udpBench: Bench = {
   name: 'udp',
-  summary: 'datagrams a second, CPU and latency through two relays, against coturn, socat and OpenVPN',
+  summary:
+    'datagrams a second, CPU and latency through mediator and server, and their relays alone, against coturn, socat and OpenVPN',
   async run(context) {
-    context.progress('udp: building the home, starting relays, coturn, socat and OpenVPN');
+    context.progress('udp: building the home, enrolling all, starting relays, coturn, socat and OpenVPN');
     const folder = await mkdtemp(join(tmpdir(), 'entremise-udp-'));
     try {
-      return await withHome('bench', home => measure(home, context, folder));
+      return await withSite('bench', {}, site => measure(site, context, folder));
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

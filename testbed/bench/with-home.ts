@@ -3,7 +3,7 @@ import process from 'node:process';
 import { labSupport } from 'netns-test-helpers';
 import { EntremiseError } from '../../src/base/errors.ts';
 import { type Site, type SiteOptions, setUpSite } from '../site.ts';
-import { buildHome, type Home, type HomeOptions } from '../topologies/home.ts';
+import { buildHome, type HomeOptions } from '../topologies/home.ts';
 
 /**
  * Runs `measure` in a home of its own with a whole Entremise in it, and takes everything down after it.
@@ -25,20 +25,6 @@ export async function withSite<T>(
   } finally {
     await home.lab.destroy();
     if (directory !== undefined) await rm(directory, { recursive: true, force: true });
-  }
-}
-
-/**
- * Runs `measure` in a home of its own without an Entremise in it, and takes it down after it.
- * @throws as {@link withSite}
- */
-export async function withHome<T>(name: string, measure: (home: Home) => Promise<T>): Promise<T> {
-  requireRoot();
-  const home = await buildHome({ name });
-  try {
-    return await measure(home);
-  } finally {
-    await home.lab.destroy();
   }
 }
 
