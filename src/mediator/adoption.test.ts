@@ -45,6 +45,30 @@ test('P4.6: a new process adopts the ports of the one before; its streams are re
   t.deepEqual([rig.agent.attachedCount, rig.agent.heldCount], [1, 0]);
 });
 
+for (const left of [false, true])
+  test(`P4.6: who comes back to what another process has adopted hears terminal-restarted, and takes nothing ${left ? 'that is held' : 'that is routed'}`, async t => {
+    const attachmentId = randomBytes(16);
+    const key = generateSigningKey();
+    const played = await playing(t);
+    const { rig, terminal } = await suspended(t, { attachmentId, key }, first =>
+      first.connected(played.number),
+    );
+    const ofFirst = readToEnd(await played.next());
+    const next = await TestTerminal.attach(rig, { key, attachmentId, holdMs: 60_000 });
+    t.is((await ofFirst).end, 'ECONNRESET');
+    const { stream } = await next.connected(played.number);
+    const ofNext = await played.next();
+    if (left) {
+      next.lose();
+      await until('it is suspended', () => rig.agent.heldCount === 1);
+    }
+    await t.throwsAsync(terminal.reattach(), { code: 'terminal-restarted' });
+    if (left) await next.reattach();
+    ofNext.write('still of the next one');
+    await stream.got(21);
+    t.is(rig.agent.attachedCount, 1);
+  });
+
 test('P4.6: an attachment that is still routed is not adopted', async t => {
   const attachmentId = randomBytes(16);
   const key = generateSigningKey();

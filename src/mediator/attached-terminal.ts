@@ -71,12 +71,17 @@ export interface ProvenAttempt {
 /** Ports of one attachment that the owner is told of. */
 const maxListedPorts = 64;
 
+/** Processes that an attachment was adopted from and that are known again. */
+const keptProcesses = 8;
+
 function doNothing(): void {}
 
 /** See the head of this file. */
 export class AttachedTerminal implements Carried, Registered, NumberHolder {
   readonly door: AccessDoor;
   readonly usage: UsageShare;
+  /** Of {@link Registered}. */
+  adoptedFrom: readonly AttachmentName[] = [];
   private readonly surroundings: TerminalSurroundings;
   private readonly table: PortTable;
   private readonly ports: PortSurroundings;
@@ -198,9 +203,10 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   moveTo({ name, holdMs, label, pending }: ProvenAttempt): void {
     this.label?.end('displaced');
     this.label = label;
-    const isNewProcess = Buffer.compare(name.instance, this.name.instance) !== 0;
+    const before = this.name;
+    const isNewProcess = Buffer.compare(name.instance, before.instance) !== 0;
     this.attempt = { name, holdMs };
-    if (isNewProcess) this.beginAnew();
+    if (isNewProcess) this.beginAnew(before);
     else this.session.attachment.suspend();
     this.phase = 'open';
     this.cancelHold();
@@ -211,8 +217,11 @@ export class AttachedTerminal implements Carried, Registered, NumberHolder {
   }
 
   /** Another process of the terminal adopts the ports; nothing else of the one before is of use to it (P4.6). */
-  private beginAnew(): void {
+  private beginAnew(left: AttachmentName): void {
     const before = this.session;
+    const streams = before.attachment.streamCount;
+    this.adoptedFrom = [...this.adoptedFrom, left].slice(-keptProcesses);
+    this.surroundings.log.info({ code: 'terminal-restarted', streams }, 'adopted by another process');
     this.session = this.newSession();
     this.isSwitching = true;
     before.attachment.unbind('terminal-restarted');

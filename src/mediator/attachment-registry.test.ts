@@ -4,6 +4,7 @@ import { type AttachmentName, AttachmentRegistry, type Registered } from './atta
 
 class Fake implements Registered {
   readonly name: AttachmentName;
+  adoptedFrom: readonly AttachmentName[] = [];
   suspended = false;
   ended: ErrorCode | undefined;
   private readonly registry: AttachmentRegistry<Fake>;
@@ -58,6 +59,18 @@ test('P4.2: an attempt must be above the newest of its process; another process 
   first.suspend();
   t.throws(() => registry.admit(nameOf(1, 1, 1, 1)), { code: 'in-use' });
   t.is(registry.admit(nameOf(1, 1, 2, 1)), first);
+});
+
+test('P4.6: a process whose attachment another has adopted may adopt it in its turn, but not go on with it', t => {
+  const { registry, add } = registryOf();
+  const first = add(1, 1);
+  first.adoptedFrom = [nameOf(1, 1, 7, 3), nameOf(1, 1, 8, 1)];
+  for (const suspend of [false, true]) {
+    if (suspend) first.suspend();
+    t.throws(() => registry.admit(nameOf(1, 1, 7, 4)), { code: 'terminal-restarted' });
+    t.throws(() => registry.admit(nameOf(1, 1, 8, 2)), { code: 'terminal-restarted' });
+  }
+  t.is(registry.admit(nameOf(1, 1, 7, 1)), first);
 });
 
 test('P4.6: a mediator has 16 attachments; one more takes the place of the one suspended longest, or of none', t => {

@@ -19,6 +19,8 @@ export type AttachmentName = Pick<AttachInner, 'terminalKey' | 'attachmentId' | 
 export interface Registered {
   /** Of the newest attempt that counts. */
   readonly name: AttachmentName;
+  /** Those of the processes that it was adopted from (P4.6). */
+  readonly adoptedFrom: readonly AttachmentName[];
   /** True while it waits for its terminal. */
   readonly suspended: boolean;
   end(code: ErrorCode): void;
@@ -58,8 +60,8 @@ export class AttachmentRegistry<A extends Registered> {
 
   /**
    * The attachment that an attempt is for, if there is one already.
-   * @throws EntremiseError `in-use` when it is an older attempt, or of another process while one has the attachment; `limit`
-   * when there is no room for one more
+   * @throws EntremiseError `in-use` when it is an older attempt, or of another process while one has the attachment;
+   * `terminal-restarted` when it goes on from what another process has adopted; `limit` when there is no room for one more
    */
   admit(name: AttachmentName): A | undefined {
     const before = this.find(name);
@@ -98,8 +100,20 @@ export class AttachmentRegistry<A extends Registered> {
   }
 }
 
+/**
+ * A process that did not die, but was stopped or cut off, while the next one adopted what it had: it must not adopt back what
+ * it takes for its own, and learns why its streams are gone.
+ */
+function checkLeft({ adoptedFrom }: Registered, { instance, attempt }: AttachmentName): void {
+  if (!adoptedFrom.some(left => same(left.instance, instance) && attempt > left.attempt)) return;
+  throw new EntremiseError('terminal-restarted', {
+    message: 'Another process of this terminal has adopted the attachment.',
+  });
+}
+
 /** Another process of that terminal has it, or this is an attempt from before: the one that is there stays (P4.2, P4.6). */
 function checkAttempt(before: Registered, name: AttachmentName): void {
+  checkLeft(before, name);
   const sameProcess = same(before.name.instance, name.instance);
   if (sameProcess ? name.attempt > before.name.attempt : before.suspended) return;
   throw new EntremiseError('in-use', {

@@ -60,6 +60,9 @@ const longestRetryMs = 30_000;
 /** After what only another can change the longest pause is made at once. */
 const longestFailures = Math.ceil(Math.log2(longestRetryMs / firstRetryMs));
 
+/** Another process has the id: it is no use to wait for it. */
+const idTaken: ReadonlySet<string> = new Set(['in-use', 'terminal-restarted']);
+
 /**
  * Keeps one attachment to a mediator for as long as it is wanted. While its way is lost, but held, it is the same one and
  * what is open on it stays so; when it has ended for good a new one is made. What was open on the old one is gone then: who
@@ -168,7 +171,7 @@ export class AttachmentKeeper extends EventEmitter<AttachmentKeeperEvents> {
       await this.use(attachment);
       return true;
     } catch (thrown) {
-      this.isIdInUse = reasonOf(thrown) === 'in-use';
+      this.isIdInUse = idTaken.has(reasonOf(thrown));
       if (signal.aborted || this.isFinal(thrown)) throw thrown;
       await this.waitBeforeRetry(tunnelError(thrown), isFinal(thrown) ? longestFailures : failures);
       return false;

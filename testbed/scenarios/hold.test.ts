@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
 import { devicePage, startWebServer } from '../demo/device.ts';
 import { mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { liesOfLoad, startLoad } from './support/load.ts';
 import { programPath, tcpPeer, tcpService, untilSaid } from './support/peers.ts';
-import { setStage } from './support/stage.ts';
+import { type Stage, setStage } from './support/stage.ts';
 import { hire, profileFolder } from './support/technicians.ts';
 import { curl, startExpose, untilForwards, untilJson } from './support/verbs.ts';
 
@@ -55,28 +56,53 @@ claim('the number of a process that was killed is the next one’s at once (P4.6
   t.is((await curl(stage.home.device, `http://${gatewayLan}:8000/`)).body, devicePage);
 });
 
+/** Starts sdk-adopt.mjs, as `name`, and waits until it serves. */
+async function startAdopter(t: ExecutionContext, stage: Stage, number: number, ...words: string[]) {
+  const own = [profileFolder(stage.site.terminalEnv), mediatorName, gatewayLan, String(number), ...words];
+  const program = stage.home.terminal.node(programPath('sdk-adopt.mjs'), own);
+  t.teardown(() => program.stop('SIGKILL'));
+  return { program, said: await untilJson(program, 'that it listens', line => 'adopted' in line) };
+}
+
 claim(
   'a program of the SDK that was killed and started again adopts the port of the one before (P4.6)',
   async (t, stage) => {
-    const words = [profileFolder(stage.site.terminalEnv), mediatorName, gatewayLan, '8003'];
-    const start = async (...more: string[]) => {
-      const program = stage.home.terminal.node(programPath('sdk-adopt.mjs'), [...words, ...more]);
-      t.teardown(() => program.stop('SIGKILL'));
-      return { program, said: await untilJson(program, 'that it listens', line => 'adopted' in line) };
-    };
     const served = async () => {
-      const visitor = tcpPeer(t, stage.home.device, ['connect', gatewayLan, 8003, 'drain']);
+      const visitor = tcpPeer(t, stage.home.device, ['connect', gatewayLan, 8003, 'fin', 'drain']);
       return untilSaid(visitor, { saw: 'fin' });
     };
-    const first = await start('one');
+    const first = await startAdopter(t, stage, 8003, 'one');
     t.deepEqual(first.said.adopted, []);
     t.like(await served(), { bytes: 'one'.length });
     first.program.kill('SIGKILL');
     await first.program.exited;
-    const second = await start('second', String(first.said.id));
+    const second = await startAdopter(t, stage, 8003, 'second', String(first.said.id));
     t.deepEqual(second.said.adopted, [8003]);
     t.is(second.said.id, first.said.id);
     t.like(await served(), { bytes: 'second'.length });
+  },
+);
+
+claim(
+  'what another process has adopted ends as terminal-restarted, for the device and for the process before, which was only stopped (P4.6)',
+  async (t, stage) => {
+    const { home, now } = stage;
+    const first = await startAdopter(t, stage, 8004, 'one');
+    const visitor = tcpPeer(t, home.device, ['connect', gatewayLan, 8004, 'read=3', 'drain']);
+    await untilSaid(visitor, { did: 'read', bytes: 3 });
+    first.program.kill('SIGSTOP');
+    t.teardown(() => first.program.kill('SIGCONT'));
+    await home.server.killConnections([servicePort]);
+    const log = now.mediator.stderr.length;
+    const second = await startAdopter(t, stage, 8004, 'second', String(first.said.id));
+    t.deepEqual(second.said.adopted, [8004]);
+    await untilSaid(visitor, { saw: 'ECONNRESET', bytes: 3 });
+    t.regex(now.mediator.stderr.slice(log), /"code":"terminal-restarted","streams":1/);
+    first.program.kill('SIGCONT');
+    await untilSaid(first.program, { socket: 'terminal-restarted' }, 20_000);
+    await untilSaid(first.program, { closed: 'terminal-restarted' });
+    const next = tcpPeer(t, home.device, ['connect', gatewayLan, 8004, 'fin', 'drain']);
+    t.like(await untilSaid(next, { saw: 'fin' }), { bytes: 'second'.length });
   },
 );
 
