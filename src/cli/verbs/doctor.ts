@@ -87,7 +87,7 @@ async function doctor(context: Context): Promise<void> {
 function addonFinding(): Finding {
   const { problem } = findAddon();
   if (problem === undefined) return { check: 'addon', good: true, detail: 'there' };
-  const detail = `missing here: some ends of local connections are told apart less well (${problem})`;
+  const detail = `missing here: entremise run cannot be used, and some ends of local connections are told apart less well (${problem})`;
   return { check: 'addon', good: true, detail };
 }
 
