@@ -175,12 +175,27 @@ test('P8.3: where the link is as silent a channel that would go on by itself has
   await flow(world, member, 'member', 6 * second);
   member.isLinkSilent = true;
   world.network.loses = () => true;
-  await flow(world, member, 'member', 6 * second);
+  await flow(world, member, 'member', 5 * second);
   world.network.loses = () => false;
   await flow(world, member, 'member', 20 * second);
   t.deepEqual(member.downs, []);
   t.is(member.set.first.state, 'up');
 });
+
+for (const ways of ['both ways', 'the way there'] as const)
+  test(`P8.3: a member that only hears knows 6 s after its own silence that ${ways} are broken, though its link is silent too`, async t => {
+    const { world, member } = await two();
+    const { cid = 0 } = member.set.first;
+    world.relay.bindRoute(cid, 7, 'script');
+    await turns(world, 26 * second);
+    member.isLinkSilent = true;
+    world.network.loses = ({ to }) => ways === 'both ways' || to.address === worldServer.address;
+    for (let at = 0; at < 31 * second && member.downs.length === 0; at += 3 * second) {
+      world.relay.sendDatagram(cid, 7, lan, Buffer.from('x'));
+      await turns(world, Math.min(3 * second, 31 * second - at));
+    }
+    t.true(member.downs.length > 0);
+  });
 
 test('P8.3: a flow that begins on a path that has broken in a silence is not longer in the dark', async t => {
   const { world, member } = await two();
