@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ipv4Setup, ipv6Setup, nftRules, resolvConf, withoutOtherServices } from './network-rules.ts';
 import { requireTools, type Tool } from './tools.ts';
@@ -37,6 +36,8 @@ const resolvConfPath = '/etc/resolv.conf';
 const nsswitchPath = '/etc/nsswitch.conf';
 /** The cache of names of this machine, which programs ask before anything else. */
 const nscdPath = '/run/nscd';
+/** Every system has it; what is written is seen there for as long as it takes to put it elsewhere. */
+const folder = '/tmp';
 
 /**
  * Names by the mediator, and processes of this namespace alone in /proc. What is written lies in memory that is gone with
@@ -46,18 +47,17 @@ const nscdPath = '/run/nscd';
 export async function furnishNames(): Promise<void> {
   if (!existsSync(resolvConfPath))
     throw new Error(`There is no ${resolvConfPath} to put another over; make one, be it empty.`);
-  const folder = tmpdir();
   await run('mount', ['-t', 'tmpfs', '-o', 'mode=0755', 'tmpfs', folder]);
-  await cover(folder, resolvConfPath, resolvConf);
+  await cover(resolvConfPath, resolvConf);
   if (existsSync(nsswitchPath))
-    await cover(folder, nsswitchPath, withoutOtherServices(readFileSync(nsswitchPath, 'utf8')));
+    await cover(nsswitchPath, withoutOtherServices(readFileSync(nsswitchPath, 'utf8')));
   await run('umount', [folder]);
   if (existsSync(nscdPath)) await run('mount', ['-t', 'tmpfs', 'tmpfs', nscdPath]);
   // Where it is refused, as in some containers, processes are shown by the numbers that they have outside.
   await run('mount', ['-t', 'proc', 'proc', '/proc']).catch(() => {});
 }
 
-async function cover(folder: string, path: string, text: string): Promise<void> {
+async function cover(path: string, text: string): Promise<void> {
   const file = join(folder, path.replaceAll('/', '-'));
   writeFileSync(file, text, { mode: 0o644 });
   await run('mount', ['--bind', file, path]);

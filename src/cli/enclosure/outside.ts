@@ -74,18 +74,18 @@ class Inside {
     child.on('message', (message, handle) => {
       if (isMessage(message)) this.onMessage(message as FromInside, handle as Server | undefined);
     });
-    child.on('error', error => this.fail(error.message));
-    child.on('exit', (code, signal) => this.fail(`it ended early (${signal ?? `exit code ${code}`})`));
+    child.on('error', error => this.fail(error.message, advice));
+    child.on('exit', (code, signal) => this.fail(`it ended early, ${signal ?? `exit code ${code}`}`, advice));
   }
 
   private onMessage(message: FromInside, handle: Server | undefined): void {
     if (message.kind === 'ended') this.ended.resolve(message.code);
-    else if (message.kind === 'failed') this.fail(message.message);
+    else if (message.kind === 'failed') this.fail(message.message, 'without: entremise socks.');
     else if (handle !== undefined) this.listener.resolve(handle);
   }
 
   /** After the one is settled, and the other, this changes nothing. */
-  private fail(why: string): void {
+  private fail(why: string, advice: string): void {
     const message = `Cannot make a network of its own for the command (${why}): ${advice}`;
     this.listener.reject(new EntremiseError('environment-unfit', { message }));
     const died = `The process that keeps the command's network has gone: ${why}.`;

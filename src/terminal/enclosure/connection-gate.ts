@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { canonicalIp } from '../../wire/ip.ts';
 import { joinSockets } from '../join-sockets.ts';
 import type { MediatorAttachment } from '../mediator-attachment.ts';
+import { resetSocket } from '../reset-socket.ts';
 import { reasonOf } from '../tunnel-error.ts';
 import type { TunnelSocket } from '../tunnel-socket.ts';
 import { type PacketEnds, withTcpChecksum } from './ip-packet.ts';
@@ -123,13 +124,12 @@ export class ConnectionGate {
     });
   }
 
-  /** Ends what is open. */
+  /** Resets what is open. */
   close(): void {
     this.closed = true;
     for (const { remote } of this.waiting.values()) remote?.resetAndDestroy();
     this.waiting.clear();
-    // Not by RST: nobody is there to see it, and Node leaves a socket open that is just sending its FIN.
-    for (const socket of this.sockets) socket.destroy();
+    for (const socket of this.sockets) resetSocket(socket);
   }
 }
 

@@ -109,7 +109,7 @@ export class EnclosureDoor {
     cancel();
   }
 
-  /** Ends what is open, and answers no more. */
+  /** Resets what is open, and answers no more. */
   close(): void {
     this.closing.abort();
     this.connections.close();

@@ -12,6 +12,7 @@ import type { AttachmentKeeper } from '../attachment-keeper.ts';
 import type { Endpoint } from '../forward-tcp.ts';
 import type { MediatorAttachment } from '../mediator-attachment.ts';
 import { patientAttachment, refusalOf } from '../patient-source.ts';
+import { resetSocket } from '../reset-socket.ts';
 import { serveBind } from './bind-request.ts';
 import { serveConnect } from './connect-request.ts';
 import { answersFor } from './door-failure.ts';
@@ -166,7 +167,7 @@ export class SocksDoor extends EventEmitter<SocksDoorEvents> {
     this.closing.abort();
     this.server.close();
     this.http.close();
-    for (const socket of this.sockets) socket.resetAndDestroy();
+    for (const socket of this.sockets) resetSocket(socket);
     if (!this.over) await once(this.server, 'close');
   }
 }
