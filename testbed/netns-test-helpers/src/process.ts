@@ -159,8 +159,11 @@ export class Program {
         this.#exit ??= { code, signal };
         resolve(this.#exit);
       };
-      // A daemon's parent leaves its pipes open in the child: do not wait for them for ever.
-      this.#child.once('exit', (code, signal) => setTimeout(() => ended(code, signal), 500).unref());
+      // A daemon's parent leaves its pipes open in the child: do not wait for them for ever. What they hold when the time is
+      // over is read all the same: a busy machine may come to the timer before it has come to them.
+      this.#child.once('exit', (code, signal) =>
+        setTimeout(() => setImmediate(ended, code, signal), 500).unref(),
+      );
       this.#child.once('close', ended);
       this.#child.once('error', () => ended(127, null));
     });
