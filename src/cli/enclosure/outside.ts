@@ -80,7 +80,8 @@ class Inside {
 
   private onMessage(message: FromInside, handle: Server | undefined): void {
     if (message.kind === 'ended') this.ended.resolve(message.code);
-    else if (message.kind === 'failed') this.fail(message.message, 'without: entremise socks.');
+    else if (message.kind === 'failed')
+      this.fail(message.message, isRoot() ? 'without: entremise socks.' : advice);
     else if (handle !== undefined) this.listener.resolve(handle);
   }
 
