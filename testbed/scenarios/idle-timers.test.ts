@@ -1,7 +1,10 @@
 import { blockUdp, type Program, until } from 'netns-test-helpers';
+import { servicePort } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
 import { flawsOfLoad, startLoad } from './support/load.ts';
-import { setStage } from './support/stage.ts';
-import { startVerb } from './support/verbs.ts';
+import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
+import { type Stage, setStage } from './support/stage.ts';
+import { startForward, startVerb } from './support/verbs.ts';
 
 /**
  * NATs that forget TCP that is silent (P8.1). What is a second to the mediator is 10 ms here: its link is silent for 2.4 s
@@ -56,3 +59,45 @@ claim(
     t.deepEqual(flawsOfLoad(await load.stop()), []);
   },
 );
+
+/** Waits until the link of the home has just been used, and carries nothing now: its next packet is its keepalive. */
+async function untilSilent({ home }: Stage): Promise<void> {
+  const link = ['ss', '-Htin', 'state', 'established', 'dport', '=', `:${servicePort}`];
+  const isSilent = async () => {
+    const { stdout } = await home.gateway.exec(link);
+    const [sent, received] = [/lastsnd:(\d+)/, /lastrcv:(\d+)/].map(found => Number(found.exec(stdout)?.[1]));
+    return !/unacked/.test(stdout) && Math.min(sent ?? 0, received ?? 0) > 100;
+  };
+  await until(isSilent, { what: 'the link to be silent' });
+}
+
+for (const [title, unsolicited] of [
+  ['F2: a NAT forgets while the home is silent, and answers what the server sends by RST', 'reject'],
+  ['F3: a NAT forgets while the home is silent, and drops what the server sends', 'drop'],
+] as const)
+  claim(`${title}: the next keepalive mends it, nothing is lost (P8.1)`, async (t, stage) => {
+    const { device, terminal, useNats, carrier } = stage.home;
+    const ports = 'fully-random';
+    await useNats({ ports }, { ports, unsolicited });
+    const service = await tcpService(t, device, homeAddresses.device, 4_000, [
+      'read=70000',
+      'send=5',
+      'drain',
+      'fin',
+    ]);
+    const forward = await startForward(t, stage, `${homeAddresses.device}:4000`);
+    const steps = ['send=5', 'go', 'send=69995', 'fin', 'drain'];
+    const words = ['connect', '127.0.0.1', Number(forward.ports[0]), ...steps];
+    const client = tcpPeer(t, terminal, words, { stdin: 'pipe' });
+    await untilSaid(client, { waits: 'go' });
+    const before = losses(stage.site.mediator);
+    await untilSilent(stage);
+    await carrier.flushConntrack();
+    const from = performance.now();
+    client.write('\n');
+    t.like(await untilSaid(service, { did: 'read' }, 30_000), { bytes: 70_000, intact: true });
+    t.log(`${Math.round(performance.now() - from)} ms after the server had something to say`);
+    t.true(losses(stage.site.mediator) > before);
+    t.like(await untilSaid(client, { saw: 'fin' }), { bytes: 5, intact: true });
+    await untilSaid(service, { saw: 'fin' });
+  });

@@ -34,8 +34,8 @@ export interface Home {
   readonly useNats: (gateway: NatKind, carrier: NatKind) => Promise<void>;
 }
 
-/** How a NAT maps and filters. */
-export type NatKind = Partial<Pick<Masquerade, 'ports' | 'mapping' | 'filtering'>>;
+/** How a NAT maps and filters, and what it answers strangers. */
+export type NatKind = Partial<Pick<Masquerade, 'ports' | 'mapping' | 'filtering' | 'unsolicited'>>;
 
 /** Addresses of {@link buildHome}. */
 export const homeAddresses = {
