@@ -193,7 +193,7 @@ for (const [name, nats] of Object.entries(homes))
       const linkMs = performance.now();
       await until(() => onlines() > before, { what: 'the link to be made anew', deadlineMs: 20_000 });
       t.log(`${Math.round(performance.now() - linkMs)} ms more until the link`);
-      await until(() => flow.changes.at(-1) !== 'tcp', { what: 'the flow to be on UDP', deadlineMs: 20_000 });
+      await flow.untilStaysOnUdp(20);
       t.is(flow.counts.disordered, 0);
     },
   );

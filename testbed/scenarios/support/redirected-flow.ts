@@ -76,6 +76,20 @@ export class RedirectedFlow {
     return this.untilCounts(`${more} answers`, counts => counts.answered >= answered + more, deadlineMs);
   }
 
+  /** Waits until so many answers in a row have come by UDP: a channel may be tried, and lost, before it stays. */
+  async untilStaysOnUdp(answers: number, deadlineMs = 30_000): Promise<void> {
+    let since: { readonly changes: number; readonly answered: number } | undefined;
+    const stays = () => {
+      const { changes, counts } = this;
+      if (changes.at(-1) === 'tcp') since = undefined;
+      else if (since?.changes !== changes.length)
+        since = { changes: changes.length, answered: counts.answered };
+      return since !== undefined && counts.answered >= since.answered + answers;
+    };
+    const explain = () => `${this.#program.stdout.slice(-2_000)}${this.#program.stderr.slice(-2_000)}`;
+    await until(stays, { what: `${answers} answers in a row by UDP`, deadlineMs, explain });
+  }
+
   /** Asks no more, or again. */
   async order(what: 'rest' | 'ask'): Promise<void> {
     const done = () => jsonLines(this.#program.stdout).filter(({ did }) => did === what).length;
