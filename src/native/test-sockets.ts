@@ -6,11 +6,11 @@ import { Worker } from 'node:worker_threads';
 import { requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 
-/** Resolves when `holds` does; rejects with `what` when it does not within `withinMs`. */
+/** Resolves when `holds` does; rejects with `what` when it does not within `withinMs`: emulated processors take their time. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  withinMs = 10_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!(await holds())) {
