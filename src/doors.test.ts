@@ -71,14 +71,25 @@ test('nobody else gets hold of authorise(), under whatever name', t => {
 test('the server asks at ATTACH and at every COMMAND, and again when documents change', t => {
   const asked = collect(node => {
     const name = calledName(node);
-    const doors = ['authoriseAttach', 'passCommand', 'decideAttach', 'recheck', 'recheckMember'];
+    const doors = [
+      'authoriseAttach',
+      'passCommand',
+      'decideAttach',
+      'decideOnBehalf',
+      'recheck',
+      'recheckMember',
+    ];
     if (name !== undefined && doors.includes(name)) return name;
     const isPermit = ts.isCallExpression(node) && /permit\.authorise$/.test(node.expression.getText());
     return isPermit ? 'permit.authorise' : undefined;
   });
   t.deepEqual(asked, [
+    // What a token has declared, again and again.
+    'src/server/features/features.ts: recheck',
+    'src/server/features/features.ts: recheck',
     // ATTACH: desk, then documents and grant, then authorise().
     'src/server/server.ts: decideAttach',
+    'src/server/token-desk.ts: decideOnBehalf',
     'src/switch/attach-desk.ts: authoriseAttach',
     // COMMAND: the route hands every one to the door, the door asks the permit.
     'src/switch/command-door.ts: permit.authorise',
@@ -98,12 +109,27 @@ test('the server asks at ATTACH and at every COMMAND, and again when documents c
   ]);
 });
 
+test('what a token declares is asked about when it comes, before it begins, and while it is there', t => {
+  const asked = collect(node => {
+    const name = calledName(node) ?? '';
+    return /^of(Publication|Service|ServiceAnywhere)$/.test(name) ? name : undefined;
+  });
+  t.deepEqual(asked, [
+    'src/server/api/declared-routes.ts: ofPublication',
+    'src/server/api/declared-routes.ts: ofServiceAnywhere',
+    'src/server/declared/token-bounds.ts: ofService',
+    'src/server/features/publish-feature.ts: ofPublication',
+    'src/server/features/publish-feature.ts: ofPublication',
+    'src/server/features/service-feature.ts: ofService',
+  ]);
+});
+
 test('inside the server’s door everything goes through one function', t => {
   const asked = collect((node, { path }) =>
     path === 'src/server/permit.ts' && calledName(node) === 'ask' ? 'ask' : undefined,
   );
-  // Each COMMAND, each recheck, each ATTACH.
-  t.is(asked.length, 3);
+  // Each COMMAND, each recheck, each ATTACH, and what a token declares.
+  t.is(asked.length, 4);
 });
 
 test('the mediator asks, and leaves a line, at every command and every new datagram destination', t => {

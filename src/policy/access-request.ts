@@ -38,6 +38,8 @@ export interface AccessRequest {
   readonly mediator: MemberStatement;
   readonly trust: TrustStatement;
   readonly command: Command;
+  /** On the server: what it knows of the gateway, where the gateway is not asked about this grant itself. */
+  readonly facts?: GatewayFacts;
 }
 
 /** The owner's side, as it stands on the mediator; the server has none. */

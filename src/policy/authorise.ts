@@ -167,14 +167,15 @@ export function authorise(
   request: AccessRequest,
   nowMs: number,
 ): Verdict {
+  const facts = owner?.facts ?? request.facts;
   return (
     checkRevocation(grant, request) ??
     checkExpiry(grant, nowMs) ??
     checkMediator(grant, request) ??
     (owner && checkConsent(grant, owner.policy[grant.purpose], owner, nowMs)) ??
     checkAttach(grant, request) ??
-    checkCommand('grant', grant, request.command, owner?.facts) ??
-    checkDelegate(grant, request, owner?.facts) ??
+    checkCommand('grant', grant, request.command, facts) ??
+    checkDelegate(grant, request, facts) ??
     checkOwner(grant, owner, request) ??
     allowed
   );

@@ -21,6 +21,11 @@ export class DeniedGrants {
     return this.ids.has(id);
   }
 
+  /** Only rises while the server runs. */
+  get count(): number {
+    return this.ids.size;
+  }
+
   /** Takes it no more until it expires; what it allows ends now. A full disk keeps no denial from counting. */
   add(id: string, expiresAtMs: number, fields: Readonly<Record<string, unknown>>): void {
     const { store, audit, log, onChange } = this.options;

@@ -66,6 +66,7 @@ export class Documents {
   private readonly steps: TrustStatement[] = [];
   private readonly registry: MemberRegistry;
   private readonly grants = new GrantShelf();
+  private changes = 0;
 
   private constructor(options: DocumentsOptions) {
     this.options = options;
@@ -154,6 +155,11 @@ export class Documents {
     return this.trusted?.seq ?? 0;
   }
 
+  /** Rises with every document that has come to count. */
+  get revision(): number {
+    return this.changes;
+  }
+
   /** All members, by the operator's word. */
   allMembers(): readonly MemberStatement[] {
     return this.registry.roster.all();
@@ -210,7 +216,9 @@ export class Documents {
   async accept(text: string): Promise<ErrorCode | undefined> {
     try {
       const change = await this.take(text);
-      if (change !== undefined) this.options.onChange(change);
+      if (change === undefined) return undefined;
+      this.changes++;
+      this.options.onChange(change);
       return undefined;
     } catch (thrown) {
       const { code, message } = asEntremiseError(thrown);

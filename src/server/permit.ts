@@ -4,7 +4,8 @@ import { keyFromText } from '../base/keys.ts';
 import { accessCommand } from '../policy/access-command.ts';
 import { type Command as AccessCommand, authorise } from '../policy/authorise.ts';
 import { type AcceptedGrant, isKeyRevoked, type MemberStatement } from '../policy/documents.ts';
-import type { Verdict } from '../policy/verdict.ts';
+import type { GatewayFacts } from '../policy/gateway-facts.ts';
+import { allowed, type Verdict } from '../policy/verdict.ts';
 import type { AttachDecision, AttachQuestion, Permit } from '../switch/permit.ts';
 import type { DeniedGrants } from './denied-grants.ts';
 import type { Documents } from './documents.ts';
@@ -22,13 +23,18 @@ export interface PermitDesks {
 }
 
 /** Everything that decides about one attachment. */
-interface Parties {
+export interface Parties {
   readonly grant: AcceptedGrant;
   readonly terminal: string;
   readonly mediator: string;
 }
 
-function ask({ documents, denied, clock }: PermitDesks, parties: Parties, command: AccessCommand): Verdict {
+function ask(
+  { documents, denied, clock }: PermitDesks,
+  parties: Parties,
+  command: AccessCommand,
+  facts?: GatewayFacts,
+): Verdict {
   if (denied.has(parties.grant.id)) {
     const message = `The server takes the grant ${parties.grant.id} no more: it was taken back here.`;
     return { allowed: false, code: 'grant-revoked', by: 'grant', field: 'jti', message };
@@ -38,7 +44,8 @@ function ask({ documents, denied, clock }: PermitDesks, parties: Parties, comman
     const message = 'The mediator has no member statement any more.';
     return { allowed: false, code: 'not-permitted', by: 'grant', field: 'mediators', message };
   }
-  return authorise(parties.grant, undefined, { mediator, trust: documents.trust(), command }, clock.now());
+  const request = { mediator, trust: documents.trust(), command, ...(facts === undefined ? {} : { facts }) };
+  return authorise(parties.grant, undefined, request, clock.now());
 }
 
 function attachCommand({ grant, terminal }: Parties): AccessCommand {
@@ -59,6 +66,20 @@ function permitFor(desks: PermitDesks, parties: Parties): Permit {
       return verdict.allowed ? undefined : verdict.code;
     },
   };
+}
+
+/**
+ * May the terminal attach, and do all this? For what is done under another grant on its behalf, so that the mediator never
+ * sees this one: `facts` stand for what the mediator would know.
+ */
+export function decideOnBehalf(
+  desks: PermitDesks,
+  parties: Parties,
+  commands: readonly AccessCommand[],
+  facts: GatewayFacts,
+): Verdict {
+  const verdicts = [attachCommand(parties), ...commands].map(each => ask(desks, parties, each, facts));
+  return verdicts.find(verdict => !verdict.allowed) ?? allowed;
 }
 
 /** Decides about an ATTACH (P6.4): the mediator is a member, and the grant that `inner` shows allows attaching to it. */

@@ -17,7 +17,7 @@ import { listenTls, type SocketTuner, type TlsListener } from '../transport/tls.
 import { alpnProtocol } from '../wire/spec.ts';
 import { AdmissionDesk } from './admission.ts';
 import type { ApiFeature, ApiFeatureOptions } from './api/api-feature.ts';
-import { bringTokensForward } from './api/token-store.ts';
+import { TokenStore } from './api/token-store.ts';
 import { readServerConfig, type ServerConfig } from './config.ts';
 import { DeclarationStore } from './declared/declaration-store.ts';
 import { DeniedGrants } from './denied-grants.ts';
@@ -32,6 +32,7 @@ import { lockState } from './state-lock.ts';
 import { Store } from './store.ts';
 import { tell } from './tell-members.ts';
 import { pinText, readKeyAndCertificate } from './tls-keys.ts';
+import { boundsOfTokens } from './token-desk.ts';
 
 /** The server program: switch, store, audit and TLS put together. Nothing but composition stands here. */
 
@@ -164,7 +165,7 @@ function reloadDeclared({ declarations }: Features, { config, log }: ServerOptio
 async function apiOf(
   { config, clock, log }: ServerOptions,
   { documents, denied, keepalives, audit }: Desks,
-  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'listener' | 'features'>,
+  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'tokens' | 'listener' | 'features'>,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
   try {
@@ -210,8 +211,10 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const pair = readKeyAndCertificate(stateDir);
   undo.push(await lockState(stateDir));
   const store = await Store.open(stateDir, true);
-  await bringTokensForward(stateDir);
   undo.push(() => store.close());
+  // Whether or not it has the API: `server token` works beside it, and may not change the schema.
+  const tokens = await TokenStore.open(stateDir, true);
+  undo.push(() => tokens.close());
   let hub: Switch | undefined;
   const onHeard = (keys: readonly string[]) => store.saveAllSeen(keys, clock.wallTimeMs());
   const onChange = (change: DocumentChange) => hub !== undefined && tell(change, { documents, hub, onHeard });
@@ -244,7 +247,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   let listening: TlsListener | undefined;
   let declared: Features | undefined;
   const late = { listener: () => listening?.counters, features: () => declared };
-  const api = await apiOf(options, desks, { hub: running, serverPin, ...late });
+  const api = await apiOf(options, desks, { hub: running, serverPin, tokens, ...late });
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
   const listener = await listenTls({
@@ -266,6 +269,7 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
     stateDir,
     file: config,
     store: await DeclarationStore.open(stateDir, true),
+    bounds: boundsOfTokens({ ...desks, tokens, stateDir, clock }),
     knownMediators: () => documents.allMembers().filter(({ role }) => role === 'mediator'),
     hub: running,
     serverPin,

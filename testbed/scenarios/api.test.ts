@@ -251,6 +251,41 @@ claim('failures are problem details that say what to do', async (t, stage) => {
   t.like(JSON.parse(denied), { type: 'urn:entremise:not-permitted', status: 403 });
 });
 
+claim(
+  'a token publishes within its grant alone, sees its own alone, and what it has published ends with it',
+  async (t, stage) => {
+    const { home, site } = stage;
+    const narrow = ['--terminal', stage.apiKey, '--mediator', mediatorName, '--purpose', 'service'];
+    const granted = await site.operator('grant', 'create', ...narrow, '--target', device, '--tcp', '80');
+    const made = ['token', 'create', 'isp', '--grant', String(granted.id), '--scope', 'declare'];
+    const { token, id } = await stage.server(...made);
+    const asked = async (path: string, more = '', env = { TOKEN: String(token) }) => {
+      const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
+      return { status, answer: JSON.parse(answer) as Json };
+    };
+    const publish = (to: string, port: number) => {
+      const on = `${homeAddresses.server}:${port}`;
+      const wish = { mediator: mediatorName, protocol: 'tcp', on, to, from: ['0.0.0.0/0'] };
+      return asked('/v1/publications', `-H 'Content-Type: application/json' -d '${JSON.stringify(wish)}'`);
+    };
+    const page = async () =>
+      (await home.terminal.exec(['curl', '-sS', `http://${homeAddresses.server}:8090/`])).stdout;
+    const beyond = await publish(`${homeAddresses.gatewayLan}:80`, 8091);
+    t.is(beyond.status, '403');
+    t.like(beyond.answer, { type: 'urn:entremise:not-permitted', by: 'grant' });
+    t.regex(String(beyond.answer.detail), /targets\.networks would have to name 192\.168\.1\.1/);
+    t.like(await publish(`${device}:80`, 8090), { status: '201', answer: { state: 'applied' } });
+    t.is(await page(), devicePage);
+    const mine = await asked('/v1/publications', '', { TOKEN: stage.env.TOKEN ?? '' });
+    t.deepEqual(mine.answer.publications, []);
+    await stage.server('token', 'revoke', String(id));
+    await until(async () => (await page()) === '', { what: 'the port to be closed', deadlineMs: 10_000 });
+    t.like(await asked('/v1/publications', '', { TOKEN: stage.env.TOKEN ?? '' }), {
+      answer: { publications: [{ state: 'refused', code: 'not-permitted' }] },
+    });
+  },
+);
+
 claim('a POST that is sent again with its Idempotency-Key is done once', async (t, stage) => {
   const open = (number: number) =>
     `curl -sS -k -i -H "Authorization: Bearer $TOKEN" -H 'Idempotency-Key: a-1' -H 'Content-Type: application/json' \

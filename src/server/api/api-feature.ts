@@ -17,13 +17,15 @@ import { openHttpDoor } from './http-door.ts';
 import { IssuedGrants } from './issued-grants.ts';
 import { createMetrics } from './metrics.ts';
 import { addRoutes } from './routes.ts';
-import { TokenStore } from './token-store.ts';
+import type { TokenStore } from './token-store.ts';
 
 /** The HTTP API put together: a feature of the server, that is a terminal in its process, behind tokens. */
 
 /** What it needs of the server. */
 export interface ApiFeatureOptions {
   readonly stateDir: string;
+  /** Closed by who has opened it. */
+  readonly tokens: TokenStore;
   readonly auditFile: string;
   readonly audit: Audit;
   /** The key of the member with that name. */
@@ -59,15 +61,12 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
   const directory = featureDirectory(stateDir, 'api');
   const feature = { name: 'api', directory, hub, serverPin, clock, log, plainUdp: false } as const;
   const started = await startFeature(feature);
-  let tokens: TokenStore | undefined;
   let issued: IssuedGrants | undefined;
   try {
-    tokens = await TokenStore.open(stateDir, true);
     issued = await IssuedGrants.open(stateDir);
-    return await startOn(started, { tokens, issued }, options);
+    return await startOn(started, issued, options);
   } catch (thrown) {
     await started.terminal.close();
-    tokens?.close();
     issued?.close();
     throw thrown;
   }
@@ -75,10 +74,10 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
 
 async function startOn(
   { terminal, member }: Feature,
-  { tokens, issued }: { readonly tokens: TokenStore; readonly issued: IssuedGrants },
+  issued: IssuedGrants,
   options: ApiFeatureOptions,
 ): Promise<ApiFeature> {
-  const { hub, clock, log } = options;
+  const { hub, tokens, clock, log } = options;
   const attachments = new ApiAttachments(terminal);
   const jobs = new BulkJobs(terminal);
   const metrics = await createMetrics({
@@ -109,7 +108,6 @@ async function startOn(
       await door.close();
       await jobs.close();
       await terminal.close();
-      tokens.close();
       issued.close();
     },
   };

@@ -1,7 +1,9 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyRequest } from 'fastify';
+import type { EntremiseError } from '../../base/errors.ts';
 import { readPublication } from '../declared/publication.ts';
 import { readStandingService } from '../declared/standing-service.ts';
+import { byToken } from '../declared/token-bounds.ts';
 import type { Features } from '../features/features.ts';
 import type { PublicationStatus } from '../features/publish-feature.ts';
 import type { ServiceStatus } from '../features/service-feature.ts';
@@ -67,24 +69,38 @@ const service = Type.Unsafe<ServiceStatus>(
 /** Undefined until the server has begun. */
 type GetFeatures = () => Features | undefined;
 
+/** What a request may see and change. */
+interface Desk {
+  readonly running: Features;
+  readonly declaredBy: string;
+  /** Its own, and what a token has left that is good no more. */
+  isOpen(each: { readonly declaredBy: string }): boolean;
+}
+
 /** @throws ApiFailure 401, 403 without the scope, 503 while the server begins */
-function featuresFor(request: FastifyRequest, features: GetFeatures) {
-  const { id } = tokenWithScope(request, 'declare');
+function deskFor(request: FastifyRequest, features: GetFeatures): Desk {
+  const declaredBy = byToken(tokenWithScope(request, 'declare').id);
   const running = features();
   if (running === undefined) throw new ApiFailure(503, 'The server begins.');
-  return { running, declaredBy: `token ${id}` };
+  const isOpen = (each: { readonly declaredBy: string }) =>
+    each.declaredBy === declaredBy || !running.bounds.isHeld(each.declaredBy);
+  return { running, declaredBy, isOpen };
 }
 
 /** @throws ApiFailure 404 */
 function found<T>(all: readonly T[], isIt: (each: T) => boolean, what: string): T {
   const one = all.find(isIt);
-  if (one === undefined) throw new ApiFailure(404, `There is no ${what}.`);
+  if (one === undefined) throw new ApiFailure(404, `This token has no ${what}.`);
   return one;
+}
+
+function refuseIf(refusal: EntremiseError | undefined): void {
+  if (refusal !== undefined) throw refusal;
 }
 
 /**
  * Published ports and standing services (P7.6), for tokens with the scope `declare`. What they may do is bounded by the grants
- * of the features that keep them, whoever declares them.
+ * of the features that keep them, whoever declares them, and by the token's own.
  */
 export function declaredRoutes(api: Api, features: GetFeatures, wallTimeMs: () => number): void {
   publicationRoutes(api, features, wallTimeMs);
@@ -94,54 +110,70 @@ export function declaredRoutes(api: Api, features: GetFeatures, wallTimeMs: () =
 function publicationRoutes(api: Api, features: GetFeatures, wallTimeMs: () => number): void {
   const base = '/v1/publications';
   const listed = { response: { 200: Type.Object({ publications: Type.Array(publication) }) } };
-  api.get(base, { schema: listed }, async request => ({
-    publications: featuresFor(request, features).running.publications(),
-  }));
+  api.get(base, { schema: listed }, async request => {
+    const { running, isOpen } = deskFor(request, features);
+    return { publications: running.publications().filter(isOpen) };
+  });
   const made = { body: publicationWish, response: { 201: publication } };
   api.post(base, { schema: made }, async (request, reply) => {
-    const { running, declaredBy: who } = featuresFor(request, features);
+    const { running, declaredBy } = deskFor(request, features);
     const { forS: lifeS, ...wish } = request.body;
     const value = readPublication(wish);
     const expiresAtMs = lifeS === undefined ? undefined : wallTimeMs() + lifeS * 1000;
-    running.declarations.publish(value, who, expiresAtMs);
+    refuseIf(running.bounds.ofPublication({ value, declaredBy, expiresAtMs }));
+    running.declarations.publish(value, declaredBy, expiresAtMs);
     return reply.code(201).send(await running.settled(value.id));
   });
   const params = Type.Object({ id: text('as it was made') }, closed);
   api.get(`${base}/:id`, { schema: { params, response: { 200: publication } } }, async request => {
-    const all = featuresFor(request, features).running.publications();
-    return found(all, ({ id }) => id === request.params.id, `publication ${request.params.id}`);
+    const desk = deskFor(request, features);
+    return publicationOf(desk, request.params.id);
   });
   api.delete(`${base}/:id`, { schema: { params } }, async (request, reply) => {
-    const { declarations } = featuresFor(request, features).running;
-    const { id } = request.params;
-    if (!declarations.remove('publication', id)) throw new ApiFailure(404, `There is no publication ${id}.`);
+    const desk = deskFor(request, features);
+    const { id } = publicationOf(desk, request.params.id);
+    desk.running.declarations.remove('publication', id);
     return reply.code(204).send();
   });
+}
+
+/** @throws ApiFailure 404 */
+function publicationOf({ running, isOpen }: Desk, id: string): PublicationStatus {
+  return found(running.publications().filter(isOpen), each => each.id === id, `publication ${id}`);
+}
+
+/** @throws ApiFailure 404 */
+function serviceOf({ running, isOpen }: Desk, name: string): ServiceStatus {
+  return found(running.services().filter(isOpen), each => each.name === name, `service ${name}`);
 }
 
 function serviceRoutes(api: Api, features: GetFeatures): void {
   const base = '/v1/services';
   const listed = { response: { 200: Type.Object({ services: Type.Array(service) }) } };
-  api.get(base, { schema: listed }, async request => ({
-    services: featuresFor(request, features).running.services(),
-  }));
+  api.get(base, { schema: listed }, async request => {
+    const { running, isOpen } = deskFor(request, features);
+    return { services: running.services().filter(isOpen) };
+  });
   const params = Type.Object({ name: text('its name') }, closed);
-  const serviceOf = (running: Features, name: string) =>
-    found(running.services(), each => each.name === name, `service ${name}`);
   api.get(`${base}/:name`, { schema: { params, response: { 200: service } } }, async request =>
-    serviceOf(featuresFor(request, features).running, request.params.name),
+    serviceOf(deskFor(request, features), request.params.name),
   );
   const put = { params, body: serviceWish, response: { 200: service } };
   api.put(`${base}/:name`, { schema: put }, async request => {
-    const { running, declaredBy: who } = featuresFor(request, features);
-    const { name } = request.params;
-    running.declarations.applyService(readStandingService({ ...request.body, name }), who);
-    return serviceOf(running, name);
+    const desk = deskFor(request, features);
+    const { running, declaredBy, isOpen } = desk;
+    const value = readStandingService({ ...request.body, name: request.params.name });
+    const other = running.services().find(({ name }) => name === value.name);
+    if (other !== undefined && !isOpen(other))
+      throw new ApiFailure(409, `There is a service ${value.name}, which this token has not declared.`);
+    refuseIf(running.bounds.ofServiceAnywhere({ value, declaredBy, expiresAtMs: undefined }));
+    running.declarations.applyService(value, declaredBy);
+    return serviceOf(desk, value.name);
   });
   api.delete(`${base}/:name`, { schema: { params } }, async (request, reply) => {
-    const { declarations } = featuresFor(request, features).running;
-    const { name } = request.params;
-    if (!declarations.remove('service', name)) throw new ApiFailure(404, `There is no service ${name}.`);
+    const desk = deskFor(request, features);
+    const { name } = serviceOf(desk, request.params.name);
+    desk.running.declarations.remove('service', name);
     return reply.code(204).send();
   });
 }

@@ -1,5 +1,4 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { EntremiseError } from '../../base/errors.ts';
@@ -80,15 +79,11 @@ function tokenOf({ id, name, grantId, scopes, createdAtMs, expiresAtMs, revokedA
   return { id, name, grantId: grant, scopes: known, createdAtMs, expiresAtMs, revokedAtMs: revoked };
 }
 
-const pathIn = (stateDir: string) => join(stateDir, 'tokens.sqlite');
-
-/**
- * For a server that begins, whether or not it has the API: `server token` works beside it, and may not change the schema.
- * @throws EntremiseError `state-unreadable`
- */
-export async function bringTokensForward(stateDir: string): Promise<void> {
-  if (existsSync(pathIn(stateDir))) (await TokenStore.open(stateDir, true)).close();
+function inForce(token: ApiToken, nowMs: number): ApiToken | undefined {
+  return token.revokedAtMs === undefined && nowMs < token.expiresAtMs ? token : undefined;
 }
+
+const pathIn = (stateDir: string) => join(stateDir, 'tokens.sqlite');
 
 /** See the head of this file. */
 export class TokenStore {
@@ -168,10 +163,16 @@ export class TokenStore {
     );
     if (row === undefined) return undefined;
     const { secretHash } = row as Row;
-    const token = tokenOf(row as Row);
     const good = timingSafeEqual(hashOf(secret), secretHash);
-    const lives = token.revokedAtMs === undefined && nowMs < token.expiresAtMs;
-    return good && lives ? token : undefined;
+    return good ? inForce(tokenOf(row as Row), nowMs) : undefined;
+  }
+
+  /** The token with that id, if it is good now. */
+  live(id: string, nowMs: number): ApiToken | undefined {
+    const row: unknown = guarded(this.path, () =>
+      this.database.prepare('SELECT * FROM tokens WHERE id = ?').get(id),
+    );
+    return row === undefined ? undefined : inForce(tokenOf(row as Row), nowMs);
   }
 
   close(): void {

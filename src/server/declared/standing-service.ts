@@ -45,6 +45,14 @@ export interface StandingServiceText {
   readonly idleS?: number;
 }
 
+/** True where a service is declared for that mediator by its name or labels. */
+export function isDeclaredFor(
+  { mediator, labels }: StandingService,
+  { name, labels: own }: { readonly name: string; readonly labels: readonly string[] },
+): boolean {
+  return name === mediator || (labels?.every(label => own.includes(label)) ?? false);
+}
+
 /** Schema of `[[service]]`, and of a body of the API. */
 export const standingServiceSchema = v.pipe(
   closedObject({

@@ -4,6 +4,7 @@ import { StatusFile } from '../../base/status-file.ts';
 import type { DeclarationStore } from '../declared/declaration-store.ts';
 import { Declarations, type DeclaredInFile } from '../declared/declarations.ts';
 import { declaredStatusPath } from '../declared/declared-status.ts';
+import type { TokenBounds } from '../declared/token-bounds.ts';
 import { type PublicationStatus, PublishFeature, type PublishFeatureOptions } from './publish-feature.ts';
 import { ServiceFeature, type ServiceFeatureOptions, type ServiceStatus } from './service-feature.ts';
 
@@ -18,12 +19,15 @@ export interface FeaturesOptions
     Pick<ServiceFeatureOptions, 'knownMediators'> {
   readonly store: DeclarationStore;
   readonly file: DeclaredInFile;
+  readonly bounds: TokenBounds;
 }
 
 /** The features that run. */
 export interface Features {
   /** What is declared, and where it is changed. */
   readonly declarations: Declarations;
+  /** What tokens may declare. */
+  readonly bounds: TokenBounds;
   publications(): PublicationStatus[];
   services(): ServiceStatus[];
   /**
@@ -33,6 +37,9 @@ export interface Features {
   settled(id: string): Promise<PublicationStatus>;
   close(): Promise<void>;
 }
+
+/** How soon what a token may have no more ends. */
+const recheckEveryMs = 2_000;
 
 const settleMs = 2_000;
 const lookEveryMs = 50;
@@ -45,6 +52,19 @@ async function settled(all: () => PublicationStatus[], id: string, clock: Clock)
     if (status.state !== 'pending' || clock.now() >= endMs) return status;
     await new Promise<void>(resolve => void clock.after(lookEveryMs, resolve));
   }
+}
+
+/** Returns how to stop. */
+function everyNow(clock: Clock, act: () => void): () => void {
+  let cancel = () => {};
+  const next = () => {
+    cancel = clock.after(recheckEveryMs, () => {
+      act();
+      next();
+    });
+  };
+  next();
+  return () => cancel();
 }
 
 /** Starts them. The store is closed with them. @throws EntremiseError `state-unreadable` */
@@ -67,16 +87,22 @@ export function startFeatures(options: FeaturesOptions): Features {
     }
   };
   declarations.onChange(reconcile);
+  const stopRechecking = everyNow(clock, () => {
+    publishing.recheck();
+    serving.recheck();
+  });
   reconcile();
   file.start();
   file.look();
   return {
     declarations,
+    bounds: options.bounds,
     publications,
     services,
     settled: id => settled(publications, id, clock),
     async close() {
       declarations.close();
+      stopRechecking();
       await Promise.all([publishing.close(), serving.close()]);
       file.close();
       store.close();

@@ -3,6 +3,7 @@ import type { NativeSockets } from '../../native/addon.ts';
 import type { Audit } from '../../switch/permit.ts';
 import { byFile, type Declared } from '../declared/declarations.ts';
 import { type Publication, type PublicationText, publicationText } from '../declared/publication.ts';
+import type { TokenBounds } from '../declared/token-bounds.ts';
 import type { PublishedCounts } from '../publish/client-limits.ts';
 import { openPublished, type PublishedPort } from '../publish/open-published.ts';
 import { Coalesced } from './coalesced.ts';
@@ -26,6 +27,7 @@ export type PublicationStatus = {
 export interface PublishFeatureOptions extends Omit<FeatureHostOptions, 'name'> {
   readonly native: NativeSockets | undefined;
   readonly audit: Audit;
+  readonly bounds: Pick<TokenBounds, 'ofPublication'>;
 }
 
 interface Entry {
@@ -74,6 +76,22 @@ export class PublishFeature {
     this.look.soon();
   }
 
+  /** Ends what the token that has declared it may have no more, and begins what it may have again. */
+  recheck(): void {
+    for (const entry of this.entries.values()) {
+      const refusal = this.options.bounds.ofPublication(entry.declared);
+      if (refusal !== undefined && entry.port !== undefined) this.takeAway(entry, refusal);
+    }
+  }
+
+  private takeAway(entry: Entry, refusal: EntremiseError): void {
+    entry.port?.close();
+    entry.port = undefined;
+    const { value, declaredBy } = entry.declared;
+    this.tell('publication-ended', { ...publicationText(value), declaredBy, reason: refusal.message });
+    this.onFailure(entry, refusal);
+  }
+
   private begin(id: string, declared: Declared<Publication>): void {
     const entry: Entry = {
       declared,
@@ -114,8 +132,10 @@ export class PublishFeature {
   private open(entry: Entry): void {
     const { running } = this.host;
     if (running === undefined || entry.port !== undefined || entry.isOpening || entry.isOver) return;
-    entry.isOpening = true;
     entry.cancelRetry();
+    const refusal = this.options.bounds.ofPublication(entry.declared);
+    if (refusal !== undefined) return this.onFailure(entry, refusal);
+    entry.isOpening = true;
     entry.lease ??= running.attachments.use(entry.declared.value.mediator);
     this.take(entry, entry.lease)
       .catch(thrown => this.onFailure(entry, asEntremiseError(thrown)))

@@ -4,10 +4,12 @@ import { type Mediator, wantedParameters } from '../../terminal/index.ts';
 import type { Declared } from '../declared/declarations.ts';
 import { leastIdleS } from '../declared/parts.ts';
 import {
+  isDeclaredFor,
   type StandingService,
   type StandingServiceText,
   standingServiceText,
 } from '../declared/standing-service.ts';
+import type { TokenBounds } from '../declared/token-bounds.ts';
 import { StandingPort, type StandingWay } from '../services/standing-port.ts';
 import { StandingTcp } from '../services/standing-tcp.ts';
 import { StandingUdp } from '../services/standing-udp.ts';
@@ -38,6 +40,12 @@ export type ServiceStatus = {
 export interface ServiceFeatureOptions extends Omit<FeatureHostOptions, 'name'> {
   /** The mediators there are, whoever may know of them: what is not granted is told as refused. */
   knownMediators(): readonly KnownMediator[];
+  readonly bounds: Pick<TokenBounds, 'ofService' | 'basisOf'>;
+}
+
+interface Asked {
+  readonly report: Mediator['report'];
+  readonly refusal: EntremiseError | undefined;
 }
 
 interface Entry {
@@ -45,16 +53,17 @@ interface Entry {
   readonly spec: string;
   readonly ports: Map<string, StandingPort>;
   readonly refused: Map<string, EntremiseError>;
+  /** Whether its token may have it there, by what the mediator had reported. */
+  readonly asked: Map<string, Asked>;
+  /** What that rests on. */
+  basis: string | undefined;
   /** How it stood on a mediator when that was logged last. */
   readonly told: Map<string, string>;
 }
 
-/** True where a service is declared for that mediator by its name or labels. */
-function isFor({ mediator, labels }: StandingService, { name, labels: own }: KnownMediator): boolean {
-  return name === mediator || (labels?.every(label => own.includes(label)) ?? false);
-}
+type NamedMediator = Mediator & { readonly name: string };
 
-function isNamed(mediator: Mediator): mediator is Mediator & { readonly name: string } {
+function isNamed(mediator: Mediator): mediator is NamedMediator {
   return mediator.verified && mediator.name !== undefined;
 }
 
@@ -86,11 +95,13 @@ export class ServiceFeature {
     }
     for (const [name, each] of wanted) {
       if (this.entries.has(name)) continue;
-      const entry = {
+      const entry: Entry = {
         declared: each,
         spec: specOf(each),
         ports: new Map(),
         refused: new Map(),
+        asked: new Map(),
+        basis: undefined,
         told: new Map(),
       };
       this.entries.set(name, entry);
@@ -112,17 +123,46 @@ export class ServiceFeature {
     if (running === undefined) return;
     const { value } = entry.declared;
     const known = running.terminal.mediators().filter(isNamed);
-    const wanted = new Set(
+    const wanted = new Map(
       known
         .filter(
-          each => isFor(value, each) || (value.wanted && wantedParameters(each, value.name) !== undefined),
+          each =>
+            isDeclaredFor(value, each) || (value.wanted && wantedParameters(each, value.name) !== undefined),
         )
-        .map(({ name }) => name),
+        .map(each => [each.name, each]),
     );
     // While there is no link nobody is known; that ends nothing.
     if (running.terminal.state.connected)
       for (const [name, port] of entry.ports) if (!wanted.has(name)) this.endOn(entry, name, port);
-    for (const name of wanted) if (!entry.ports.has(name)) this.beginOn(entry, name, running);
+    for (const [name, mediator] of wanted) {
+      const [refusal, port] = [this.refusalOn(entry, mediator), entry.ports.get(name)];
+      if (refusal === undefined) {
+        if (port === undefined) this.beginOn(entry, name, running);
+        continue;
+      }
+      if (port !== undefined) this.endOn(entry, name, port);
+      entry.refused.set(name, refusal);
+    }
+  }
+
+  /** Asked again when the mediator tells of itself otherwise, and with {@link recheck}. */
+  private refusalOn({ declared, asked }: Entry, { name, report }: NamedMediator): EntremiseError | undefined {
+    const before = asked.get(name);
+    if (before !== undefined && before.report === report) return before.refusal;
+    const refusal = this.options.bounds.ofService(declared, name, report);
+    asked.set(name, { report, refusal });
+    return refusal;
+  }
+
+  /** Ends what the tokens that have declared it may have no more, and begins what they may have again. */
+  recheck(): void {
+    for (const entry of this.entries.values()) {
+      const basis = this.options.bounds.basisOf(entry.declared.declaredBy);
+      if (basis === entry.basis) continue;
+      entry.basis = basis;
+      entry.asked.clear();
+      this.look.soon();
+    }
   }
 
   private endOn({ ports }: Entry, name: string, port: StandingPort): void {
@@ -175,7 +215,7 @@ export class ServiceFeature {
     const rows = new Map<string, AppliedStatus>();
     const named = value.mediator === undefined ? [] : [{ name: value.mediator, labels: [] }];
     const known = this.options.knownMediators();
-    for (const each of [...named, ...known.filter(mediator => isFor(value, mediator))])
+    for (const each of [...named, ...known.filter(mediator => isDeclaredFor(value, mediator))])
       rows.set(each.name, { mediator: each.name, ...this.withoutGrant(each.name, known) });
     for (const [mediator, error] of refused) rows.set(mediator, { mediator, ...stateOf(error) });
     for (const [mediator, { state, devices }] of ports)
