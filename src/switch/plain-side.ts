@@ -29,6 +29,7 @@ export type PlainRelay = Pick<
   | 'bindRoute'
   | 'unbindRoute'
   | 'sendDatagram'
+  | 'report'
 >;
 
 const isPlainCid = (cid: number) => cid >>> 24 === 0xff;
@@ -50,6 +51,7 @@ export class PlainSide {
     this.real = real;
     this.cid = (0xff000000 + index) >>> 0;
     this.relay = {
+      report: () => real.report(),
       addPort: (fd, options) => real.addPort(fd, options),
       addService: options => real.addService(options),
       removePort: port => this.removePort(port),

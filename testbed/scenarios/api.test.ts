@@ -276,6 +276,10 @@ claim(
     t.regex(String(beyond.answer.detail), /targets\.networks would have to name 192\.168\.1\.1/);
     t.like(await publish(`${device}:80`, 8090), { status: '201', answer: { state: 'applied' } });
     t.is(await page(), devicePage);
+    const counted = async () => (await bash(stage, ask('/metrics'))).stdout;
+    t.regex(await counted(), /^entremise_publications{state="applied"} 1$/m);
+    const bytes = /^entremise_published_bytes_total{protocol="tcp",way="from-lan"} [1-9]\d*$/m;
+    t.regex(await counted(), bytes);
     const mine = await asked('/v1/publications', '', { TOKEN: stage.env.TOKEN ?? '' });
     t.deepEqual(mine.answer.publications, []);
     await stage.server('token', 'revoke', String(id));
@@ -283,6 +287,7 @@ claim(
     t.like(await asked('/v1/publications', '', { TOKEN: stage.env.TOKEN ?? '' }), {
       answer: { publications: [{ state: 'refused', code: 'not-permitted' }] },
     });
+    t.regex(await counted(), bytes, 'what has ended still counts');
   },
 );
 

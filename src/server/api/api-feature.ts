@@ -85,6 +85,7 @@ async function startOn(
     keepalives: () => options.keepalives.all(),
     listener: options.listener,
     apiAttachments: () => attachments.size,
+    declared: () => options.features()?.figures(),
   });
   let ready = true;
   const parts = {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { SwitchFigures } from '../../switch/switch-figures.ts';
+import { noFlow } from '../features/flow.ts';
 import { createMetrics, type MetricSources } from './metrics.ts';
 
 const noRefusals = {
@@ -34,6 +35,18 @@ const sources: MetricSources = {
     refused: { ...noRefusals, 'tls-failed': 4 },
   }),
   apiAttachments: () => 1,
+  declared: () => ({
+    published: {
+      states: { applied: 2, pending: 1, refused: 0 },
+      peers: { tcp: 3, udp: 4 },
+      flows: { tcp: { ...noFlow, served: 5, foreign: 6, bytesToLan: 700 }, udp: noFlow },
+    },
+    services: {
+      states: { applied: 8, pending: 0, refused: 9 },
+      peers: { tcp: 1 },
+      flows: { tcp: noFlow, udp: { ...noFlow, bytesFromLan: 1000 } },
+    },
+  }),
   keepalives: () => [{ udpKeepaliveMs: 96_000, origin: 'learned' }],
 };
 test('figures are those of their sources, each with its help', async t => {
@@ -43,6 +56,14 @@ test('figures are those of their sources, each with its help', async t => {
     'entremise_dropped_datagrams_total 7',
     'entremise_bytes_total{from="terminal"} 1234',
     'entremise_streams_total 9',
+    'entremise_publications{state="applied"} 2',
+    'entremise_published_peers{protocol="udp"} 4',
+    'entremise_published_peers_total{protocol="tcp"} 5',
+    'entremise_published_refused_total{protocol="tcp",reason="foreign"} 6',
+    'entremise_published_bytes_total{protocol="tcp",way="to-lan"} 700',
+    'entremise_services{state="refused"} 9',
+    'entremise_service_peers{protocol="tcp"} 1',
+    'entremise_service_bytes_total{protocol="udp",way="from-lan"} 1000',
     'entremise_commands_refused_total{reason="not-permitted"} 1',
     'entremise_round_trip_seconds{quantile="0.5"} 0.02',
     'entremise_round_trip_seconds{quantile="1"} 0.04',
@@ -55,7 +76,9 @@ test('figures are those of their sources, each with its help', async t => {
 });
 
 test('before the server listens there are figures too', async t => {
-  const text = await (await createMetrics({ ...sources, listener: () => undefined })).metrics();
+  const text = await (
+    await createMetrics({ ...sources, listener: () => undefined, declared: () => undefined })
+  ).metrics();
   t.true(text.includes('\nentremise_connections_accepted_total 0\n'));
 });
 

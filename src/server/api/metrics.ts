@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { SwitchStatus } from '../../switch/switch-status.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 
+import { type AskDeclared, addDeclaredMetrics } from './declared-metrics.ts';
 import { addTrafficMetrics, type TrafficSources } from './traffic-metrics.ts';
 
 /** Where the figures come from. */
@@ -10,6 +11,7 @@ export interface MetricSources extends TrafficSources {
   /** Undefined until the server listens. */
   readonly listener: () => TlsListenerCounters | undefined;
   readonly apiAttachments: () => number;
+  readonly declared: AskDeclared;
 }
 
 /** Figures for Prometheus: names end in their unit; those that only rise end in `_total`. */
@@ -68,5 +70,6 @@ export async function createMetrics(sources: MetricSources): Promise<Registry> {
     },
   });
   addTrafficMetrics(registry, { Gauge }, sources);
+  addDeclaredMetrics(registry, { Gauge }, sources.declared);
   return registry;
 }

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import type { SwitchFigures } from '../../switch/switch-figures.ts';
 import type { SwitchStatus } from '../../switch/switch-status.ts';
 import type { KeepaliveFigure } from '../keepalive-figures.ts';
+import { addMetrics, type GaugeMaker, type MetricRow, type Series } from './metric-rows.ts';
 
 /** Where the figures of {@link addTrafficMetrics} come from. */
 export interface TrafficSources {
@@ -9,9 +10,6 @@ export interface TrafficSources {
   /** Of the mediators that are online. */
   readonly keepalives: () => readonly KeepaliveFigure[];
 }
-
-/** Sets of labels with the value of each. */
-type Series = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
 
 const quantiles = [0.5, 0.9, 0.99, 1];
 
@@ -39,18 +37,13 @@ function byOrigin(keepalives: readonly KeepaliveFigure[]): Series {
 /** What passes through the switch, and what is learned of paths. */
 export function addTrafficMetrics(
   registry: Registry,
-  { Gauge }: Pick<typeof import('prom-client'), 'Gauge'>,
+  gauge: GaugeMaker,
   { status, keepalives }: TrafficSources,
 ): void {
   const figures = () => status().figures;
   const keepalivesMs = () => keepalives().map(each => each.udpKeepaliveMs);
   const one = (value: number): Series => [[{}, value]];
-  const all: readonly (readonly [
-    name: string,
-    help: string,
-    labels: readonly string[],
-    read: () => Series,
-  ])[] = [
+  const all: readonly MetricRow[] = [
     [
       'entremise_bytes_total',
       'Bytes of attachments passed on, by sender.',
@@ -107,15 +100,5 @@ export function addTrafficMetrics(
       () => byOrigin(keepalives()),
     ],
   ];
-  for (const [name, help, labelNames, read] of all)
-    new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of read()) this.set(labels, value);
-      },
-    });
+  addMetrics(registry, gauge, all);
 }

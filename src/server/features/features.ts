@@ -5,6 +5,7 @@ import type { DeclarationStore } from '../declared/declaration-store.ts';
 import { Declarations, type DeclaredInFile } from '../declared/declarations.ts';
 import { declaredStatusPath } from '../declared/declared-status.ts';
 import type { TokenBounds } from '../declared/token-bounds.ts';
+import type { DeclaredFigures } from './flow.ts';
 import { type PublicationStatus, PublishFeature, type PublishFeatureOptions } from './publish-feature.ts';
 import { ServiceFeature, type ServiceFeatureOptions, type ServiceStatus } from './service-feature.ts';
 
@@ -30,6 +31,8 @@ export interface Features {
   readonly bounds: TokenBounds;
   publications(): PublicationStatus[];
   services(): ServiceStatus[];
+  /** How all of them stand, in figures. */
+  figures(): { readonly published: DeclaredFigures; readonly services: DeclaredFigures };
   /**
    * How a publication stands once it has been begun, or could not be within two seconds.
    * @throws EntremiseError `wrong-state` when it is gone meanwhile
@@ -99,6 +102,7 @@ export function startFeatures(options: FeaturesOptions): Features {
     bounds: options.bounds,
     publications,
     services,
+    figures: () => ({ published: publishing.figures(), services: serving.figures() }),
     settled: id => settled(publications, id, clock),
     async close() {
       declarations.close();

@@ -9,6 +9,7 @@ import { openPublished, type PublishedPort } from '../publish/open-published.ts'
 import { Coalesced } from './coalesced.ts';
 import type { AttachmentLease, DeclaredState } from './feature-attachments.ts';
 import { FeatureHost, type FeatureHostOptions } from './feature-host.ts';
+import { type AskRelay, askOnce, countStates, type DeclaredFigures, EndedFlows } from './flow.ts';
 
 /** Published ports (P7.6): what is declared of them, kept as it is declared. */
 
@@ -52,6 +53,7 @@ export class PublishFeature {
   private readonly host: FeatureHost;
   private readonly look: Coalesced;
   private readonly entries = new Map<string, Entry>();
+  private readonly ended = new EndedFlows();
 
   constructor(options: PublishFeatureOptions) {
     this.options = options;
@@ -85,8 +87,7 @@ export class PublishFeature {
   }
 
   private takeAway(entry: Entry, refusal: EntremiseError): void {
-    entry.port?.close();
-    entry.port = undefined;
+    this.closePort(entry);
     const { value, declaredBy } = entry.declared;
     this.tell('publication-ended', { ...publicationText(value), declaredBy, reason: refusal.message });
     this.onFailure(entry, refusal);
@@ -111,11 +112,34 @@ export class PublishFeature {
     this.entries.delete(id);
     entry.isOver = true;
     entry.cancelRetry();
-    entry.port?.close();
+    this.closePort(entry);
     entry.lease?.release();
     const { declaredBy, value, expiresAtMs } = entry.declared;
     const isExpired = expiresAtMs !== undefined && this.options.clock.wallTimeMs() >= expiresAtMs;
     if (isGone) this.tell('publication-ended', { ...publicationText(value), declaredBy, expired: isExpired });
+  }
+
+  private closePort(entry: Entry): void {
+    const { port, declared } = entry;
+    entry.port = undefined;
+    if (port === undefined) return;
+    this.ended.add(declared.value, port.flow(askOnce(this.host.running?.side?.relay)));
+    port.close();
+  }
+
+  /** How all of them stand, in figures. */
+  figures(): DeclaredFigures {
+    const open = [...this.entries.values()].flatMap(({ port, declared: { value } }) =>
+      port === undefined ? [] : [{ protocol: value.protocol, port }],
+    );
+    const peers = { tcp: 0, udp: 0 };
+    for (const { protocol, port } of open) peers[protocol] += port.counts.clients;
+    const flowing = open.map(({ protocol, port }) => ({
+      protocol,
+      flow: (relay: AskRelay) => port.flow(relay),
+    }));
+    const states = countStates([...this.entries.values()].map(entry => this.stateOf(entry)));
+    return { states, peers, flows: this.ended.with(flowing, askOnce(this.host.running?.side?.relay)) };
   }
 
   /** That something ends is told as well as can be. */

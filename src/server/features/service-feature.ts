@@ -16,6 +16,7 @@ import { StandingUdp } from '../services/standing-udp.ts';
 import { Coalesced } from './coalesced.ts';
 import { type DeclaredState, stateOf } from './feature-attachments.ts';
 import { FeatureHost, type FeatureHostOptions, type RunningFeature } from './feature-host.ts';
+import { type AskRelay, askOnce, countStates, type DeclaredFigures, EndedFlows } from './flow.ts';
 
 /** Standing services (P7.6): kept applied to every mediator that wants them or is one of those that they are declared for. */
 
@@ -72,6 +73,7 @@ export class ServiceFeature {
   private readonly options: ServiceFeatureOptions;
   private readonly host: FeatureHost;
   private readonly entries = new Map<string, Entry>();
+  private readonly ended = new EndedFlows();
   private readonly look: Coalesced;
 
   constructor(options: ServiceFeatureOptions) {
@@ -113,7 +115,7 @@ export class ServiceFeature {
 
   private end(name: string, { ports }: Entry): void {
     this.entries.delete(name);
-    for (const port of ports.values()) port.close();
+    for (const port of ports.values()) this.closePort(port);
     ports.clear();
   }
 
@@ -167,7 +169,25 @@ export class ServiceFeature {
 
   private endOn({ ports }: Entry, name: string, port: StandingPort): void {
     ports.delete(name);
+    this.closePort(port);
+  }
+
+  private closePort(port: StandingPort): void {
+    this.ended.add(port, port.flow(this.askRelay()));
     port.close();
+  }
+
+  private askRelay(): AskRelay {
+    return askOnce(this.host.running?.side?.relay);
+  }
+
+  /** How all of them stand, in figures. */
+  figures(): DeclaredFigures {
+    const entries = [...this.entries.values()];
+    const ports = entries.flatMap(each => [...each.ports.values()]);
+    const tcp = ports.reduce((sum, { devices = 0 }) => sum + devices, 0);
+    const states = countStates(entries.flatMap(each => this.appliedTo(each)));
+    return { states, peers: { tcp }, flows: this.ended.with(ports, this.askRelay()) };
   }
 
   private beginOn(

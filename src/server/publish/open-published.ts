@@ -13,6 +13,7 @@ import type { PlainSide } from '../../switch/plain-side.ts';
 import { type AttachmentKeeper, sourceAddressFor, udpSocketBestWay } from '../../terminal/index.ts';
 import { leastIdleS } from '../declared/parts.ts';
 import { type Publication, publicationText } from '../declared/publication.ts';
+import type { AskRelay, Flow } from '../features/flow.ts';
 import type { PublishedCounts } from './client-limits.ts';
 import { PublishedTcp } from './published-tcp.ts';
 import { PublishedUdp } from './published-udp.ts';
@@ -28,6 +29,8 @@ const logLines = { lines: 10, withinMs: 60_000 } as const;
 /** A published port that has its number. */
 export interface PublishedPort {
   readonly counts: PublishedCounts;
+  /** What has gone through it. */
+  flow(relay: AskRelay): Flow;
   /** Ends every client, and gives the number up. */
   close(): void;
 }

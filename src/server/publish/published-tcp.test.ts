@@ -88,6 +88,7 @@ test('P7.6: a client comes out at the target and leaves one line; at the end it 
     ['127.0.0.1', '127.0.0.1'],
   );
   t.deepEqual(published.counts, { clients: 2, served: 2, expired: 0, full: 0, failed: 0, foreign: 0 });
+  t.like(published.flow(), { served: 2, bytesFromLan: 10, bytesToLan: 0 });
   published.close();
   await until(() => isReset(one) && isReset(other), 'both are reset');
   t.is(published.counts.clients, 0);

@@ -7,6 +7,7 @@ import type { ServerAddress } from '../../policy/server-address.ts';
 import { parseAddress } from '../../policy/target.ts';
 import { joinSockets, type MediatorAttachment, type TunnelSocket } from '../../terminal/index.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
+import type { Flow } from '../features/flow.ts';
 import type { AuditClient, ClientLimits, PublishedCounts } from './client-limits.ts';
 
 /**
@@ -41,6 +42,7 @@ export class PublishedTcp {
   private readonly remotes = new Set<TunnelSocket>();
   private readonly newcomers: TokenBucket;
   private readonly totals = { served: 0, full: 0, failed: 0, foreign: 0 };
+  private readonly bytes = { toLan: 0, fromLan: 0 };
 
   constructor(options: PublishedTcpOptions) {
     const { server, clock, newClientsPerSecond } = options;
@@ -55,6 +57,12 @@ export class PublishedTcp {
 
   get counts(): PublishedCounts {
     return { clients: this.remotes.size, expired: 0, ...this.totals };
+  }
+
+  /** What has gone through it. */
+  flow(): Flow {
+    const { toLan, fromLan } = this.bytes;
+    return { ...this.totals, bytesToLan: toLan, bytesFromLan: fromLan };
   }
 
   private onConnection(socket: Socket): void {
@@ -102,6 +110,12 @@ export class PublishedTcp {
     });
     remote.once('close', () => this.remotes.delete(remote));
     joinSockets(socket, remote);
+    socket.on('data', ({ length }: Buffer) => {
+      this.bytes.toLan += length;
+    });
+    remote.on('data', ({ length }: Buffer) => {
+      this.bytes.fromLan += length;
+    });
   }
 
   /** Listens no more, and resets what is open. */

@@ -5,6 +5,7 @@ import type { RelayPort } from '../../relay/relay.ts';
 import type { PlainSide } from '../../switch/plain-side.ts';
 import type { TunnelDatagramSocket } from '../../terminal/index.ts';
 import type { PacketPeer } from '../../wire/packet.ts';
+import type { AskRelay, Flow } from '../features/flow.ts';
 import type { AuditClient, ClientLimits, PublishedCounts } from './client-limits.ts';
 
 /**
@@ -67,6 +68,14 @@ export class PublishedUdp {
 
   get counts(): PublishedCounts {
     return { clients: this.clients.size, foreign: 0, ...this.totals };
+  }
+
+  /** What has gone through it, by what the relay has counted. */
+  flow(relay: AskRelay): Flow {
+    const { served, full, failed } = this.totals;
+    const counted = relay()?.ports.get(this.options.port);
+    const bytes = { bytesToLan: counted?.bytesIn ?? 0, bytesFromLan: counted?.bytesOut ?? 0 };
+    return { served, full, failed, foreign: counted?.foreign ?? 0, ...bytes };
   }
 
   private onDatagram(peer: PacketPeer, bytes: Buffer): void {

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import { lanAddress, type MediatorAttachment } from '../../terminal/index.ts';
 import type { StandingService } from '../declared/standing-service.ts';
 import { type AttachmentLease, type DeclaredState, stateOf } from '../features/feature-attachments.ts';
+import type { AskRelay, Flow } from '../features/flow.ts';
 
 /**
  * A standing service on one mediator (P7.6): its port there, opened on every attachment and again whenever it is closed or
@@ -28,6 +29,8 @@ export interface StandingWay {
   ): Promise<StandingOpened>;
   /** Devices there are now. */
   readonly devices: number | undefined;
+  /** What has gone through it, the mediators' side being the LAN. */
+  flow(relay: AskRelay): Flow;
   close(): void;
 }
 
@@ -66,6 +69,15 @@ export class StandingPort {
   /** Devices there are now, where that is known. */
   get devices(): number | undefined {
     return this.options.way.devices;
+  }
+
+  get protocol(): 'tcp' | 'udp' {
+    return this.options.service.protocol;
+  }
+
+  /** What has gone through it. */
+  flow(relay: AskRelay): Flow {
+    return this.options.way.flow(relay);
   }
 
   private async apply(attachment: MediatorAttachment, retryMs: number): Promise<void> {

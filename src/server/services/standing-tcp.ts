@@ -3,6 +3,7 @@ import type { SparingLog } from '../../base/sparing-log.ts';
 import { TokenBucket } from '../../policy/rate.ts';
 import type { ServerAddress } from '../../policy/server-address.ts';
 import { joinToTarget, type MediatorAttachment, type TunnelSocket } from '../../terminal/index.ts';
+import { type Flow, noFlow } from '../features/flow.ts';
 import type { StandingOpened, StandingWay } from './standing-port.ts';
 
 /** What a standing TCP service is made of. */
@@ -27,6 +28,7 @@ export class StandingTcp implements StandingWay {
   private readonly options: StandingTcpOptions;
   private readonly newcomers: TokenBucket;
   private readonly remotes = new Set<TunnelSocket>();
+  private readonly totals = { ...noFlow };
 
   constructor(options: StandingTcpOptions) {
     const { peersPerSecond, clock } = options;
@@ -36,6 +38,10 @@ export class StandingTcp implements StandingWay {
 
   get devices(): number {
     return this.remotes.size;
+  }
+
+  flow(): Flow {
+    return { ...this.totals };
   }
 
   async open(
@@ -56,18 +62,31 @@ export class StandingTcp implements StandingWay {
     remote.on('error', () => {});
     if (this.remotes.size >= maxPeers) return this.turnAway(remote, 'too many devices');
     if (!this.newcomers.take(1, clock.now())) return this.turnAway(remote, 'too many new devices');
+    this.join(remote, target);
+  }
+
+  private join(remote: TunnelSocket, { host, number: port }: ServerAddress): void {
     this.remotes.add(remote);
     remote.once('close', () => this.remotes.delete(remote));
-    const { host, number: port } = target;
-    joinToTarget(remote, { host, port }, error => this.tell(remote, error.message));
+    const local = joinToTarget(remote, { host, port }, error => this.tell(remote, 'failed', error.message));
+    local.once('connect', () => {
+      this.totals.served++;
+      local.on('data', ({ length }: Buffer) => {
+        this.totals.bytesToLan += length;
+      });
+      remote.on('data', ({ length }: Buffer) => {
+        this.totals.bytesFromLan += length;
+      });
+    });
   }
 
   private turnAway(remote: TunnelSocket, reason: string): void {
-    this.tell(remote, reason);
+    this.tell(remote, 'full', reason);
     remote.resetAndDestroy();
   }
 
-  private tell({ remoteAddress, remotePort }: TunnelSocket, reason: string): void {
+  private tell({ remoteAddress, remotePort }: TunnelSocket, why: 'full' | 'failed', reason: string): void {
+    this.totals[why]++;
     const device = { address: remoteAddress, number: remotePort };
     this.options.log.info({ device, reason }, 'a device was not served');
   }

@@ -5,6 +5,7 @@ import {
   type TunnelDatagramSocket,
   udpSocketBestWay,
 } from '../../terminal/index.ts';
+import { type AskRelay, type Flow, noFlow } from '../features/flow.ts';
 import type { StandingOpened, StandingWay } from './standing-port.ts';
 
 /**
@@ -28,6 +29,11 @@ export class StandingUdp implements StandingWay {
 
   /** The relay knows them. */
   readonly devices = undefined;
+
+  flow(relay: AskRelay): Flow {
+    const counted = relay()?.ports.get(this.port);
+    return { ...noFlow, bytesToLan: counted?.bytesIn ?? 0, bytesFromLan: counted?.bytesOut ?? 0 };
+  }
 
   async open(
     attachment: MediatorAttachment,
