@@ -6,6 +6,7 @@ import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { version } from '../../base/version.ts';
 import type { Api } from './api-request.ts';
+import { addDeadlines, defaultHttpLimits, endStranger, type HttpLimits } from './http-deadlines.ts';
 import { addIdempotency } from './idempotency.ts';
 import { ApiFailure, problemOf } from './problem.ts';
 import { attachmentSchema, connectionSchema, mediatorSchema, portSchema, problemSchema } from './schemas.ts';
@@ -23,6 +24,7 @@ export interface HttpDoorParts {
   readonly log: Log;
   /** Adds routes. */
   readonly routes: (api: Api) => void;
+  readonly limits?: HttpLimits;
 }
 
 /** HTTP on the service port. */
@@ -53,9 +55,10 @@ async function loadPackages() {
  */
 export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
   const { Fastify, swagger } = await loadPackages();
+  const { clock, limits = defaultHttpLimits } = parts;
   const waiting = new WeakMap<object, () => void>();
   const api = Fastify({
-    serverFactory: handler => http.createServer({ requireHostHeader: false }, handler),
+    serverFactory: handler => http.createServer(nodeOptions(limits), handler),
     logger: false,
     bodyLimit: 128 * 1024,
     requestTimeout: 0,
@@ -63,16 +66,21 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
     forceCloseConnections: true,
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as Api;
   guard(api, parts, waiting);
+  addDeadlines(api, clock, limits);
   failures(api, parts.log);
   await document(api, swagger);
-  addIdempotency(api, parts.clock);
+  addIdempotency(api, clock);
   parts.routes(api);
   await api.ready();
   // A server that never listens checks none of its time-outs.
   api.server.emit('listening');
   return {
     serve(socket, authenticated) {
-      waiting.set(socket, authenticated);
+      const known = endStranger(socket, clock, limits);
+      waiting.set(socket, () => {
+        known();
+        authenticated();
+      });
       socket.on('error', () => {});
       api.server.emit('connection', socket);
     },
@@ -81,6 +89,12 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
       await api.close();
     },
   };
+}
+
+/** Bodies have deadlines of their own: some are passed on for as long as they come. */
+function nodeOptions({ headersMs, lookEveryMs }: HttpLimits): http.ServerOptions {
+  const times = { headersTimeout: headersMs, requestTimeout: 0, connectionsCheckingInterval: lookEveryMs };
+  return { requireHostHeader: false, ...times };
 }
 
 function guard(api: Api, { tokens, clock }: HttpDoorParts, waiting: WeakMap<object, () => void>): void {

@@ -176,7 +176,7 @@ export class TestOperator {
 /** Waits until `predicate` gives a true value; fails after 30 s, saying what did not come. */
 export async function until(predicate: () => unknown, what: string): Promise<void> {
   for (const endMs = Date.now() + 30_000; Date.now() < endMs; ) {
-    if (predicate()) return;
+    if (await predicate()) return;
     await new Promise(resolve => setTimeout(resolve, 2));
   }
   throw new Error(`It never came about that ${what}.`);
