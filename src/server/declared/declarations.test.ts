@@ -123,5 +123,8 @@ test('a file of services says what it would change, and with --prune what is to 
     code: 'bad-config',
     message: /two services voip/,
   });
-  t.throws(() => parseServiceFile('[[service]]\n', 'f'), { code: 'bad-config', message: /name is missing/ });
+  t.throws(() => parseServiceFile('[[service]]\n', 'f'), {
+    code: 'bad-config',
+    message: /service\[0\] has no name: give it one/,
+  });
 });

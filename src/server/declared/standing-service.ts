@@ -55,6 +55,12 @@ export function isDeclaredFor(
 
 /** Schema of `[[service]]`, and of a body of the API. */
 export const standingServiceSchema = v.pipe(
+  v.unknown(),
+  // Files of before there were names lack it, and are to be told more than that it is missing.
+  v.check(
+    read => typeof read !== 'object' || read === null || 'name' in read,
+    'has no name: give it one that no other service has, like name = "voip"; it is the one by which mediators want it',
+  ),
   closedObject({
     name: memberName,
     protocol,
