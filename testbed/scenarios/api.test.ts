@@ -4,9 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { until } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
-import { cliCommand, mediatorName, serverAddress } from '../site.ts';
+import { cliCommand, mediatorName, serverAddress, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { BlankHost, blocksByHost, untilEnded } from './support/blank-host.ts';
 import { enrolFeature } from './support/plain-udp.ts';
 import { type Stage, setStage } from './support/stage.ts';
 import { type Json, startVerb } from './support/verbs.ts';
@@ -23,6 +22,8 @@ interface ApiStage {
   readonly apiKey: string;
   /** Runs a verb of the server, and gives its --json result. */
   server(...words: string[]): Promise<Json>;
+  /** Kills the server, and starts it again. */
+  restart(): Promise<void>;
 }
 
 const claim = setStage<ApiStage>({
@@ -84,7 +85,7 @@ async function setUpApi(stage: Stage): Promise<ApiStage> {
   await enrolFeature(site, 'publish');
   appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
   await site.server.stop('SIGTERM', 5_000);
-  const again = site.startServer();
+  let again = site.startServer();
   const line = await until(() => /"pin":"([^"]+)"/.exec(again.stdout + again.stderr), {
     what: 'the server',
     deadlineMs: 15_000,
@@ -96,7 +97,12 @@ async function setUpApi(stage: Stage): Promise<ApiStage> {
     TOKEN: String(token),
     DOCUMENTS: JSON.stringify(documents),
   };
-  return { env, server, apiKey: String(key) };
+  const restart = async () => {
+    await again.stop('SIGKILL');
+    again = site.startServer();
+    await home.server.untilListening('tcp', servicePort);
+  };
+  return { env, server, restart, apiKey: String(key) };
 }
 
 /** Signs what nobody tells the server: new labels of the mediator, and an invitation. */
@@ -180,50 +186,6 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   t.notRegex(stdout, /urn:entremise/);
   t.regex(under('Health'), /3\.1\.0\n\d+/);
 });
-
-/** In place of systemd, which is not here: what its unit says is started, as who it says. */
-const startUnit = `unit=/etc/systemd/system/entremise-server.service
-exec runuser -u "$(sed -n 's/^User=//p' "$unit")" -- $(sed -n 's/^ExecStart=//p' "$unit")`;
-
-const bundle = (name: string) => `dist/bundle/${name}`;
-
-async function blankHosts(t: ExecutionContext, { home }: Stage, env: Readonly<Record<string, string>>) {
-  const [server, gateway, technician] = await Promise.all(
-    [home.server, home.gateway, home.terminal].map(where => BlankHost.make(t, where, env)),
-  );
-  if (server === undefined || gateway === undefined || technician === undefined) throw new Error('no hosts');
-  const at = '/usr/local/lib/entremise';
-  await server.bring('/opt/entremise');
-  await gateway.bring(at, bundle('entremise-mediator.mjs'), bundle('entremise.node'));
-  await technician.bring(at, bundle('entremise.mjs'));
-  return new Map(Object.entries({ server, gateway, technician }));
-}
-
-claim(
-  'docs/operations.md leads from blank hosts to a technician who sees the page of a device',
-  async (t, stage) => {
-    const hosts = await blankHosts(t, stage, { SERVER: `${homeAddresses.server}:9443` });
-    const codes: string[] = [];
-    let said = '';
-    for (const [index, { host, body }] of blocksByHost(operations, [...hosts.keys()]).entries()) {
-      if (index === 1) {
-        hosts.get('server')?.start(t, startUnit);
-        await stage.home.server.untilListening('tcp', 9443);
-      }
-      const program = hosts.get(host)?.start(t, body, body.includes('# asks') ? codes.shift() : undefined);
-      if (program === undefined) throw new Error(host);
-      if (body.includes('# goes on')) {
-        await program.untilOutput(host === 'technician' ? /8080/ : /./, 30_000);
-        continue;
-      }
-      await untilEnded(program);
-      said = program.stdout;
-      codes.push(...(said.match(/\b\w{6}(-\w{6}){8}\b/g) ?? []));
-    }
-    t.is(said.trim(), devicePage.trim());
-  },
-  'root',
-);
 
 const ask = (path: string, more = '') =>
   `curl -sS -k -w '\\n%{http_code}' -H "Authorization: Bearer $TOKEN" ${more} "$SERVER${path}"`;
@@ -491,3 +453,29 @@ claim('links and HTTP share the port: a technician works while the API is there'
   const { code } = await stage.site.terminal('mediators', '--json');
   t.is(code, 0);
 });
+
+claim(
+  'a job that runs when the server is killed is told as interrupted by the next, and retry does what was not done',
+  async (t, stage) => {
+    const asked = async (path: string, more = '') => {
+      const [answer = '', status] = (await bash(stage, ask(path, more))).stdout.split('\n');
+      return { status, answer: JSON.parse(answer) as Json };
+    };
+    const wish = {
+      command: { verb: 'connect', host: '192.168.1.199', port: 80 },
+      selection: { names: [mediatorName] },
+      timeoutMs: 60_000,
+    };
+    const json = `-H 'Content-Type: application/json' -d '${JSON.stringify(wish)}'`;
+    const { answer: made } = await asked('/v1/jobs', json);
+    t.like(made, { state: 'running', total: 1 });
+    await stage.restart();
+    const { answer: told } = await asked(`/v1/jobs/${made.id}`);
+    t.like(told, { state: 'interrupted', total: 1, done: 0, command: wish.command });
+    await untilOnline(t, stage);
+    const { status, answer: rest } = await asked(`/v1/jobs/${made.id}/retry`, '-X POST');
+    t.is(status, '201');
+    t.like(rest, { state: 'running', total: 1, retryOf: made.id });
+    t.like(await asked(`/v1/jobs/${rest.id}/cancel`, '-X POST'), { answer: { state: 'cancelled' } });
+  },
+);

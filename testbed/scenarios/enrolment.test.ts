@@ -1,14 +1,70 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
 import { type CommandResult, until } from 'netns-test-helpers';
+import { devicePage, startWebServer } from '../demo/device.ts';
 import { cliCommand, mediatorName, serverAddress, servicePort } from '../site.ts';
+import { homeAddresses } from '../topologies/home.ts';
+import { BlankHost, blocksByHost, untilEnded } from './support/blank-host.ts';
 import { type Stage, setStage } from './support/stage.ts';
 import { hire, profileOf } from './support/technicians.ts';
 import { failureOf, type Json } from './support/verbs.ts';
 
 /** Who gets in, with what, and what the exit codes say (P6.1, P6.5). */
 
-const claim = setStage({ name: 'scenrol' });
+const claim = setStage({
+  name: 'scenrol',
+  peers: (home, folder) => startWebServer(home.device, join(folder, 'nginx')),
+});
+
+const operations = fileURLToPath(new URL('../../../docs/operations.md', import.meta.url));
+
+/** In place of systemd, which is not here: what its unit says is started, as who it says. */
+const startUnit = `unit=/etc/systemd/system/entremise-server.service
+exec runuser -u "$(sed -n 's/^User=//p' "$unit")" -- $(sed -n 's/^ExecStart=//p' "$unit")`;
+
+const bundle = (name: string) => `dist/bundle/${name}`;
+
+async function blankHosts(t: ExecutionContext, { home }: Stage, env: Readonly<Record<string, string>>) {
+  const [server, gateway, technician] = await Promise.all(
+    [home.server, home.gateway, home.terminal].map(where => BlankHost.make(t, where, env)),
+  );
+  if (server === undefined || gateway === undefined || technician === undefined) throw new Error('no hosts');
+  const at = '/usr/local/lib/entremise';
+  await server.bring('/opt/entremise');
+  await gateway.bring(at, bundle('entremise-mediator.mjs'), bundle('entremise.node'));
+  await technician.bring(at, bundle('entremise.mjs'));
+  return new Map(Object.entries({ server, gateway, technician }));
+}
+
+claim(
+  'docs/operations.md leads from blank hosts to a technician who sees the page of a device',
+  async (t, stage) => {
+    const hosts = await blankHosts(t, stage, { SERVER: `${homeAddresses.server}:9443` });
+    const codes: string[] = [];
+    let said = '';
+    for (const [index, { host, body }] of blocksByHost(operations, [...hosts.keys()]).entries()) {
+      if (index === 1) {
+        const unit = hosts.get('server')?.start(t, startUnit);
+        await stage.home.server.untilListening('tcp', 9443, 60_000).catch(thrown => {
+          throw new Error(`${thrown}\n${unit?.stdout}\n${unit?.stderr}`);
+        });
+      }
+      const program = hosts.get(host)?.start(t, body, body.includes('# asks') ? codes.shift() : undefined);
+      if (program === undefined) throw new Error(host);
+      if (body.includes('# goes on')) {
+        await program.untilOutput(host === 'technician' ? /8080/ : /./, 30_000);
+        continue;
+      }
+      await untilEnded(program);
+      said = program.stdout;
+      codes.push(...(said.match(/\b\w{6}(-\w{6}){8}\b/g) ?? []));
+    }
+    t.is(said.trim(), devicePage.trim());
+  },
+  'root',
+);
 
 /** `entremise enroll` with a code, in a profile that is made for it. */
 function enrol(stage: Stage, profile: string, code: string): Promise<CommandResult> {

@@ -11,10 +11,12 @@ import type { Features } from '../features/features.ts';
 import { delegateKeyPath } from '../features/held-keys.ts';
 import type { KeepaliveFigures } from '../keepalive-figures.ts';
 import { ApiAttachments } from './api-attachments.ts';
+import { type ApiDatabase, openApiDatabase } from './api-database.ts';
 import { BulkJobs } from './bulk-jobs.ts';
 import { GrantDesk } from './grant-desk.ts';
 import { openHttpDoor } from './http-door.ts';
 import { IssuedGrants } from './issued-grants.ts';
+import { JobStore } from './job-store.ts';
 import { createMetrics } from './metrics.ts';
 import { addRoutes } from './routes.ts';
 import type { TokenStore } from './token-store.ts';
@@ -62,24 +64,27 @@ export async function startApi(options: ApiFeatureOptions): Promise<ApiFeature> 
   const feature = { name: 'api', directory, hub, serverPin, clock, log, plainUdp: false } as const;
   const started = await startFeature(feature);
   let issued: IssuedGrants | undefined;
+  let database: ApiDatabase | undefined;
   try {
     issued = await IssuedGrants.open(stateDir);
-    return await startOn(started, issued, options);
+    database = await openApiDatabase(stateDir);
+    return await startOn(started, { issued, database }, options);
   } catch (thrown) {
     await started.terminal.close();
     issued?.close();
+    database?.database.close();
     throw thrown;
   }
 }
 
 async function startOn(
   { terminal, member }: Feature,
-  issued: IssuedGrants,
+  { issued, database }: { readonly issued: IssuedGrants; readonly database: ApiDatabase },
   options: ApiFeatureOptions,
 ): Promise<ApiFeature> {
   const { hub, tokens, clock, log } = options;
   const attachments = new ApiAttachments(terminal);
-  const jobs = new BulkJobs(terminal);
+  const jobs = new BulkJobs(terminal, new JobStore({ ...database, clock, log }));
   const metrics = await createMetrics({
     status: () => hub.status(),
     keepalives: () => options.keepalives.all(),

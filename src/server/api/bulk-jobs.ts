@@ -1,6 +1,7 @@
 import { EntremiseError } from '../../base/errors.ts';
 import type { Terminal } from '../../terminal/index.ts';
 import { BulkJob, type JobWish } from './bulk-job.ts';
+import type { JobStore } from './job-store.ts';
 import { ApiFailure } from './problem.ts';
 import type { ApiToken } from './token-store.ts';
 
@@ -13,8 +14,13 @@ export class BulkJobs {
   private readonly terminal: Terminal;
   private readonly all = new Map<string, BulkJob>();
 
-  constructor(terminal: Terminal) {
+  private readonly store: JobStore;
+
+  /** With those that are in the store. @throws EntremiseError `state-unreadable` */
+  constructor(terminal: Terminal, store: JobStore) {
     this.terminal = terminal;
+    this.store = store;
+    for (const record of store.load()) this.all.set(record.id, new BulkJob(record, store));
   }
 
   /** Those of a token, the oldest first. */
@@ -38,8 +44,8 @@ export class BulkJobs {
         by: 'terminal',
       });
     const over = own.find(({ state }) => state !== 'running');
-    if (own.length >= maxKept && over !== undefined) this.all.delete(over.id);
-    const job = new BulkJob(this.terminal, token, wish);
+    if (own.length >= maxKept && over !== undefined) this.forget(over);
+    const job = BulkJob.begin(this.terminal, token, wish, this.store);
     this.all.set(job.id, job);
     return job;
   }
@@ -53,7 +59,13 @@ export class BulkJobs {
 
   /** Cancels it, and forgets it. @throws ApiFailure 404 */
   remove(token: ApiToken, id: string): void {
-    this.get(token, id).cancel();
+    const job = this.get(token, id);
+    job.cancel();
+    this.forget(job);
+  }
+
+  private forget({ id }: BulkJob): void {
+    this.store.remove(id);
     this.all.delete(id);
   }
 
@@ -62,9 +74,10 @@ export class BulkJobs {
     for (const job of this.all.values()) if (!isGood(job.tokenId)) job.cancel();
   }
 
-  /** Cancels all; resolves when nothing of them runs. */
+  /** Interrupts all; resolves when nothing of them runs. */
   async close(): Promise<void> {
-    for (const job of this.all.values()) job.cancel();
+    for (const job of this.all.values()) job.interrupt();
     await Promise.all([...this.all.values()].map(({ ended }) => ended));
+    this.store.close();
   }
 }

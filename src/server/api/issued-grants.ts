@@ -1,15 +1,9 @@
-import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import type { Grant } from '../../policy/documents.ts';
-import { openMigrated } from '../migration.ts';
 import { guarded } from '../sqlite.ts';
+import { type ApiDatabase, openApiDatabase } from './api-database.ts';
 
 /** Grants that the API has signed as a delegate, by the token that asked. */
-
-const steps = [
-  `CREATE TABLE issuedGrants (id TEXT PRIMARY KEY, tokenId TEXT NOT NULL, text TEXT NOT NULL,
-    expiresAtMs INTEGER NOT NULL, revokedAtMs INTEGER);`,
-];
 
 /** How long after its end a grant is listed. */
 const keptMs = 30 * 24 * 3_600_000;
@@ -26,15 +20,14 @@ export class IssuedGrants {
   private readonly path: string;
   private readonly database: DatabaseSyncInstance;
 
-  private constructor(path: string, database: DatabaseSyncInstance) {
+  private constructor({ path, database }: ApiDatabase) {
     this.path = path;
     this.database = database;
   }
 
   /** Opens those of a server's state directory, whose lock the caller has. @throws EntremiseError `environment-unfit`, `state-unreadable` */
   static async open(stateDir: string): Promise<IssuedGrants> {
-    const path = join(stateDir, 'issued.sqlite');
-    return new IssuedGrants(path, await openMigrated({ path, stateDir, steps, locked: true }));
+    return new IssuedGrants(await openApiDatabase(stateDir));
   }
 
   /** Keeps one, and forgets what is over for long. */

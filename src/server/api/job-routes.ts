@@ -37,13 +37,16 @@ const jobWish = Type.Object(
 export const jobSchema = Type.Object(
   {
     id: Type.String(),
-    state: Type.Union([Type.Literal('running'), Type.Literal('done'), Type.Literal('cancelled')]),
+    state: Type.Union(
+      [Type.Literal('running'), Type.Literal('done'), Type.Literal('cancelled'), Type.Literal('interrupted')],
+      { description: 'interrupted: the server ended before it did; retry does the rest' },
+    ),
     command: Type.Unknown(),
     created: Type.String({ format: 'date-time' }),
     total: Type.Integer(),
     done: Type.Integer({ description: 'mediators with a result, failed ones too' }),
     failed: Type.Integer(),
-    retryOf: Type.Optional(Type.String({ description: 'the job whose failed ones these are' })),
+    retryOf: Type.Optional(Type.String({ description: 'the job whose failed or untried ones these are' })),
   },
   { $id: 'Job' },
 );
