@@ -1,12 +1,13 @@
+import { CompactSign, compactVerify } from 'jose';
 import { EntremiseError, type ErrorCode } from '../base/errors.ts';
-import { isKeyText, keyFromText, type SigningKey, signBytes, verifyBytes } from '../base/keys.ts';
+import { isKeyText, type SigningKey } from '../base/keys.ts';
 import { quoted } from './target.ts';
 
 /**
  * The envelope of every signed document (P6.2): JWS compact (RFC 7515 §7.1), EdDSA over Ed25519 (RFC 8037 §3.1), and a
  * header of exactly `alg`, `typ` and `kid`. `kid` is the signer's public key itself; whether that key may sign is asked
- * of the caller, never of the document. A header that says anything else (jwk, jku, x5c, crit, b64, zip) is refused, so
- * that nothing is left of JWS but a signature of two texts and the dot between them.
+ * of the caller, never of the document. Everything a library could be talked into by a header (jwk, jku, x5c, crit,
+ * b64, zip) is refused before the library sees it.
  */
 
 /** What one kind of document must look like. */
@@ -103,11 +104,11 @@ export async function verifyJws(
   if (!maySign(signer)) {
     throw documentError(rules, `is signed by ${quoted(signer)}, which is no key of this operator for that`);
   }
-  const [header = '', payload = '', signature = ''] = text.split('.');
-  const signed = Buffer.from(`${header}.${payload}`);
-  if (!verifyBytes(keyFromText(signer), signed, Buffer.from(signature, 'base64url')))
-    throw documentError(rules, 'has a signature that does not verify');
-  return { payload: parseJsonStrictly(Buffer.from(payload, 'base64url'), rules, 'payload'), signer };
+  const key = { kty: 'OKP', crv: 'Ed25519', x: signer };
+  const verified = await compactVerify(text, key, { algorithms: ['EdDSA'] }).catch(cause => {
+    throw documentError(rules, 'has a signature that does not verify', cause);
+  });
+  return { payload: parseJsonStrictly(verified.payload, rules, 'payload'), signer };
 }
 
 /**
@@ -119,10 +120,8 @@ export function peekPayload(text: string, rules: JwsRules): unknown {
   return parseJsonStrictly(Buffer.from(text.split('.')[1] ?? '', 'base64url'), rules, 'payload');
 }
 
-const jsonPart = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
 /** Signs `payload` as a document of type `typ`. */
-export async function signJws(typ: string, payload: object, key: SigningKey): Promise<string> {
-  const signed = `${jsonPart({ alg: 'EdDSA', typ, kid: key.text })}.${jsonPart(payload)}`;
-  return `${signed}.${signBytes(key, Buffer.from(signed)).toString('base64url')}`;
+export function signJws(typ: string, payload: object, key: SigningKey): Promise<string> {
+  const bytes = Buffer.from(JSON.stringify(payload));
+  return new CompactSign(bytes).setProtectedHeader({ alg: 'EdDSA', typ, kid: key.text }).sign(key.privateKey);
 }
