@@ -35,6 +35,7 @@ function namespaceWords(pathOf: (tool: Tool) => string): string[] {
   return [...guarded, pathOf('unshare'), ...own, ...kinds, '--'];
 }
 
+/** What to do where no namespaces can be made. */
 const advice = isRoot()
   ? 'this process may make none, as in most containers: give it CAP_SYS_ADMIN, or use entremise socks.'
   : 'run it as root; or let users make them: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone=1, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0. Without: entremise socks.';
@@ -86,8 +87,8 @@ class Inside {
   }
 
   /** After the one is settled, and the other, this changes nothing. */
-  private fail(why: string, advice: string): void {
-    const message = `Cannot make a network of its own for the command (${why}): ${advice}`;
+  private fail(why: string, whatToDo: string): void {
+    const message = `Cannot make a network of its own for the command (${why}): ${whatToDo}`;
     this.listener.reject(new EntremiseError('environment-unfit', { message }));
     const died = `The process that keeps the command's network has gone: ${why}.`;
     this.ended.reject(new EntremiseError('internal', { message: died }));

@@ -25,22 +25,18 @@ function isProgram(path: string): boolean {
   }
 }
 
-/** Where it lies, also when that is no place of an ordinary user's path. */
-function findTool(tool: Tool): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
-  return folders
-    .filter(folder => folder.startsWith('/'))
-    .map(folder => join(folder, tool))
-    .find(isProgram);
-}
+/** The user's path, and what of an administrator's is not on it. */
+const usualFolders = () => [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
 /**
  * The path of each of them.
  * @throws EntremiseError `environment-unfit` with all that are missing and what brings them
  */
-export function requireTools(): (tool: Tool) => string {
+export function requireTools(folders: readonly string[] = usualFolders()): (tool: Tool) => string {
   const names = Object.keys(packages) as Tool[];
-  const found = new Map(names.map(name => [name, findTool(name)]));
+  const absolute = folders.filter(folder => folder.startsWith('/'));
+  const pathOf = (name: Tool) => absolute.map(folder => join(folder, name)).find(isProgram);
+  const found = new Map(names.map(name => [name, pathOf(name)]));
   const missing = names.filter(name => found.get(name) === undefined);
   if (missing.length > 0) {
     const from = [...new Set(missing.map(name => packages[name]))].join(' ');
