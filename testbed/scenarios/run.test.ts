@@ -200,6 +200,14 @@ claim('a signal is handed on, and the command says what becomes of it', async (t
   t.is(program.stdout, 'up\nasked\n');
 });
 
+claim('a process whose parent has gone does not stay behind when it ends', async (t, stage) => {
+  const file = join(stage.folder, 'orphan');
+  const orphan = `(sh -c 'echo $$ >${file}' &); until [ -s ${file} ]; do sleep 0.05; done`;
+  const gone = `for i in $(seq 200); do [ -e /proc/$(cat ${file}) ] || exit 0; sleep 0.05; done; exit 1`;
+  const { code, stderr } = await inHome(stage, 'sh', '-c', `${orphan}; ${gone}`);
+  t.is(code, 0, stderr);
+});
+
 claim('a CLI that is killed leaves nothing behind, whatever the command had started', async (t, stage) => {
   const before = mounts();
   const lasting = '471147';

@@ -1,7 +1,7 @@
 /**
  * The process inside the namespaces of `entremise run`: it furnishes them, hands its sockets and packets to the CLI
- * outside, and runs the command. It is the first process of its process namespace: when it ends, for whatever reason, the
- * kernel kills all that is in there, and the namespaces are gone with it.
+ * outside, and runs the command. The first process of its process namespace waits for it: when it ends, for whatever reason,
+ * that one does, the kernel kills all that is in there, and the namespaces are gone.
  *
  * It can reach nothing itself; everything that leaves goes through the CLI outside, and through its attachment.
  */
@@ -25,12 +25,12 @@ export const pipeFd = 4;
 const backlog = 1024;
 
 /**
- * What it does to its namespaces would be the end of a machine's own network: only where it is the first process, has
- * somebody outside, and no interface is up yet.
+ * What it does to its namespaces would be the end of a machine's own network: only where its parent is the first process, it
+ * has somebody outside, and no interface is up yet.
  * @throws EntremiseError `bad-usage`
  */
 function checkPlace(): void {
-  const isFresh = process.pid === 1 && process.connected && Object.keys(networkInterfaces()).length === 0;
+  const isFresh = process.ppid === 1 && process.connected && Object.keys(networkInterfaces()).length === 0;
   if (!isFresh) throw badUsage('This is a part of entremise run, which starts it where it belongs.');
 }
 

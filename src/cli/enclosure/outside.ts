@@ -24,6 +24,9 @@ export interface Enclosure {
 /** Root needs no user namespace; an ordinary user makes one, in which it may make the others. */
 const isRoot = () => process.getuid?.() === 0;
 
+/** The first process of a process namespace must wait for those whose parents have gone, which a shell does. */
+const firstProcess = ['sh', '-c', '"$@"; exit $?', 'sh'];
+
 /**
  * Words that run what follows them in new namespaces. Should this process be killed, the kernel kills the one that waits
  * (its signal of a parent's death), and with that one the first process inside, and with that one all the others.
@@ -32,7 +35,7 @@ function namespaceWords(pathOf: (tool: Tool) => string): string[] {
   const own = isRoot() ? [] : ['--user', '--map-root-user'];
   const kinds = ['--net', '--mount', '--pid', '--fork', '--kill-child'];
   const guarded = [pathOf('setpriv'), '--pdeathsig', 'KILL', '--'];
-  return [...guarded, pathOf('unshare'), ...own, ...kinds, '--'];
+  return [...guarded, pathOf('unshare'), ...own, ...kinds, '--', ...firstProcess];
 }
 
 /** What to do where no namespaces can be made. */
