@@ -1,7 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectRawTls, type TLSSocket } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
@@ -111,27 +109,6 @@ test('P8.1: a connection is tuned when it is accepted, before TLS has said a wor
   };
   const { socket } = await tcpTo(t, await loopback(t, { tune }));
   t.is((await tuned.promise).remotePort, socket.localPort);
-});
-
-/** Connects as often as it is told at once, says a dot for each that is up, and ends when all are. */
-const crowd = `
-  const [port, count] = process.argv.slice(1).map(Number);
-  let up = 0;
-  for (let index = 0; index < count; index++)
-    require('node:net').connect(port, '127.0.0.1', () => {
-      require('node:fs').writeSync(1, '.');
-      if (++up === count) process.exit();
-    }).on('error', () => {});
-`;
-
-test('P1.10: while the server is busy its kernel answers for it, not for 511 only', async t => {
-  const { listener } = await loopback(t);
-  const most = Number(readFileSync('/proc/sys/net/core/somaxconn', 'utf8'));
-  const count = Math.min(most, 700);
-  // Nothing else happens in this process meanwhile.
-  const words = ['-e', crowd, String(listener.address.port), String(count)];
-  const { stdout } = spawnSync(process.execPath, words, { encoding: 'utf8', timeout: 10_000 });
-  t.is(stdout.length, count);
 });
 
 test('a client without ALPN is closed', async t => {

@@ -94,12 +94,6 @@ function tlsSettings(key: string, cert: string): TlsOptions {
   }
 }
 
-/**
- * Connections that the kernel answers for a server that is busy, as far as net.core.somaxconn allows. A fleet that comes back
- * comes at once: with Node's 511 most of its SYNs are dropped, sent again, and doubled by second connections beside them (P1.10).
- */
-const backlog = 4096;
-
 const listenAdvice: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another program has that port; stop it or choose another one',
   EACCES: 'ports below 1024 need CAP_NET_BIND_SERVICE; give it to the service or choose another port',
@@ -161,7 +155,7 @@ class Listener implements TlsListener {
     const { host, port } = this.options;
     return new Promise((resolve, reject) => {
       this.door.once('error', cause => reject(listenFailure(remoteOf(host, port), cause)));
-      this.door.listen({ host, port, backlog }, () => {
+      this.door.listen({ host, port }, () => {
         // From now on accept() has failed, for want of file descriptors as a rule. The server lives on.
         this.door.removeAllListeners('error').on('error', reportFault);
         resolve();
