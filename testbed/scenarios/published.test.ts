@@ -6,6 +6,7 @@ import { cliCommand, mediatorName, servicePort } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { startNameServer, tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { Clients, startFeatures, startMirror } from './support/plain-udp.ts';
+import { sipCall, tapAudio } from './support/sip.ts';
 import { setStage } from './support/stage.ts';
 import { curl, type Json, jsonLines } from './support/verbs.ts';
 
@@ -16,7 +17,7 @@ import { curl, type Json, jsonLines } from './support/verbs.ts';
  */
 
 const { device, gatewayLan, server, terminal } = homeAddresses;
-const [publishedDns, publishedMirror, sip] = [5353, 7007, 5060];
+const [publishedDns, publishedMirror, mirror] = [5353, 7007, 7008];
 
 const rules = `
 [[publish]]
@@ -32,10 +33,10 @@ to = "${device}:7"
 from = ["203.0.113.0/24"]
 
 [[service]]
-name = "voip"
+name = "mirror"
 mediator = "${mediatorName}"
-at = "${gatewayLan}:${sip}"
-to = "${terminal}:${sip}"
+at = "${gatewayLan}:${mirror}"
+to = "${terminal}:${mirror}"
 `;
 
 interface Declaring {
@@ -52,7 +53,7 @@ const claim = setStage<Declaring>({
   peers: async (home, folder) => {
     await startNameServer(home.device, device, { 'tv.home.example': '192.168.1.77' });
     await startMirror(home.device, device, 7);
-    await startMirror(home.terminal, terminal, sip);
+    await startMirror(home.terminal, terminal, mirror);
     await startWebServer(home.device, join(folder, 'device'));
     await startWebServer(home.terminal, join(folder, 'isp'));
   },
@@ -119,7 +120,7 @@ claim(
 claim(
   'P7.6: devices reach a plain server out there, each from a server socket of its own, whatever carries it',
   async (t, { home }) => {
-    const devices = new Clients(t, home.device, gatewayLan, sip, 3, 6000);
+    const devices = new Clients(t, home.device, gatewayLan, mirror, 3, 6000);
     const first = await devices.ask();
     t.is(new Set(first).size, 3);
     t.true(first.every(each => each.startsWith(`${server} `)));
@@ -128,6 +129,64 @@ claim(
     t.deepEqual(await devices.ask(60_000), first);
     await udp.remove();
     t.deepEqual(await devices.ask(60_000), first);
+  },
+);
+
+const [phoneAudio, serverAudio] = [6100, 7100];
+
+claim(
+  'P7.6: a telephone calls the SIP server out there by UDP 5060 of the gateway, and both hear all that the other says',
+  async (t, { home, folder, onServer }) => {
+    const service = (name: string, number: number) =>
+      `[[service]]\nname = "${name}"\nat = "lan:${number}"\nto = "${terminal}:${number}"\nlabels = ["demo"]\n`;
+    const file = join(folder, 'sip.toml');
+    writeFileSync(file, service('sip', 5060) + service('rtp', serverAudio));
+    await onServer('service', 'apply', file);
+    const audio = ['--on', `${server}:${phoneAudio}`, '--from', terminal];
+    t.like(await onServer('publish', mediatorName, 'udp', `${device}:${phoneAudio}`, ...audio), {
+      state: 'applied',
+    });
+    const applied = async () => JSON.stringify(await onServer('service', 'list')).match(/"applied"/g)?.length;
+    await until(async () => (await applied()) === 3, {
+      what: 'the services to be applied',
+      deadlineMs: 30_000,
+    });
+    const taps = [await tapAudio(t, home.device, 'eth0'), await tapAudio(t, home.terminal, 'eth0')] as const;
+    const ended = await sipCall(t, folder, {
+      from: {
+        where: home.device,
+        address: device,
+        sipPort: 5060,
+        audioPort: phoneAudio,
+        audioAddress: server,
+      },
+      to: {
+        where: home.terminal,
+        address: terminal,
+        sipPort: 5060,
+        audioPort: serverAudio,
+        audioAddress: gatewayLan,
+      },
+      via: `${gatewayLan}:5060`,
+      seconds: 2,
+    });
+    t.deepEqual(ended, [0, 0]);
+    const [atPhone, atServer] = [await taps[0](), await taps[1]()];
+    const pairs = [
+      [
+        atPhone.find(({ from }) => from === `${device}:${phoneAudio}`),
+        atServer.find(({ to }) => to === `${terminal}:${serverAudio}`),
+      ],
+      [
+        atServer.find(({ from }) => from === `${terminal}:${serverAudio}`),
+        atPhone.find(({ to }) => to === `${device}:${phoneAudio}`),
+      ],
+    ];
+    for (const [said, heard] of pairs) {
+      t.true(said !== undefined && said.packets > 50, JSON.stringify([atPhone, atServer]));
+      t.like(heard, { packets: said?.packets ?? 0, missing: [], audio: said?.audio ?? '' });
+    }
+    for (const name of ['sip', 'rtp']) await onServer('service', 'remove', name);
   },
 );
 
