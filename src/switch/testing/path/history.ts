@@ -105,6 +105,11 @@ const ofProcesses: Readonly<Record<string, Operation>> = {
   kill: (world, { pick }) => processOf(world, pick)?.die(),
   start: (world, { pick }) => processOf(world, pick)?.start(),
   revoke: (world, { pick }) => world.revoke(world.terminal(pick)),
+  shortenGrant: (world, { pick, amount }) => world.shortenGrant(world.terminal(pick), amount % 8000),
+  expire: (world, { pick }) => {
+    const association = associationOf(world, pick);
+    if (association !== undefined) world.mediator.expire(association);
+  },
   forgive: world => world.forgive(),
   endOfHold: world => world.pass(Math.min(world.holdMs, 30_000)),
 };
@@ -231,7 +236,9 @@ const weights: Readonly<Record<string, number>> = {
   kill: 1,
   start: 1,
   revoke: 1,
-  forgive: 1,
+  shortenGrant: 1,
+  expire: 1,
+  forgive: 2,
   endOfHold: 1,
 };
 

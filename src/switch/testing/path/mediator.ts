@@ -198,6 +198,14 @@ export class ModelMediator extends ModelProcess {
     held.association.end('mediator', 'ended');
   }
 
+  /** The mediator finds that the grant of that attachment has ended: DETACH says so, held or not. */
+  expire(association: Association): void {
+    const held = this.heldOf(association);
+    if (held === undefined) return;
+    if (held.label !== undefined) this.link?.closeLabel(held.labelNumber, 'grant-expired');
+    this.end(held, 'grant-expired');
+  }
+
   private run(association: Association, attachment: Attachment, command: Command): void {
     const { id } = command;
     association.hear('commands', id);

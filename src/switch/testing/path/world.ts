@@ -56,6 +56,8 @@ export class PathWorld {
   server: Switch | undefined;
   private readonly options: WorldOptions;
   private readonly revoked = new Set<string>();
+  /** When the server takes a terminal's grant for ended. */
+  private readonly grantEnds = new Map<string, number>();
   private fault: Error | undefined;
   private droppedBefore = 0;
   /** Stream bytes that went again because a label was lost. */
@@ -138,7 +140,9 @@ export class PathWorld {
     const code = this.codeOf(terminal);
     if (code !== undefined) return { allowed: false, code, by: 'grant', message: 'revoked' };
     const recheck = () => this.codeOf(terminal);
-    const deadlineMs = Number.POSITIVE_INFINITY;
+    const deadlineMs = this.grantEnds.get(terminal) ?? Number.POSITIVE_INFINITY;
+    if (deadlineMs <= this.clock.now())
+      return { allowed: false, code: 'grant-expired', by: 'grant', message: 'expired' };
     return { allowed: true, permit: { grantId: 'grant', deadlineMs, authorise: () => allowed, recheck } };
   }
 
@@ -164,9 +168,15 @@ export class PathWorld {
     this.server?.revalidate();
   }
 
-  /** Takes every revocation back. */
+  /** From its next attempt on that terminal's grant is one that ends so soon (P6.3). */
+  shortenGrant(terminal: ModelTerminal, leftMs: number): void {
+    this.grantEnds.set(terminal.key.text, this.clock.now() + leftMs);
+  }
+
+  /** Takes every revocation back, and gives every terminal a grant without end. */
   forgive(): void {
     this.revoked.clear();
+    this.grantEnds.clear();
   }
 
   /** A wire to the server, whose end is accepted there; undefined while there is none. */
