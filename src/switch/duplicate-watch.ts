@@ -21,9 +21,9 @@ interface Rivalry {
 export class DuplicateWatch {
   private readonly rivalries = new Map<string, Rivalry>();
 
-  /** How long nobody with that key may come; 0 when there is no reason to wait. */
+  /** How long nobody with that key may come, in whole ms as GOAWAY says it; 0 when there is no reason to wait. */
   heldOffMs(key: string, nowMs: number): number {
-    return Math.max(0, (this.rivalries.get(key)?.heldUntilMs ?? 0) - nowMs);
+    return Math.max(0, Math.ceil((this.rivalries.get(key)?.heldUntilMs ?? 0) - nowMs));
   }
 
   /** Another instance has taken the place of this one. */

@@ -138,6 +138,32 @@ test('P4.1: 3 returns in 10 min are not too many, however long that goes on', t 
   t.is(watch.heldOffMs('k', nowMs), 0);
 });
 
+test('P4.1: how long rivals are held off is said in whole ms, whatever the clock says', t => {
+  const watch = new DuplicateWatch();
+  let nowMs = 1_000.3;
+  for (let turn = 0; watch.heldOffMs('k', nowMs) === 0; turn++, nowMs += 1_000.4) {
+    t.true(turn < 10);
+    watch.onDisplaced('k', turn % 2 === 0 ? 'b' : 'a', nowMs);
+    watch.onArrival('k', turn % 2 === 0 ? 'b' : 'a', nowMs);
+  }
+  for (const laterMs of [0, 0.4, 999.5]) t.true(Number.isInteger(watch.heldOffMs('k', nowMs + laterMs)));
+});
+
+test('P4.1: machines with one mediator’s key that never give up are let in five times a minute at most', async t => {
+  const lab = new Lab();
+  const key = generateSigningKey();
+  const instances = [randomBytes(16), randomBytes(16)];
+  let [linkNo, welcomes] = [0, 0];
+  for (let second = 0; second < 600; second++) {
+    const instance = instances[second % 2] as Buffer;
+    const member = lab.connect({ role: 'mediator', key, instance, linkNo: ++linkNo });
+    await until(() => member.welcomed ?? member.closed, 'the member is answered');
+    if (member.welcomed !== undefined) welcomes++;
+    await lab.pass(1_000);
+  }
+  t.true(welcomes >= 10 && welcomes <= 50, `${welcomes} times in ten minutes`);
+});
+
 test('P4.1: two terminals with one key run side by side, each with its attachments', async t => {
   const lab = new Lab();
   const key = generateSigningKey();

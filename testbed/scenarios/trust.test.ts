@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import type { ExecutionContext } from 'ava';
 import { type Program, until } from 'netns-test-helpers';
 import { startWebServer } from '../demo/device.ts';
-import { mediatorName } from '../site.ts';
+import { mediatorBundle, mediatorName } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { tcpPeer, tcpService, untilSaid } from './support/peers.ts';
 import { type Stage, setStage } from './support/stage.ts';
@@ -136,5 +137,44 @@ claim(
     const again = await who.run('connect', mediatorName, `${device}:80`);
     t.is(again.code, 3, again.stderr);
     t.regex(failureOf(again.stderr)?.message ?? '', /owner\.deny/);
+  },
+);
+
+/** A second machine with all that the mediator has, its key too; at the place of the terminal. */
+function startClone(t: ExecutionContext, { home, site, folder }: Stage): Program {
+  const [own, clone] = [join(site.directory, 'mediator'), join(folder, 'clone')];
+  // Its socket for status is no file.
+  const filter = (path: string) => !lstatSync(path).isSocket();
+  cpSync(own, clone, { recursive: true, filter });
+  const config = join(folder, 'clone.toml');
+  const text = readFileSync(join(site.directory, 'mediator.toml'), 'utf8');
+  writeFileSync(config, text.replaceAll(own, clone));
+  const program = home.terminal.spawn([process.execPath, mediatorBundle, 'run', '--config', config]);
+  t.teardown(() => program.stop('SIGKILL'));
+  return program;
+}
+
+claim(
+  'a key that two mediators have: both are told, and sent away for a minute; the server’s audit says so (P4.1)',
+  async (t, stage) => {
+    const { server, mediator } = stage.site;
+    const [log, own] = [server.stderr.length, mediator.stderr.length];
+    const clone = startClone(t, stage);
+    const told = () =>
+      [mediator.stderr.slice(own), clone.stderr].map(
+        text => /"code":"duplicate-identity".*"retryInMs":(\d+)/.exec(text)?.[1],
+      );
+    await until(() => told().every(each => each !== undefined), {
+      what: 'both to be told',
+      deadlineMs: 60_000,
+      explain: () => `${mediator.stderr.slice(own)}\n${clone.stderr}\n${server.stderr.slice(log)}`,
+    });
+    for (const retryInMs of told()) t.true(Number(retryInMs) > 40_000, `${retryInMs} ms`);
+    const since = server.stderr.slice(log);
+    t.regex(since, /duplicate-identity: two machines have the key of one mediator/);
+    const audit = readFileSync(join(stage.site.directory, 'server', 'audit.jsonl'), 'utf8');
+    t.regex(audit, /"duplicate-identity"/);
+    const comes = since.split('\n').filter(line => /"role":"mediator".*"member online"/.test(line)).length;
+    t.true(comes <= 5, `they came ${comes} times`);
   },
 );
