@@ -236,6 +236,10 @@ claim(
     t.is(beyond.status, '403');
     t.like(beyond.answer, { type: 'urn:entremise:not-permitted', by: 'grant' });
     t.regex(String(beyond.answer.detail), /targets\.networks would have to name 192\.168\.1\.1/);
+    const dns = JSON.stringify({ at: 'lan:53', to: '203.0.113.20:53', labels: ['demo'] });
+    const service = await asked('/v1/services/dns', `-X PUT -H 'Content-Type: application/json' -d '${dns}'`);
+    t.is(service.status, '403');
+    t.regex(String(service.answer.detail), /ports\.udp would have to contain 53/);
     t.like(await publish(`${device}:80`, 8090), { status: '201', answer: { state: 'applied' } });
     t.is(await page(), devicePage);
     const counted = async () => (await bash(stage, ask('/metrics'))).stdout;

@@ -134,8 +134,10 @@ export class ServiceFeature {
         .map(each => [each.name, each]),
     );
     // While there is no link nobody is known; that ends nothing.
-    if (running.terminal.state.connected)
+    if (running.terminal.state.connected) {
       for (const [name, port] of entry.ports) if (!wanted.has(name)) this.endOn(entry, name, port);
+      for (const name of [...entry.refused.keys()]) if (!wanted.has(name)) entry.refused.delete(name);
+    }
     for (const [name, mediator] of wanted) {
       const [refusal, port] = [this.refusalOn(entry, mediator), entry.ports.get(name)];
       if (refusal === undefined) {
