@@ -8,7 +8,7 @@ import type { Store, StoredMediator } from './store.ts';
  * What was heard of a mediator is in the store at the latest after this long. A write of its own for each would wait for
  * the disk each time, and a fleet that comes back after a restart waits for that.
  */
-const saveAfterMs = 2_000;
+export const saveAfterMs = 2_000;
 
 /** What {@link Reports} need. */
 export interface ReportsOptions {

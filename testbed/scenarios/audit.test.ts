@@ -83,7 +83,7 @@ claim(
       },
       { what: 'a head in the audit of the mediator', deadlineMs: 5_000 },
     );
-    t.true(site.mediator.stderr.includes(String(head)));
+    await until(() => site.mediator.stderr.includes(String(head)), { what: 'the mediator to log that head' });
     const whole = join(site.directory, 'server', 'audit.jsonl');
     const verify = (file: string) =>
       home.server.exec(cliCommand('audit', 'verify', file, '--head', String(head)));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { saveAfterMs } from '../../server/reports.ts';
 import { rotateServerKey, telling } from '../../server/rotate-key.ts';
 import { ensureSpareKey, type ServerPins } from '../../server/tls-keys.ts';
 import { type Context, contextOf } from '../context.ts';
@@ -45,8 +46,14 @@ async function nextKey({ output }: Context, state: string): Promise<void> {
   ]);
 }
 
+/** A server that runs has by then written which mediators it has heard: one that came and went just now is to count. */
+function untilSaved(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, saveAfterMs + 500));
+}
+
 async function rotate({ output }: Context, state: string, leaveBehind: boolean): Promise<void> {
   requireServer(state);
+  if (!leaveBehind) await untilSaved();
   const { before, pins } = await rotateServerKey(state, leaveBehind);
   output.result({ pin: pins.inUse, sparePin: pins.spare, before }, [
     'the spare key is the one in use, the old one is no more',
