@@ -1,20 +1,21 @@
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Namespace } from 'netns-test-helpers';
 
 /** A real sshd with keys and configuration of its own, and the words for a real ssh to trust it. */
 
-/** sshd insists on this folder, which its Debian service would make. */
-const separationFolder = '/run/sshd';
-
-function makeSeparationFolder(): void {
-  try {
-    mkdirSync(separationFolder, { mode: 0o755 });
-    process.once('exit', () => rmdirSync(separationFolder));
-  } catch {
-    // It is there: somebody else's.
-  }
-}
+/**
+ * Words that run what follows them with a /run of its own: sshd insists on /run/sshd, which its Debian service would make, and of
+ * several test files that ran sshd the first to end took that folder from the others.
+ */
+const withOwnRun = [
+  'unshare',
+  '--mount',
+  'sh',
+  '-c',
+  'mount -t tmpfs tmpfs /run && mkdir -m 0755 /run/sshd && exec "$@"',
+  'sh',
+];
 
 function configuration(folder: string): string {
   const lines = [
@@ -36,12 +37,11 @@ function configuration(folder: string): string {
 /** Starts sshd on port 22; its keys and the client's go to `folder`. */
 export async function startSshd(where: Namespace, folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  makeSeparationFolder();
   for (const name of ['host_key', 'user_key'])
     await where.run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', join(folder, name)]);
   writeFileSync(join(folder, 'authorized_keys'), readFileSync(join(folder, 'user_key.pub')));
   writeFileSync(join(folder, 'sshd_config'), configuration(folder));
-  where.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'sshd_config')]);
+  where.spawn([...withOwnRun, '/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'sshd_config')]);
   await where.untilListening('tcp', 22);
 }
 
