@@ -56,7 +56,8 @@ function tellUnreachable({ output }: Context, terminal: Terminal): () => void {
 
 /**
  * Runs `work` with the profile's terminal, its list of mediators complete. When the user ends the program the signal is
- * raised and an ending by it is no failure, until `work` calls `leaveSignals`: then they are its own business. `patient`: the server may be out of reach for as long as it likes.
+ * raised and an ending by it is no failure, until `work` calls `leaveSignals`: then they are its own business. `patient`:
+ * the server may be out of reach for as long as it likes.
  * @throws EntremiseError in the place of every TunnelError
  */
 export async function withTerminal(

@@ -211,7 +211,7 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
 
   private endDeadline(): void {
     this.cancelDeadline();
-    this.cancelDeadline = done;
+    this.cancelDeadline = nothing;
   }
 
   private onMessage(type: number, body: Buffer): void {
@@ -268,7 +268,7 @@ export class ServerLink implements RouteLink, MemberEntry, ChannelLink {
   }
 }
 
-const done = (): void => {};
+const nothing = (): void => {};
 
 /** Bytes of documents in one STATEMENT; with heads and the longest document still below the 256 KiB of P1.6. */
 const statementBytes = 192 * 1024;
