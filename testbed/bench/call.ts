@@ -159,15 +159,11 @@ async function measure(site: Site, context: BenchContext, folder: string): Promi
     return { port, target: `${device}:${port === bulk.ssh ? bulkPort : sshFlowPort}` };
   });
   const path = { server: home.server, serverAddress, gateway: home.gateway, folder };
-  const removeSshRest = await startSsh(path, [{ cipher: undefined, forwards }]);
-  try {
-    await startSocats(site);
-    await home.line?.set(line);
-    context.progress('call: measuring');
-    return figuresOf(await measureAll(site, context, tcp));
-  } finally {
-    await removeSshRest();
-  }
+  await startSsh(path, [{ cipher: undefined, forwards }]);
+  await startSocats(site);
+  await home.line?.set(line);
+  context.progress('call: measuring');
+  return figuresOf(await measureAll(site, context, tcp));
 }
 
 /** See the head of this file. */

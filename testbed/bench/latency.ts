@@ -108,13 +108,9 @@ async function measure(site: Site, context: BenchContext, folder: string): Promi
     { port: ssh.echoPort, target: target(echoPort) },
   ];
   const path = { server, serverAddress: homeAddresses.server, gateway, folder };
-  const removeSshRest = await startSsh(path, [{ cipher: undefined, forwards }]);
-  try {
-    await limitLine(site);
-    return figuresOf(await measureAll(site, context));
-  } finally {
-    await removeSshRest();
-  }
+  await startSsh(path, [{ cipher: undefined, forwards }]);
+  await limitLine(site);
+  return figuresOf(await measureAll(site, context));
 }
 
 function figuresOf(values: ReadonlyMap<string, readonly UnderBulk[]>): Figure[] {

@@ -44,14 +44,14 @@ export interface TcpOutcome {
   readonly bulkMb: number;
 }
 
-async function startPeers({ site, folder, boxFor }: RouterBench): Promise<() => Promise<void>> {
+async function startPeers({ site, folder, boxFor }: RouterBench): Promise<void> {
   const { server, gateway } = site.home;
   const path = { server, serverAddress: homeAddresses.server, gateway, folder };
   const tunnels = peers.map(({ what, port, cipher, client }) => {
     const wrapper = boxFor(what).wrapper(folder);
     return { cipher, client, wrapper, forwards: [{ port, target }] };
   });
-  return startSsh(path, tunnels);
+  await startSsh(path, tunnels);
 }
 
 /** The floor: a Node with the mediator's flags and nothing to do. */
@@ -78,28 +78,24 @@ export async function tcpFigures(bench: RouterBench): Promise<TcpOutcome> {
   const nodeMb = await idleNodeMb(bench);
   site.startTerminal(['forward', mediatorName, `${forwardPort}:${target}`]);
   await terminal.untilListening('tcp', forwardPort);
-  const removeRest = await startPeers(bench);
-  try {
-    const ways = [
-      { what: 'entremise', address: '127.0.0.1', port: forwardPort },
-      ...peers.map(({ what, port }) => ({ what, address: homeAddresses.server, port })),
-    ];
-    const variants = directions.flatMap(direction =>
-      ways.map(({ what, address, port }) => ({
-        what: `${what}.${direction}`,
-        unit: 'Mbit/s',
-        measure: async () => {
-          const flow = direction === 'up' ? 'to-client' : 'from-client';
-          return 1000 * (await iperfGbits({ client: terminal, address, port, flow, seconds }));
-        },
-      })),
-    );
-    const measured = measureRounds(context, context.quick ? 1 : 5, variants);
-    const bulkMb = await highestWhile(mediator.pid, measured);
-    return { figures: figuresOfTcp(await measured), idleMb, idleOwnMb, nodeMb, bulkMb };
-  } finally {
-    await removeRest();
-  }
+  await startPeers(bench);
+  const ways = [
+    { what: 'entremise', address: '127.0.0.1', port: forwardPort },
+    ...peers.map(({ what, port }) => ({ what, address: homeAddresses.server, port })),
+  ];
+  const variants = directions.flatMap(direction =>
+    ways.map(({ what, address, port }) => ({
+      what: `${what}.${direction}`,
+      unit: 'Mbit/s',
+      measure: async () => {
+        const flow = direction === 'up' ? 'to-client' : 'from-client';
+        return 1000 * (await iperfGbits({ client: terminal, address, port, flow, seconds }));
+      },
+    })),
+  );
+  const measured = measureRounds(context, context.quick ? 1 : 5, variants);
+  const bulkMb = await highestWhile(mediator.pid, measured);
+  return { figures: figuresOfTcp(await measured), idleMb, idleOwnMb, nodeMb, bulkMb };
 }
 
 function figuresOfTcp(values: RoundValues): Figure[] {

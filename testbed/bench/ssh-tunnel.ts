@@ -1,6 +1,7 @@
-import { appendFile, chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Namespace } from 'netns-test-helpers';
+import { withOwnRun } from '../scenarios/support/sshd.ts';
 
 /**
  * What a technician would use without Entremise: a real sshd, and on the gateway a real ssh that dials out through the
@@ -41,9 +42,6 @@ export interface SshTunnel {
 
 /** Where sshd listens. */
 export const sshPort = 2222;
-
-/** sshd insists on this folder, which its Debian service would make. */
-const separationFolder = '/run/sshd';
 
 async function makeKeys(namespace: Namespace, folder: string): Promise<void> {
   for (const name of ['host_key', 'user_key'])
@@ -87,15 +85,6 @@ function sshdConfig(folder: string, aliveSeconds: number): string {
   ].join('\n');
 }
 
-async function makeSeparationFolder(): Promise<() => Promise<void>> {
-  try {
-    await mkdir(separationFolder, { mode: 0o755 });
-    return () => rmdir(separationFolder);
-  } catch {
-    return async () => {};
-  }
-}
-
 function sshArguments(path: SshPath, { cipher, forwards, aliveSeconds = 0 }: SshTunnel): string[] {
   return [
     ...['ssh', '-F', 'none', '-N', '-p', String(sshPort), '-i', join(path.folder, 'user_key')],
@@ -123,20 +112,18 @@ function sshCommand(path: SshPath, tunnel: SshTunnel): string[] {
   return ['sh', '-c', 'while :; do "$@"; sleep 1; done', 'sh', ...words];
 }
 
-/** Starts sshd and the tunnels, and waits until they stand. The lab ends the programs; call the result after that. */
-export async function startSsh(path: SshPath, tunnels: readonly SshTunnel[]): Promise<() => Promise<void>> {
-  const removeSeparationFolder = await makeSeparationFolder();
+/** Starts sshd and the tunnels, and waits until they stand. The lab ends them. */
+export async function startSsh(path: SshPath, tunnels: readonly SshTunnel[]): Promise<void> {
   await makeKeys(path.server, path.folder);
   if (tunnels.some(({ client }) => client === 'dropbear')) await makeDropbearKey(path.server, path.folder);
   const config = join(path.folder, 'sshd_config');
   const aliveSeconds = Math.max(...tunnels.map(each => each.aliveSeconds ?? 0));
   await writeFile(config, sshdConfig(path.folder, aliveSeconds));
-  path.server.spawn(['/usr/sbin/sshd', '-D', '-e', '-f', config]);
+  path.server.spawn([...withOwnRun, '/usr/sbin/sshd', '-D', '-e', '-f', config]);
   await path.server.untilListening('tcp', sshPort);
   for (const tunnel of tunnels) path.gateway.spawn(sshCommand(path, tunnel));
   for (const { port } of tunnels.flatMap(({ forwards }) => forwards))
     await path.server.untilListening('tcp', port);
-  return removeSeparationFolder;
 }
 
 /** Hands out a private folder for {@link SshPath.folder}, and removes it. */

@@ -39,14 +39,14 @@ async function forgetEnded({ home }: Site): Promise<void> {
     await namespace.run(['sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=1000']);
 }
 
-async function startEnds(site: Site, folder: string): Promise<() => Promise<void>> {
+async function startEnds(site: Site, folder: string): Promise<void> {
   const { device, terminal, server, gateway } = site.home;
   await forgetEnded(site);
   await startEcho(device, homeAddresses.device, echoPort);
   site.startTerminal(['forward', mediatorName, `${entremise.port}:${target}`]);
   await terminal.untilListening('tcp', entremise.port);
   const path = { server, serverAddress: homeAddresses.server, gateway, folder };
-  return startSsh(path, [{ cipher: undefined, forwards: [{ port: ssh.port, target }] }]);
+  await startSsh(path, [{ cipher: undefined, forwards: [{ port: ssh.port, target }] }]);
 }
 
 function throughTunnel(site: Site, { address, port }: Tunnel, atOnce: number, seconds: number): RoundTripRun {
@@ -88,14 +88,10 @@ function rateFigures(values: RoundValues): Figure[] {
 async function measureRates(context: BenchContext, folder: string): Promise<Figure[]> {
   context.progress('streams: building the home, enrolling server, mediator and terminal');
   return withSite('bench', { grant }, async site => {
-    const removeSshRest = await startEnds(site, folder);
-    try {
-      const variants = rateVariants(site, context.quick ? 1 : 4);
-      await warmUp(context, variants);
-      return rateFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
-    } finally {
-      await removeSshRest();
-    }
+    await startEnds(site, folder);
+    const variants = rateVariants(site, context.quick ? 1 : 4);
+    await warmUp(context, variants);
+    return rateFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
   });
 }
 
@@ -141,14 +137,10 @@ async function measureLongLine(context: BenchContext, folder: string): Promise<F
     'bench',
     { grant },
     async site => {
-      const removeSshRest = await startEnds(site, folder);
+      await startEnds(site, folder);
       await startEcho(site.home.terminal, homeAddresses.terminal, directPort);
-      try {
-        const variants = longLineVariants(site, context.quick ? 1 : 4);
-        return longLineFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
-      } finally {
-        await removeSshRest();
-      }
+      const variants = longLineVariants(site, context.quick ? 1 : 4);
+      return longLineFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
     },
     line,
   );

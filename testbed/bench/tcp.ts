@@ -77,24 +77,18 @@ async function measure(site: Site, context: BenchContext, folder: string): Promi
   await startEnds(site);
   const path = { server, serverAddress: homeAddresses.server, gateway, folder };
   const target = `${homeAddresses.device}:${devicePort}`;
-  const removeSshRest = await startSsh(
+  await startSsh(
     path,
     [sshAes, sshDefault].map(({ cipher, port }) => ({ cipher, forwards: [{ port, target }] })),
   );
-  try {
-    const ways = [
-      tunnel(site, seconds, 'entremise', '127.0.0.1', forwardPort),
-      ...[sshAes, sshDefault].map(({ what, port }) =>
-        tunnel(site, seconds, what, homeAddresses.server, port),
-      ),
-      direct(site, seconds),
-    ];
-    const variants = variantsOf(ways);
-    await warmUp(context, variants);
-    return figuresOf(await measureRounds(context, context.quick ? 1 : 5, variants));
-  } finally {
-    await removeSshRest();
-  }
+  const ways = [
+    tunnel(site, seconds, 'entremise', '127.0.0.1', forwardPort),
+    ...[sshAes, sshDefault].map(({ what, port }) => tunnel(site, seconds, what, homeAddresses.server, port)),
+    direct(site, seconds),
+  ];
+  const variants = variantsOf(ways);
+  await warmUp(context, variants);
+  return figuresOf(await measureRounds(context, context.quick ? 1 : 5, variants));
 }
 
 function figuresOf(values: RoundValues): Figure[] {

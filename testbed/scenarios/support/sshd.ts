@@ -8,7 +8,7 @@ import type { Namespace } from 'netns-test-helpers';
  * Words that run what follows them with a /run of its own: sshd insists on /run/sshd, which its Debian service would make, and of
  * several test files that ran sshd the first to end took that folder from the others.
  */
-const withOwnRun = [
+export const withOwnRun: readonly string[] = [
   'unshare',
   '--mount',
   'sh',
