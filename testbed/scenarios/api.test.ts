@@ -190,6 +190,17 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
 const ask = (path: string, more = '') =>
   `curl -sS -k -w '\\n%{http_code}' -H "Authorization: Bearer $TOKEN" ${more} "$SERVER${path}"`;
 
+/** Words for curl that send a value. */
+const json = (value: object) => `-H 'Content-Type: application/json' -d '${JSON.stringify(value)}'`;
+
+/** What asks the API: a path, more words for curl, another token; gives the status and what was said. */
+function askerOf(stage: Stage & ApiStage, own: Readonly<Record<string, string>> = {}) {
+  return async (path: string, more = '', env = own) => {
+    const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
+    return { status, answer: (answer === '' ? {} : JSON.parse(answer)) as Json };
+  };
+}
+
 claim('failures are problem details that say what to do', async (t, stage) => {
   const said = async (script: string, env = {}) => (await bash(stage, script, env)).stdout.split('\n');
   const [problem = '', status] = await said(ask('/v1/mediators'), { TOKEN: 'entremise_000000000000_x' });
@@ -221,14 +232,11 @@ claim(
     const granted = await site.operator('grant', 'create', ...narrow, '--target', device, '--tcp', '80');
     const made = ['token', 'create', 'isp', '--grant', String(granted.id), '--scope', 'declare'];
     const { token, id } = await stage.server(...made);
-    const asked = async (path: string, more = '', env = { TOKEN: String(token) }) => {
-      const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
-      return { status, answer: JSON.parse(answer) as Json };
-    };
+    const asked = askerOf(stage, { TOKEN: String(token) });
     const publish = (to: string, port: number) => {
       const on = `${homeAddresses.server}:${port}`;
       const wish = { mediator: mediatorName, protocol: 'tcp', on, to, from: ['0.0.0.0/0'] };
-      return asked('/v1/publications', `-H 'Content-Type: application/json' -d '${JSON.stringify(wish)}'`);
+      return asked('/v1/publications', json(wish));
     };
     const page = async () =>
       (await home.terminal.exec(['curl', '-sS', `http://${homeAddresses.server}:8090/`])).stdout;
@@ -236,8 +244,8 @@ claim(
     t.is(beyond.status, '403');
     t.like(beyond.answer, { type: 'urn:entremise:not-permitted', by: 'grant' });
     t.regex(String(beyond.answer.detail), /targets\.networks would have to name 192\.168\.1\.1/);
-    const dns = JSON.stringify({ at: 'lan:53', to: '203.0.113.20:53', labels: ['demo'] });
-    const service = await asked('/v1/services/dns', `-X PUT -H 'Content-Type: application/json' -d '${dns}'`);
+    const dns = { at: 'lan:53', to: '203.0.113.20:53', labels: ['demo'] };
+    const service = await asked('/v1/services/dns', `-X PUT ${json(dns)}`);
     t.is(service.status, '403');
     t.regex(String(service.answer.detail), /ports\.udp would have to contain 53/);
     t.like(await publish(`${device}:80`, 8090), { status: '201', answer: { state: 'applied' } });
@@ -332,12 +340,7 @@ claim(
 claim(
   'a job tells who has failed, tries those again, and ends what runs when it is cancelled',
   async (t, stage) => {
-    const asked = async (path: string, body?: object, env = {}) => {
-      const post =
-        body === undefined ? '' : `-H 'Content-Type: application/json' -d '${JSON.stringify(body)}'`;
-      const [answer = '', status] = (await bash(stage, ask(path, post), env)).stdout.split('\n');
-      return { status, answer: JSON.parse(answer) as Json };
-    };
+    const asked = askerOf(stage);
     const connect = (host: string, port: number) => ({
       command: { verb: 'connect', host, port },
       selection: { names: [mediatorName] },
@@ -349,44 +352,40 @@ claim(
         what: 'the job to be over',
         deadlineMs: 20_000,
       });
-    const { answer: refused } = await asked('/v1/jobs', connect(device, 81));
+    const { answer: refused } = await asked('/v1/jobs', json(connect(device, 81)));
     await over(refused.id);
     const { answer: results } = await asked(`/v1/jobs/${refused.id}/results?failed=true`);
     t.like(results, { results: [{ mediator: mediatorName, ok: false, error: { code: 'refused' } }] });
-    const { status, answer: again } = await asked(`/v1/jobs/${refused.id}/retry`, {});
+    const { status, answer: again } = await asked(`/v1/jobs/${refused.id}/retry`, json({}));
     t.is(status, '201');
     t.like(again, { total: 1, retryOf: refused.id });
     await over(again.id);
-    const { answer: slow } = await asked('/v1/jobs', connect('192.168.1.199', 80));
-    t.is((await asked(`/v1/jobs/${slow.id}/retry`, {})).status, '409');
-    const { answer: cancelled } = await asked(`/v1/jobs/${slow.id}/cancel`, {});
+    const { answer: slow } = await asked('/v1/jobs', json(connect('192.168.1.199', 80)));
+    t.is((await asked(`/v1/jobs/${slow.id}/retry`, json({}))).status, '409');
+    const { answer: cancelled } = await asked(`/v1/jobs/${slow.id}/cancel`, json({}));
     t.like(cancelled, { state: 'cancelled', total: 1, done: 0 });
     const { token } = await stage.server('token', 'create', 'nosy', '--grant', String(slow.id));
-    t.is((await asked(`/v1/jobs/${slow.id}`, undefined, { TOKEN: String(token) })).status, '404');
+    t.is((await asked(`/v1/jobs/${slow.id}`, '', { TOKEN: String(token) })).status, '404');
   },
 );
 
 claim(
   'what the server signs as a delegate is worth its bounds, whatever it says, until it is taken back',
   async (t, stage) => {
-    const asked = async (path: string, more = '', env = {}) => {
-      const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
-      return { status, answer: (answer === '' ? {} : JSON.parse(answer)) as Json };
-    };
-    const body = (value: object) => `-H 'Content-Type: application/json' -d '${JSON.stringify(value)}'`;
+    const asked = askerOf(stage);
     const wish = {
       terminal: stage.apiKey,
       mediators: [{ name: mediatorName }],
       purpose: 'service',
       targets: { networks: ['lan'], tcp: ['1-65535'] },
     };
-    const { status, answer: grant } = await asked('/v1/grants', body(wish));
+    const { status, answer: grant } = await asked('/v1/grants', json(wish));
     t.is(status, '201');
-    t.is((await asked('/v1/grants', body({ ...wish, mediators: [{}] }))).status, '422');
+    t.is((await asked('/v1/grants', json({ ...wish, mediators: [{}] }))).status, '422');
     const { token } = await stage.server('token', 'create', 'delegated', '--grant', String(grant.id));
     const env = { TOKEN: String(token) };
-    t.is((await asked('/v1/grants', body(wish), env)).status, '403');
-    const attach = () => asked('/v1/attachments', body({ mediator: mediatorName }), env);
+    t.is((await asked('/v1/grants', json(wish), env)).status, '403');
+    const attach = () => asked('/v1/attachments', json({ mediator: mediatorName }), env);
     const { answer: attached } = await until(
       async () => {
         const made = await attach();
@@ -395,8 +394,8 @@ claim(
       { what: 'the API to have its grant', deadlineMs: 5_000 },
     );
     const connections = `/v1/attachments/${attached.id}/connections`;
-    t.is((await asked(connections, body({ host: device, port: 80 }), env)).status, '201');
-    const beyond = await asked(connections, body({ host: device, port: 443 }), env);
+    t.is((await asked(connections, json({ host: device, port: 80 }), env)).status, '201');
+    const beyond = await asked(connections, json({ host: device, port: 443 }), env);
     t.is(beyond.status, '403');
     t.regex(String(beyond.answer.detail), /delegate|delegates\.targets\.tcp/);
     const held = await stage.site.operator('grant', 'list', '--server-held');
@@ -461,17 +460,13 @@ claim('links and HTTP share the port: a technician works while the API is there'
 claim(
   'a job that runs when the server is killed is told as interrupted by the next, and retry does what was not done',
   async (t, stage) => {
-    const asked = async (path: string, more = '') => {
-      const [answer = '', status] = (await bash(stage, ask(path, more))).stdout.split('\n');
-      return { status, answer: JSON.parse(answer) as Json };
-    };
+    const asked = askerOf(stage);
     const wish = {
       command: { verb: 'connect', host: '192.168.1.199', port: 80 },
       selection: { names: [mediatorName] },
       timeoutMs: 60_000,
     };
-    const json = `-H 'Content-Type: application/json' -d '${JSON.stringify(wish)}'`;
-    const { answer: made } = await asked('/v1/jobs', json);
+    const { answer: made } = await asked('/v1/jobs', json(wish));
     t.like(made, { state: 'running', total: 1 });
     await stage.restart();
     const { answer: told } = await asked(`/v1/jobs/${made.id}`);
