@@ -43,3 +43,15 @@ test('P8.1: a way out that is gone may come back: the link waits for it', t => {
   way.look();
   t.deepEqual(abandoned, [], 'there is no link to give up');
 });
+
+test('P8.1: a link that came up before its way out was known is not given up for it, and for another one it is', t => {
+  const { now, abandoned, way, link } = made();
+  now.wan = noWayOut;
+  way.onOnline(link);
+  now.wan = 'wan 100.64.0.1';
+  way.look();
+  t.deepEqual(abandoned, []);
+  now.wan = 'wwan 10.0.0.1';
+  way.look();
+  t.deepEqual(abandoned, ['the way out is another now']);
+});

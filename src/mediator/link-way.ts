@@ -9,7 +9,8 @@ type Abandonable = Pick<MemberLink, 'abandon'> & { readonly driver: Pick<MemberL
 /**
  * The way out that the link was made by. When packets to the server leave by another one, those of the link carry the
  * address of the one before, and nothing comes back to it: it is given up at once, and not after its silence (P8.1). A way
- * that is only gone may come back, and the link with it.
+ * that is only gone may come back, and the link with it. Where none was known when a link came up, since the kernel tells of an
+ * address before its routes, the one that is known next is the one that it was made by.
  */
 export class LinkWay {
   private readonly wan: (address: string) => string;
@@ -39,6 +40,10 @@ export class LinkWay {
     if (current === undefined) return;
     const wan = this.wan(current.address);
     if (wan === current.wan || wan === noWayOut) return;
+    if (current.wan === noWayOut) {
+      this.current = { ...current, wan };
+      return;
+    }
     this.log.info({ before: current.wan, now: wan }, 'another way out');
     this.current = undefined;
     current.link.abandon('the way out is another now');
