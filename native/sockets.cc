@@ -31,6 +31,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <string_view>
 
 namespace entremise {
 namespace {
@@ -222,9 +223,20 @@ constexpr int kTcpRtoMaxMs = 44;
 
 int SetRetransmitMax(int fd, uint32_t milliseconds) { return SetClamped(fd, kTcpRtoMaxMs, milliseconds); }
 
-int UseBbr(int fd) {
-  constexpr char kName[] = "bbr";
-  return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kName, sizeof(kName) - 1) == 0 ? 0 : errno;
+namespace {
+
+int SetCongestionControl(int fd, std::string_view name) {
+  return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), name.size()) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int UseBbr(int fd) { return SetCongestionControl(fd, "bbr"); }
+
+int RestartBbr(int fd) {
+  // The kernel does nothing when asked for what it has. Reno is in every kernel.
+  const int error = SetCongestionControl(fd, "reno");
+  return error != 0 ? error : UseBbr(fd);
 }
 
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count) {
@@ -270,6 +282,9 @@ int GetTcpInfo(int fd, TcpInfo* out) {
   out->unacked_segments = info.tcpi_unacked;
   out->not_sent_bytes = info.tcpi_notsent_bytes;
   out->since_ack_ms = info.tcpi_last_ack_recv;
+  out->total_retransmits = info.tcpi_total_retrans;
+  out->pacing_rate = info.tcpi_pacing_rate;
+  out->delivery_rate = info.tcpi_delivery_rate;
   out->bytes_acked = info.tcpi_bytes_acked;
   out->bytes_received = info.tcpi_bytes_received;
   return 0;

@@ -30,6 +30,9 @@ struct TcpInfo {
   uint32_t unacked_segments = 0;
   uint32_t not_sent_bytes = 0;
   uint32_t since_ack_ms = 0;  // since the last acknowledgement came
+  uint32_t total_retransmits = 0;
+  uint64_t pacing_rate = 0;    // bytes a second that it means to send
+  uint64_t delivery_rate = 0;  // bytes a second at which the last of what it sent arrived
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
 };
@@ -52,6 +55,9 @@ int SetRetransmitMax(int fd, uint32_t milliseconds);
 
 // TCP_CONGESTION bbr.
 int UseBbr(int fd);
+
+// Has BBR forget what it believes of the path, and begin anew.
+int RestartBbr(int fd);
 int SetKeepAlive(int fd, uint32_t idle_s, uint32_t interval_s, uint32_t count);
 
 // SO_ERROR into *pending (0 = none). Reading clears it.

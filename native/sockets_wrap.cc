@@ -163,6 +163,9 @@ Value TcpInfoOf(const CallbackInfo& info) {
   Put(result, "notSentBytes", static_cast<double>(tcp.not_sent_bytes));
   Put(result, "sinceAckMs", static_cast<double>(tcp.since_ack_ms));
   Put(result, "retransmits", static_cast<double>(tcp.retransmits));
+  Put(result, "totalRetransmits", static_cast<double>(tcp.total_retransmits));
+  Put(result, "pacingRate", static_cast<double>(tcp.pacing_rate));
+  Put(result, "deliveryRate", static_cast<double>(tcp.delivery_rate));
   return result;
 }
 
@@ -240,6 +243,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
   put("setRetransmitMax", OnFdWithNumber<SetRetransmitMax>);
   put("useBbr", OnFd<UseBbr>);
+  put("restartBbr", OnFd<RestartBbr>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);
   put("unreadBytes", Unread);

@@ -46,6 +46,7 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   setUserTimeout: [0, 1],
   setRetransmitMax: [0, 1000],
   useBbr: [0],
+  restartBbr: [0],
   setKeepAlive: [0, 1, 1, 1],
   socketError: [0],
   unreadBytes: [0],
@@ -169,6 +170,8 @@ test('TCP_INFO counts what was sent, acknowledged and not read', async t => {
   t.is(sent.unackedSegments + sent.notSentBytes + sent.retransmits, 0);
   t.true(sent.sinceAckMs < 60_000);
   t.true(sent.rttUs > 0 && sent.minRttUs > 0 && sent.rttVarUs >= 0);
+  t.true(sent.pacingRate > 0 && sent.deliveryRate > 0);
+  t.is(sent.totalRetransmits, 0);
   near.destroy();
   device.destroy();
 });
@@ -194,6 +197,7 @@ test('keepalive, user time-out and the longest wait for a retransmission are acc
   t.is(native.setKeepAlive(fdOf(near) ?? -1, 0, 10, 3), 'EINVAL');
   // Where the kernel has it: as a module, perhaps, that nobody has loaded.
   t.true([undefined, 'ENOENT'].includes(native.useBbr(fdOf(near) ?? -1)));
+  t.true([undefined, 'ENOENT'].includes(native.restartBbr(fdOf(near) ?? -1)));
   // Before Linux 6.15 there is no such option.
   t.true([undefined, 'ENOPROTOOPT'].includes(native.setRetransmitMax(fdOf(near) ?? -1, 1_000)));
   near.destroy();

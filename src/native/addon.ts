@@ -41,6 +41,12 @@ export interface TcpInfo {
   readonly sinceAckMs: number;
   /** Retransmissions in a row without an answer. */
   readonly retransmits: number;
+  /** Segments that were sent again since the connection began. */
+  readonly totalRetransmits: number;
+  /** Bytes a second that the kernel means to send. */
+  readonly pacingRate: number;
+  /** Bytes a second at which the last of what it sent arrived. */
+  readonly deliveryRate: number;
 }
 
 /** What a capture has done since it was started. */
@@ -101,6 +107,8 @@ export interface NativeSockets extends NativeRelays {
   setRetransmitMax(fd: number, ms: number): ErrnoName | undefined;
   /** TCP_CONGESTION: bbr decides what may be under way. ENOENT where the kernel does not have it (Linux: module tcp_bbr). */
   useBbr(fd: number): ErrnoName | undefined;
+  /** As {@link useBbr}; where BBR decides already it forgets what it believes of the path. */
+  restartBbr(fd: number): ErrnoName | undefined;
   /** Switches keepalive on: first probe after `idleS` seconds, then every `intervalS`, dead after `count` unanswered. */
   setKeepAlive(fd: number, idleS: number, intervalS: number, count: number): ErrnoName | undefined;
   /** SO_ERROR: why the connection failed, undefined when it did not. Reading clears it. */

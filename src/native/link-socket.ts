@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
-import type { PathReader } from '../transport/transport.ts';
-import type { NativeSockets } from './addon.ts';
+import type { PathFacts, PathReader } from '../transport/transport.ts';
+import type { NativeSockets, TcpInfo } from './addon.ts';
+import { BbrRestart } from './bbr-restart.ts';
 import { fdOf } from './fd-of.ts';
 import { keepAlive } from './socket-options.ts';
 
@@ -14,7 +15,8 @@ const mostRetransmitMs = 120_000;
  * Sets on the socket of a link what Node cannot: a short send queue (of at most `notSentLowatBytes` that the kernel has
  * not sent), TCP keepalive as a last resort, and that lost bytes go again each second at the least, so that streams move
  * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1); and BBR where the kernel has it, which neither fills
- * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers what reads its path.
+ * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers what reads its path, which is to be asked
+ * each second while something is under way: BBR begins anew where it crawls ({@link BbrRestart}).
  */
 export function tuneLink(
   native: NativeSockets,
@@ -24,12 +26,16 @@ export function tuneLink(
   const fd = fdOf(socket);
   if (fd === undefined) return undefined;
   native.setNotSentLowat(fd, notSentLowatBytes);
-  native.useBbr(fd);
+  const hasBbr = native.useBbr(fd) === undefined;
   keepAlive(native, socket);
   const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
+  const bbr = hasBbr ? new BbrRestart(() => void native.restartBbr(fd)) : undefined;
   const read = () => {
-    const facts = readPath(native, socket);
-    if (facts !== undefined) limit.onRoundTrip(facts.roundTripMs);
+    const info = readPath(native, socket);
+    if (info === undefined) return undefined;
+    bbr?.onInfo(info, performance.now());
+    const facts = factsOf(info);
+    limit.onRoundTrip(facts.roundTripMs);
     return facts;
   };
   // What SYN has measured: what follows is not to wait longer either.
@@ -59,11 +65,14 @@ export class RetransmitLimit {
   }
 }
 
-function readPath(native: NativeSockets, socket: Socket): ReturnType<PathReader> {
+function readPath(native: NativeSockets, socket: Socket): TcpInfo | undefined {
   // Asked for anew each time: the number belongs to somebody else as soon as the socket is closed.
   const fd = fdOf(socket);
   const info = fd === undefined ? 'EBADF' : native.tcpInfo(fd);
-  if (typeof info === 'string') return undefined;
+  return typeof info === 'string' ? undefined : info;
+}
+
+function factsOf(info: TcpInfo): PathFacts {
   return {
     acknowledgedBytes: info.bytesAcked,
     sinceAckMs: info.sinceAckMs,

@@ -15,6 +15,9 @@ const deadMs = 5_800;
 /** A peer of which not one byte comes for so long after a PING is stopped, were its kernel to take every byte (P8.1). */
 const muteMs = 30_000;
 
+/** How often the machine is asked what has become of what is under way. */
+const lookMs = 1_000;
+
 /** How long after the promised time the server waits (P8.1). */
 const promiseSlackMs = 10_000;
 
@@ -38,6 +41,8 @@ export class Upkeep {
   private nextId = 1;
   private smoothedMs: number | undefined;
   private pathMs = 0;
+  /** When the machine was asked last; undefined: it tells nothing. */
+  private lookedAtMs: number | undefined;
   /** While true no PING is asked for: it may not stand in a handshake (P6.1). */
   pingsHeld = false;
 
@@ -45,6 +50,7 @@ export class Upkeep {
   constructor(keepaliveMs: number | undefined, nowMs: number, facts?: PathFacts) {
     this.keepaliveMs = keepaliveMs;
     this.silence = new PathSilence(facts);
+    this.lookedAtMs = facts === undefined ? undefined : nowMs;
     this.lastSentMs = nowMs;
     this.lastReceivedMs = nowMs;
   }
@@ -143,13 +149,21 @@ export class Upkeep {
 
   /** When {@link tick} has something to say, unless things change before. */
   get deadlineMs(): number {
-    return Math.min(this.deadAtMs, this.pingAtMs, this.promisedByMs);
+    return Math.min(this.deadAtMs, this.pingAtMs, this.promisedByMs, this.lookAtMs);
+  }
+
+  /** What is under way is looked after by whoever reads the machine's facts, too. */
+  private get lookAtMs(): number {
+    const { sinceMs } = this.silence;
+    if (this.lookedAtMs === undefined || sinceMs === undefined) return never;
+    return Math.max(sinceMs, this.lookedAtMs) + lookMs;
   }
 
   /** What is to be done at `nowMs`, if anything. `facts`: what the machine knows of the path, where it tells. */
   tick(nowMs: number, facts?: PathFacts): UpkeepAction | undefined {
     if (facts !== undefined) {
       this.pathMs = facts.roundTripMs;
+      this.lookedAtMs = nowMs;
       this.silence.learn(nowMs, facts);
     }
     if (nowMs >= this.deadAtMs) {
