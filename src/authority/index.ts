@@ -12,12 +12,13 @@ export {
 } from './grants.ts';
 export { initAuthority } from './init.ts';
 export {
-  defaultInvitationLifeMs,
-  type IssuedInvitation,
-  issueMemberStatement,
-  type MemberIdentity,
-  makeInvitation,
-} from './members.ts';
+  addInviter,
+  type InviterChange,
+  type InviterWish,
+  isInviterKnown,
+  removeInviter,
+} from './inviters.ts';
+export { issueMemberStatement, makeInvitation } from './members.ts';
 export { listRoles, type Role, readRole, removeRole, setRole } from './roles.ts';
 export { type KeyChange, type KnownMember, replaceStolenKey, retireKeys, rotateKey } from './rotation.ts';
 export { type Authority, authorityFiles, openAuthority } from './state.ts';

@@ -25,6 +25,7 @@ export function initAuthority(directory: string, operator: string): Authority {
     serverPins: [],
     serverAddresses: [],
     delegates: [],
+    inviters: [],
     revokedGrants: [],
     revokedKeys: [],
     retiring: [],

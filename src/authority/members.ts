@@ -1,14 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { EntremiseError } from '../base/errors.ts';
 import { writePrivateFile } from '../base/state-file.ts';
-import { formatEnrolmentCode, invitationKeyOf, operatorHash } from '../policy/enrolment-code.ts';
+import { type IssuedInvitation, signInvitation } from '../policy/invite.ts';
+import { defaultInvitationLifeMs, type MemberIdentity, maxInvitationLifeMs } from '../policy/inviter.ts';
 import { signJws } from '../policy/jws.ts';
 import {
-  type Invitation,
-  invitationRules,
   type MemberStatement,
   memberStatementRules,
-  verifyInvitation,
   verifyMemberStatement,
 } from '../policy/member-statement.ts';
 import {
@@ -19,25 +16,6 @@ import {
   writeAuthorityState,
 } from './state.ts';
 import { requireTrustStatement } from './trust.ts';
-
-/** What a member is to be. */
-export interface MemberIdentity {
-  readonly role: 'mediator' | 'terminal';
-  readonly name: string;
-  readonly labels: readonly string[];
-}
-
-/** An invitation and the code that goes with it. The code is shown once and kept nowhere. */
-export interface IssuedInvitation {
-  readonly code: string;
-  /** To be pushed to the server before the code is used. */
-  readonly invitation: Invitation;
-}
-
-/** Life of an enrolment code when nothing is said (P6.5). */
-export const defaultInvitationLifeMs = 10 * 60_000;
-
-const maxInvitationLifeMs = 7 * 24 * 3_600_000;
 
 /**
  * Signs who a key is. Replaces every statement for that key or name that was made before.
@@ -94,14 +72,10 @@ export async function makeInvitation(
     throw new EntremiseError('bad-usage', { message: 'An enrolment code lives for at most 7 days.' });
   }
   const trust = await requireTrustStatement(authority);
-  const [pin = ''] = trust.serverPins;
-  const code = { secret: randomBytes(16), operatorHash: operatorHash(pin, authority.key.text) };
-  const { role, name, labels } = identity;
-  const iat = Math.floor(nowMs / 1000);
-  const notAfter = Math.ceil((nowMs + lifeMs) / 1000);
-  const claims = { key: invitationKeyOf(code).text, role, name, labels, iat, notAfter };
-  const text = await signJws(invitationRules.typ, claims, authority.key);
-  const invitation = await verifyInvitation(text, trust);
-  writePrivateFile(authorityFiles.invitation(authority.directory, invitation.key), `${text}\n`);
-  return { code: formatEnrolmentCode(code), invitation };
+  const [serverPin = ''] = trust.serverPins;
+  const signer = { key: authority.key, trust, serverPin, authorityKey: authority.key.text };
+  const issued = await signInvitation(signer, identity, lifeMs, nowMs);
+  const { key, text } = issued.invitation;
+  writePrivateFile(authorityFiles.invitation(authority.directory, key), `${text}\n`);
+  return issued;
 }

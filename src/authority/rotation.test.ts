@@ -5,6 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { generateSigningKey } from '../base/keys.ts';
 import { verifyGrant } from '../policy/grant-verify.ts';
 import type { GrantWish } from '../policy/grant-wish.ts';
+import type { IssuedInvitation } from '../policy/invite.ts';
 import { signJws } from '../policy/jws.ts';
 import { verifyMemberStatement } from '../policy/member-statement.ts';
 import { acceptTrust, type TrustStatement, verifyTrustStatement } from '../policy/trust-statement.ts';
@@ -12,7 +13,6 @@ import {
   type Authority,
   authorityFiles,
   currentTrustStatement,
-  type IssuedInvitation,
   initAuthority,
   issueGrant,
   issueMemberStatement,

@@ -2,9 +2,10 @@ import { EntremiseError } from '../base/errors.ts';
 import { loadSigningKey } from '../base/keys.ts';
 import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
 import type { Grant } from '../policy/grant.ts';
+import type { MemberIdentity } from '../policy/inviter.ts';
 import { claimedAuthorityKeys, jwsHeader } from '../policy/jws-parts.ts';
 import { listGrants, reissueGrant } from './grants.ts';
-import { issueMemberStatements, type MemberIdentity } from './members.ts';
+import { issueMemberStatements } from './members.ts';
 import {
   type Authority,
   advanceKeys,
@@ -25,7 +26,7 @@ import { issueTrustStatement } from './trust.ts';
 /** A member as the server lists it. */
 export interface KnownMember extends MemberIdentity {
   readonly key: string;
-  /** Text of the authority's key by whose word it is one. */
+  /** Text of the key by whose word it is one: the authority's, or an inviter's. */
   readonly signer: string;
 }
 

@@ -28,6 +28,7 @@ const stateSchema = v.object({
   serverPins: v.array(v.string()),
   serverAddresses: v.array(v.string()),
   delegates: v.array(v.record(v.string(), v.unknown())),
+  inviters: v.optional(v.array(v.record(v.string(), v.unknown())), []),
   revokedGrants: v.array(v.object({ jti: v.string(), exp: v.number() })),
   revokedKeys: v.array(v.string()),
   /** Keys that sign no more, and are believed for what they have signed (P6.2). */
@@ -50,6 +51,8 @@ export const authorityFiles = {
   member: (directory: string, key: string) => join(directory, 'members', `${key}.jwt`),
   /** All that a change of keys has signed, for a server that is told by hand. */
   rotation: (directory: string) => join(directory, 'rotation.documents'),
+  /** All that a change of an inviter has signed, for the same. */
+  inviter: (directory: string) => join(directory, 'inviter.documents'),
   invitation: (directory: string, key: string) => join(directory, 'invitations', `${key}.jwt`),
   lock: (directory: string) => join(directory, 'lock'),
 } as const;

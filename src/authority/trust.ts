@@ -28,9 +28,13 @@ export interface TrustChanges {
   readonly addedDelegates?: readonly DelegateClaims[];
   /** Names. */
   readonly removedDelegates?: readonly string[];
+  /** As they stand in the statement; each takes the place of one with its name. */
+  readonly addedInviters?: readonly DelegateClaims[];
+  /** Names. */
+  readonly removedInviters?: readonly string[];
 }
 
-/** A delegate as it stands in the statement (docs/security.md). */
+/** A delegate, or an inviter, as it stands in the statement (docs/security.md). */
 export interface DelegateClaims {
   readonly [claim: string]: unknown;
   readonly key: string;
@@ -44,20 +48,30 @@ function stillNeeded(revoked: { exp: number }, nowMs: number): boolean {
   return revoked.exp * 1000 + maxSkewMs > nowMs;
 }
 
-/** Those of before, those that are added in the place of their namesakes; what is over is left out. */
-function delegatesOf(
-  state: AuthorityState,
-  changes: TrustChanges,
-  nowMs: number,
+/** Those of before, and those that are added, in the place of their namesakes. */
+function namedAfter(
+  what: 'delegate' | 'inviter',
+  before: AuthorityState['delegates'],
+  added: readonly DelegateClaims[] = [],
+  removed: readonly string[] = [],
 ): AuthorityState['delegates'] {
-  const { addedDelegates = [], removedDelegates = [] } = changes;
-  const unknown = removedDelegates.find(name => !state.delegates.some(each => each.name === name));
+  const unknown = removed.find(name => !before.some(each => each.name === name));
   if (unknown !== undefined)
-    throw new EntremiseError('bad-usage', { message: `There is no delegate ${JSON.stringify(unknown)}.` });
-  const gone = [...removedDelegates, ...addedDelegates.map(({ name }) => name)];
-  return [...state.delegates.filter(({ name }) => !gone.includes(String(name))), ...addedDelegates].filter(
-    ({ notAfter }) => stillNeeded({ exp: Number(notAfter) }, nowMs),
-  );
+    throw new EntremiseError('bad-usage', { message: `There is no ${what} ${JSON.stringify(unknown)}.` });
+  const gone = [...removed, ...added.map(({ name }) => name)];
+  return [...before.filter(({ name }) => !gone.includes(String(name))), ...added];
+}
+
+/** What is over is left out. */
+function delegatesAfter(state: AuthorityState, changes: TrustChanges, nowMs: number) {
+  const { addedDelegates, removedDelegates } = changes;
+  const named = namedAfter('delegate', state.delegates, addedDelegates, removedDelegates);
+  return named.filter(({ notAfter }) => stillNeeded({ exp: Number(notAfter) }, nowMs));
+}
+
+/** Those that are over stay until they are removed: members rest on their word. */
+function invitersAfter(state: AuthorityState, { addedInviters, removedInviters }: TrustChanges) {
+  return namedAfter('inviter', state.inviters, addedInviters, removedInviters);
 }
 
 function changedState(state: AuthorityState, changes: TrustChanges, nowMs: number): AuthorityState {
@@ -71,7 +85,8 @@ function changedState(state: AuthorityState, changes: TrustChanges, nowMs: numbe
     trustSeq: state.trustSeq + 1,
     serverPins: [...(changes.serverPins ?? state.serverPins)],
     serverAddresses: [...(changes.serverAddresses ?? state.serverAddresses)],
-    delegates: delegatesOf(state, changes, nowMs),
+    delegates: delegatesAfter(state, changes, nowMs),
+    inviters: invitersAfter(state, changes),
     revokedGrants: [...known, ...added].filter(each => stillNeeded(each, nowMs)),
     revokedKeys: [...new Set([...state.revokedKeys, ...(changes.revokedKeys ?? [])])],
     retiring: [...(changes.retiring ?? state.retiring)],
@@ -85,6 +100,7 @@ function claimsOf(authority: Authority, state: AuthorityState, nowMs: number): o
     iat: Math.floor(nowMs / 1000),
     authorityKeys: [...new Set([...authority.publicKeys, ...state.retiring])],
     delegates: state.delegates,
+    ...(state.inviters.length === 0 ? {} : { inviters: state.inviters }),
     serverPins: state.serverPins,
     serverAddresses: state.serverAddresses,
     revokedGrants: state.revokedGrants,
@@ -137,8 +153,11 @@ function refuseUnusable(authority: Authority, state: AuthorityState): void {
       message: "An authority cannot revoke its own keys: it would silence itself. Revoke a member's key.",
     });
   }
-  if (state.delegates.some(({ key }) => authority.publicKeys.includes(String(key)))) {
-    throw new EntremiseError('bad-usage', { message: 'A key of the authority itself cannot be a delegate.' });
+  const named = [...state.delegates, ...state.inviters];
+  if (named.some(({ key }) => authority.publicKeys.includes(String(key)))) {
+    throw new EntremiseError('bad-usage', {
+      message: 'A key of the authority itself cannot be a delegate or an inviter.',
+    });
   }
 }
 

@@ -8,7 +8,14 @@ import {
   testTrust,
   testTrustClaims,
 } from './fixtures.ts';
-import { enrolledGolden, grantGolden, memberGolden, trustGolden } from './golden-documents.ts';
+import {
+  enrolledGolden,
+  grantGolden,
+  invitedGolden,
+  inviterTrustGolden,
+  memberGolden,
+  trustGolden,
+} from './golden-documents.ts';
 import { verifyGrant } from './grant-verify.ts';
 import { verifyMemberStatement } from './member-statement.ts';
 import { verifyTrustStatement } from './trust-statement.ts';
@@ -28,6 +35,27 @@ test('documents of the beginning of version 1 are still read', async t => {
     key: testKeys.terminal.text,
     role: 'terminal',
     name: 'tech-1',
+    seq: 0,
+  });
+});
+
+test('a statement with an inviter, and who came by it, are signed byte for byte and read as when there first were inviters', async t => {
+  const inviter = {
+    key: testKeys.delegate.text,
+    name: 'api',
+    notAfter: testTimeMs / 1000 + 86_400,
+    names: 'new-',
+    labels: ['voip'],
+    lifeS: 3600,
+  };
+  t.is(await signTestTrust({ inviters: [inviter] }), inviterTrustGolden);
+  const trust = await verifyTrustStatement(inviterTrustGolden, testTrustClaims.authorityKeys);
+  t.like(trust.inviters[0], { name: 'api', names: 'new-', labels: ['voip'], lifeMs: 3_600_000 });
+  t.like(await verifyMemberStatement(invitedGolden, trust), {
+    key: testKeys.mediator.text,
+    role: 'mediator',
+    name: 'new-1',
+    labels: ['voip'],
     seq: 0,
   });
 });

@@ -46,3 +46,29 @@ export const enrolledGolden = [
   'dm53IiwiaWF0IjoxNzcyMzIzMjYwfQ.GChmfLxGq5Ab1Fi2pAsNYiAxW6kP-8N3EcmS9egG7_aYpUlSSHALzN904Umk0r9n1Ih1_',
   'jyx8LIhLkiLhgSQCQ',
 ].join('');
+
+/** Golden trust statement that names an inviter. */
+export const inviterTrustGolden = [
+  'eyJhbGciOiJFZERTQSIsInR5cCI6ImVudHJlbWlzZS10cnVzdCtqd3QiLCJraWQiOiJpb2pqM1hRSjhaWDlVdHN0UExwZGNzcG5D',
+  'YjhkbEJJYjgzU0lBYlFQYjF3In0.eyJvcGVyYXRvciI6IlRlc3QgT3BlcmF0b3IiLCJzZXEiOjcsImlhdCI6MTc3MjMyMzIwMCwi',
+  'YXV0aG9yaXR5S2V5cyI6WyJpb2pqM1hRSjhaWDlVdHN0UExwZGNzcG5DYjhkbEJJYjgzU0lBYlFQYjF3IiwiZ1RsM0RxaDlGMTlX',
+  'bzFSbXcweC16TXVOaXBHMDdqZWlYZllQVzRfSnM1USJdLCJzZXJ2ZXJQaW5zIjpbIklJS0w5Y1c5eXN0b1NHTXpiQ0F2dFZtZHBJ',
+  'dmxXV1lWZENGd2NGdnNxZmMiLCIxVUlIMmhsSmQ5ejBhdHYtd3J3dWRiVXRXb3BDR0VfdF9jQUFKUERqNk5vIl0sInNlcnZlckFk',
+  'ZHJlc3NlcyI6WyJzZXJ2ZXIuZXhhbXBsZTo0NDMiLCJbMjAwMTpkYjg6OjVdOjQ0MyJdLCJyZXZva2VkR3JhbnRzIjpbXSwicmV2',
+  'b2tlZEtleXMiOltdLCJpbnZpdGVycyI6W3sia2V5IjoiYm5vYzNTbXd0NF9ST3ZURldZX3Y5TzhxbHhadVBLYnk1UHY4ellCUVdf',
+  'RSIsIm5hbWUiOiJhcGkiLCJub3RBZnRlciI6MTc3MjQwOTYwMCwibmFtZXMiOiJuZXctIiwibGFiZWxzIjpbInZvaXAiXSwibGlm',
+  'ZVMiOjM2MDB9XX0.mgXqIlzmq0ccm5ZN06ZiYN2LHWC1cZizSpD9MwXRZ8qLnE6XTzanGtATBp8DRFlFUJpYrKEp9SsmRTzfFsTl',
+  'Bw',
+].join('');
+
+/** Golden member statement that came by it. */
+export const invitedGolden = [
+  'eyJhbGciOiJFZERTQSIsInR5cCI6ImVudHJlbWlzZS1pbnZpdGF0aW9uK2p3dCIsImtpZCI6ImJub2MzU213dDRfUk92VEZXWV92',
+  'OU84cWx4WnVQS2J5NVB2OHpZQlFXX0UifQ.eyJrZXkiOiJpb2RmX3g2emhGRlhlczFhX3VRRlJXVm8zWHlKNEpDR09nVlh2SHIwb',
+  'nhjIiwicm9sZSI6Im1lZGlhdG9yIiwibmFtZSI6Im5ldy0xIiwibGFiZWxzIjpbInZvaXAiXSwiaWF0IjoxNzcyMzIzMjAwLCJub',
+  '3RBZnRlciI6MTc3MjMyMzgwMH0.UFnABiTJ5j3-pPmiMD16RJqpntdWfeCaO9zQNThgJCIeayOD3Z3wEnM2MkR7hFkhUg6R9iOGk',
+  'dYgfsiVvZPABQ~eyJhbGciOiJFZERTQSIsInR5cCI6ImVudHJlbWlzZS1tZW1iZXIrand0Iiwia2lkIjoiaW9kZl94NnpoRkZYZX',
+  'MxYV91UUZSV1ZvM1h5SjRKQ0dPZ1ZYdkhyMG54YyJ9.eyJrZXkiOiI3VWtveGlqUndzYnE2UU00a0ZtVllTbFpKenBjWV9rMk5zR',
+  'kdGS3lITjlFIiwiaWF0IjoxNzcyMzIzMjYwfQ.m7qfaobFuEZefEAxrWtkuHeaobtLaYB7hcdYmZgb-6sjaYc2fMlWlnashJIe0l',
+  'C-6mUwjL4evD0qwfOKX2nGAQ',
+].join('');

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import type { SigningKey } from '../base/keys.ts';
+import { invitationRefusal } from './inviter.ts';
 import { documentError, type JwsRules, signJws, verifyJws } from './jws.ts';
 import {
   firstIssue,
@@ -20,8 +21,8 @@ import { refuseRevokedKey, type TrustStatement } from './trust-statement.ts';
  * Who a key is (P6.2): role, name and labels, by the operator's word. Two forms:
  *
  * - one JWS by an authority key, `seq` at least 1;
- * - `invitation~enrolment`, as it comes out of an enrolment (P6.5): the invitation by an authority key names an
- *   invitation key, role, name and labels; the enrolment, by that invitation key, names the member's own key. `seq` 0,
+ * - `invitation~enrolment`, as it comes out of an enrolment (P6.5): the invitation, by an authority key or an inviter
+ *   within its bounds, names an invitation key, role, name and labels; the enrolment, by that invitation key, names the member's own key. `seq` 0,
  *   so the authority's own word always replaces it.
  *
  * Members of the documents that this version does not know are ignored.
@@ -49,6 +50,8 @@ export interface Invitation {
   readonly issuedAtMs: number;
   /** The enrolment must happen before this. */
   readonly notAfterMs: number;
+  /** Text of the key that signed it: the authority's, or an inviter's. */
+  readonly signer: string;
   readonly text: string;
 }
 
@@ -90,14 +93,19 @@ function readClaims<T extends v.GenericSchema>(
 }
 
 /**
- * Verifies an invitation, without regard to the time.
+ * Verifies an invitation, without regard to the time: signed by an authority key, or by an inviter within its bounds.
  * @throws EntremiseError `document-invalid`, `key-revoked`
  */
 export async function verifyInvitation(text: string, trust: TrustStatement): Promise<Invitation> {
-  const { payload } = await verifyJws(text, invitationRules, key => trust.authorityKeys.includes(key));
+  const isAuthority = (key: string) => trust.authorityKeys.includes(key);
+  const maySign = (key: string) => isAuthority(key) || trust.inviters.some(inviter => inviter.key === key);
+  const { payload, signer } = await verifyJws(text, invitationRules, maySign);
   const { iat, notAfter, ...claims } = readClaims(invitationSchema, payload, invitationRules);
+  const invitation = { ...claims, issuedAtMs: iat, notAfterMs: notAfter, signer, text };
+  const overreach = isAuthority(signer) ? undefined : invitationRefusal(trust.inviters, invitation);
+  if (overreach !== undefined) throw documentError(invitationRules, overreach);
   refuseRevokedKey(trust, claims.key, 'The invitation');
-  return { ...claims, issuedAtMs: iat, notAfterMs: notAfter, text };
+  return invitation;
 }
 
 async function verifyAuthorityForm(text: string, trust: TrustStatement): Promise<MemberStatement> {

@@ -82,6 +82,15 @@ export const memberName = v.pipe(
   ),
 );
 
+/** How names of members begin: whatever may stand before more of them, so it may end in a dash. */
+export const memberNamePrefix = v.pipe(
+  v.string('must be text'),
+  v.regex(
+    /^(?!.*\.\.)[a-z0-9][a-z0-9._-]{0,61}$/,
+    'must be 1 to 62 lower-case letters, digits, ".", "_" or "-", beginning with a letter or digit',
+  ),
+);
+
 /** Label of a member. */
 export const memberLabel = v.pipe(
   v.string('must be text'),

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { EntremiseError } from '../base/errors.ts';
 import { keyFromText, keyThumbprint } from '../base/keys.ts';
 import { type Bounds, boundEntries } from './bounds.ts';
+import { type Inviter, readInviters } from './inviter.ts';
 import { documentError, type JwsRules, verifyJws } from './jws.ts';
 import { type MediatorSelector, selectorSchema } from './permissions.ts';
 import {
@@ -31,6 +32,8 @@ export interface TrustStatement {
   /** Keys that may sign everything, revoked ones left out. */
   readonly authorityKeys: readonly string[];
   readonly delegates: readonly Delegate[];
+  /** Who else may invite mediators, revoked ones left out. */
+  readonly inviters: readonly Inviter[];
   /** SHA-256 of the SPKI of each server's TLS key, base64url. */
   readonly serverPins: readonly string[];
   readonly serverAddresses: readonly ServerAddress[];
@@ -89,6 +92,7 @@ const claimsSchema = openObject({
   iat: timeClaim,
   authorityKeys: listOf(key32, 1, 8),
   delegates: v.optional(listOf(delegateSchema, 0, 32), []),
+  inviters: v.optional(listOf(v.unknown(), 0, 32), []),
   serverPins: listOf(key32, 1, 8),
   serverAddresses: v.optional(listOf(parsedText(parseServerAddress), 0, 16), []),
   revokedGrants: v.optional(
@@ -112,6 +116,7 @@ function trustStatementFrom(
     delegates: claims.delegates
       .filter(delegate => !revokedKeys.has(delegate.key))
       .map(({ notAfter, mediators, ...rest }) => ({ ...rest, notAfterMs: notAfter, mediators })),
+    inviters: readInviters(claims.inviters).filter(({ key }) => !revokedKeys.has(key)),
     serverPins: claims.serverPins,
     serverAddresses: claims.serverAddresses,
     revokedGrants: new Set(claims.revokedGrants.map(({ jti }) => jti)),

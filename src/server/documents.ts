@@ -15,6 +15,7 @@ import {
   verifyGrant,
   verifyTrustStatement,
 } from '../policy/documents.ts';
+import { keepsInviters } from '../policy/inviter.ts';
 import { claimedAuthorityKeys, documentType } from '../policy/jws-parts.ts';
 import type { Audit } from '../switch/permit.ts';
 import { GrantShelf } from './grant-shelf.ts';
@@ -160,6 +161,11 @@ export class Documents {
     return this.changes;
   }
 
+  /** What has become of invitations. */
+  get invitations(): Pick<MemberRegistry, 'invitationUsedBy' | 'cancelInvitation'> {
+    return this.registry;
+  }
+
   /** All members, by the operator's word. */
   allMembers(): readonly MemberStatement[] {
     return this.registry.roster.all();
@@ -246,10 +252,11 @@ export class Documents {
     const step = { seq: accepted.seq, nowMs: this.options.clock.wallTimeMs() };
     this.options.store.saveTrust(accepted.text, isStep ? step : undefined);
     if (isStep) this.steps.push(accepted);
-    const keysBefore = this.trusted?.authorityKeys ?? [];
+    const { authorityKeys: keysBefore = [], inviters: invitersBefore = [] } = this.trusted ?? {};
     this.trusted = accepted;
     this.registry.removeRevoked();
-    if (keysBefore.some(key => !accepted.authorityKeys.includes(key))) await this.registry.removeUnsigned();
+    const keysStand = keysBefore.every(key => accepted.authorityKeys.includes(key));
+    if (!keysStand || !keepsInviters(invitersBefore, accepted.inviters)) await this.registry.removeUnsigned();
     return { kind: 'trust', text };
   }
 

@@ -16,7 +16,7 @@ import type { Store, StoredInvitation } from './store.ts';
 
 /** What {@link MemberRegistry} needs. */
 export interface MemberRegistryOptions {
-  readonly store: Pick<Store, 'invitation' | 'saveInvitation' | 'saveMember' | 'enrol'>;
+  readonly store: Pick<Store, 'invitation' | 'saveInvitation' | 'forgetInvitation' | 'saveMember' | 'enrol'>;
   readonly clock: Clock;
   readonly audit: Audit;
   /** The trust statement in force. @throws EntremiseError `not-enrolled` */
@@ -56,7 +56,10 @@ export class MemberRegistry {
    * @throws EntremiseError `document-invalid`, `key-revoked`, `name-taken`, `code-invalid`, `code-used`
    */
   async take(text: string): Promise<MemberStatement | undefined> {
-    const statement = await verifyMemberStatement(text, this.options.trust());
+    const trust = this.options.trust();
+    const statement = await verifyMemberStatement(text, trust);
+    // Who has said it may have been taken back while it was verified.
+    if (this.options.trust() !== trust) return this.take(text);
     const { key, invitationKey } = statement;
     // Whoever holds a code can sign any number of these: only the enrolment itself makes one count (P6.5).
     if (invitationKey !== undefined && this.invitation(invitationKey, key).usedBy === undefined)
@@ -75,8 +78,8 @@ export class MemberRegistry {
    */
   async takeInvitation(text: string): Promise<void> {
     const { store, audit, trust } = this.options;
-    const { key, role, name, labels, notAfterMs } = await verifyInvitation(text, trust());
-    audit('invitation', { invitation: key, role, name, labels, notAfterMs });
+    const { key, role, name, labels, notAfterMs, signer } = await verifyInvitation(text, trust());
+    audit('invitation', { invitation: key, role, name, labels, notAfterMs, signer });
     store.saveInvitation(key, text);
   }
 
@@ -85,15 +88,19 @@ export class MemberRegistry {
    * another key. A key that has enrolled may say the same again: its WELCOME was lost.
    * @throws EntremiseError `code-invalid`, `code-used`, `code-expired`, `name-taken`, `document-invalid`, `key-revoked`
    */
-  async enrol({ key, role, enrolment }: EnrollingMember): Promise<MemberStatement> {
-    const { store, clock, trust } = this.options;
+  async enrol(member: EnrollingMember): Promise<MemberStatement> {
+    const { key, role, enrolment } = member;
+    const { store, clock } = this.options;
+    const trust = this.options.trust();
     const invitationKey = String(jwsHeader(enrolment).kid);
     const stored = this.invitation(invitationKey, key);
     const known = this.roster.get(key);
     if (stored.usedBy === key && known !== undefined) return known;
     const nowMs = clock.wallTimeMs();
-    const invitation = await verifyInvitation(stored.text, trust());
-    const statement = await verifyEnrolment(invitation, enrolment, key, trust(), nowMs);
+    const invitation = await verifyInvitation(stored.text, trust);
+    const statement = await verifyEnrolment(invitation, enrolment, key, trust, nowMs);
+    // Who has invited may have been taken back while it was verified.
+    if (this.options.trust() !== trust) return this.enrol(member);
     if (statement.role !== role) {
       const message = `The code is for a ${statement.role} (${statement.name}), not for a ${role}; it has not been used up.`;
       throw new EntremiseError('code-invalid', { message });
@@ -128,6 +135,21 @@ export class MemberRegistry {
     if (stored === undefined) throw new EntremiseError('code-invalid');
     if (stored.usedBy !== undefined && stored.usedBy !== key) throw new EntremiseError('code-used');
     return stored;
+  }
+
+  /** Text of the key that has used the invitation with that key. */
+  invitationUsedBy(key: string): string | undefined {
+    return this.options.store.invitation(key)?.usedBy;
+  }
+
+  /** Forgets an invitation that nobody has used, so that its code is good no more here; false when there is none. */
+  cancelInvitation(key: string, fields: Readonly<Record<string, unknown>>): boolean {
+    const { store, audit } = this.options;
+    const stored = store.invitation(key);
+    if (stored === undefined || stored.usedBy !== undefined) return false;
+    audit('invitation-cancelled', { invitation: key, ...fields });
+    store.forgetInvitation(key);
+    return true;
   }
 
   /** Takes out whose key, or the key of whose invitation, has been revoked: their names are free. */

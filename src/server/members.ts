@@ -16,7 +16,7 @@ export interface MemberListing {
   readonly lastSeenMs: number;
   /** Texts of the invitation keys by which it enrolled: revoked with it, since who has the code has them too. */
   readonly invitationKeys: readonly string[];
-  /** Text of the authority's key by whose word it is a member. */
+  /** Text of the key by whose word it is a member: the authority's, or an inviter's. */
   readonly signer: string;
 }
 

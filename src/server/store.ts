@@ -160,6 +160,11 @@ export class Store {
     this.run('INSERT OR IGNORE INTO invitations (key, text) VALUES (?, ?)', key, text);
   }
 
+  /** Forgets an invitation, unless a key has used it. */
+  forgetInvitation(key: string): void {
+    this.run('DELETE FROM invitations WHERE key = ? AND usedBy IS NULL', key);
+  }
+
   /**
    * In one transaction, so that a code is never used up without its member, nor used twice.
    * @throws EntremiseError `code-used`

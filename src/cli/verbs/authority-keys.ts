@@ -1,29 +1,18 @@
 import type { Command } from 'commander';
-import * as v from 'valibot';
 import {
   authorityFiles,
   type KeyChange,
-  type KnownMember,
   openAuthority,
   replaceStolenKey,
   retireKeys,
   rotateKey,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
-import { readStateFile } from '../../base/state-file.ts';
-import { firstIssue, roles } from '../../policy/schema.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, contextOf } from '../context.ts';
 import { type Delivery, deliver } from '../delivery.ts';
 import { examples } from '../examples.ts';
-import { knownMembers } from '../member-lookup.ts';
-import { badUsage } from '../output.ts';
-
-interface MembersOption {
-  readonly members?: string;
-}
-
-const membersHelp = 'what "entremise server members --json" printed, where --server-state cannot be had';
+import { type MembersOption, membersHelp, membersOf } from '../members-option.ts';
 
 /** Adds `entremise authority rotate-key|retire-key`. */
 export function addAuthorityKeyVerbs(authority: Command): void {
@@ -43,37 +32,6 @@ export function addAuthorityKeyVerbs(authority: Command): void {
     .action((options: MembersOption & { reissueGrants?: boolean }, command) =>
       retire(contextOf(command), options),
     );
-}
-
-const membersSchema = v.array(
-  v.object({
-    key: v.string(),
-    name: v.string(),
-    role: v.picklist(roles),
-    labels: v.array(v.string()),
-    signer: v.string(),
-  }),
-);
-
-function membersIn(file: string): KnownMember[] {
-  const text = readStateFile(file).toString('utf8');
-  try {
-    const parsed = v.safeParse(membersSchema, JSON.parse(text));
-    if (parsed.success) return parsed.output;
-    throw badUsage(`${file} is no list of members: ${firstIssue(parsed.issues)}.`);
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-    throw badUsage(`${file} is not JSON; "entremise server members --json" prints what belongs there.`);
-  }
-}
-
-/** Without the members nothing is begun: those that are not signed anew would be shut out in the end. */
-function membersOf(context: Context, { members }: MembersOption): KnownMember[] | Promise<KnownMember[]> {
-  if (members !== undefined) return membersIn(members);
-  if (context.serverState !== undefined) return knownMembers(context);
-  throw badUsage(
-    'Say who the members are, to be signed anew: --server-state, or --members FILE with what "entremise server members --json" printed on the server.',
-  );
 }
 
 function bring(context: Context, { authority, documents }: KeyChange): Promise<Delivery> {

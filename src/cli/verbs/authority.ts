@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import {
   authorityFiles,
   currentTrustStatement,
-  defaultInvitationLifeMs,
   initAuthority,
   issueMemberStatement,
   issueTrustStatement,
@@ -11,6 +10,7 @@ import {
   revokeKeys,
 } from '../../authority/index.ts';
 import { systemClock } from '../../base/clock.ts';
+import { defaultInvitationLifeMs } from '../../policy/inviter.ts';
 import { quoted } from '../../policy/target.ts';
 import { signed } from '../as-usage.ts';
 import { type Context, collect, contextOf } from '../context.ts';
@@ -20,9 +20,10 @@ import { examples } from '../examples.ts';
 import { knownMembers, memberKeyOf } from '../member-lookup.ts';
 import { badUsage } from '../output.ts';
 import { addDelegateVerbs } from './authority-delegate.ts';
+import { addInviterVerbs } from './authority-inviter.ts';
 import { addAuthorityKeyVerbs } from './authority-keys.ts';
 
-/** Adds `entremise authority init|trust|invite|label|delegate|revoke-key|show`. */
+/** Adds `entremise authority init|trust|invite|label|delegate|inviter|revoke-key|show`. */
 export function addAuthorityVerb(program: Command): void {
   const authority = program
     .command('authority')
@@ -42,6 +43,7 @@ export function addAuthorityVerb(program: Command): void {
     .action((options: { pin?: string[]; address?: string[] }, command) => trust(contextOf(command), options));
   addInvite(authority);
   addDelegateVerbs(authority);
+  addInviterVerbs(authority);
   addAuthorityKeyVerbs(authority);
   authority
     .command('label')

@@ -7,6 +7,7 @@ import { requireServer } from '../delivery.ts';
 import { describedGrant, grantSentences } from '../grant-text.ts';
 import { badUsage } from '../output.ts';
 import { delegateTable, describedDelegate } from './authority-delegate.ts';
+import { describedInviter, inviterTable } from './authority-inviter.ts';
 
 /**
  * `entremise grant list --server-held`: what the keys that a server has could do, were it stolen.
@@ -24,14 +25,17 @@ export async function listServerHeld({ output, authorityPath, serverState }: Con
     const feature = featureOf(grant.terminalThumbprint);
     return status === 'valid' && feature !== undefined ? [{ feature, grant }] : [];
   });
-  const { delegates } = await requireTrustStatement(authority);
+  const { delegates, inviters } = await requireTrustStatement(authority);
   const own = delegates.filter(
     ({ key, notAfterMs }) => held.delegateKeys.includes(key) && notAfterMs > nowMs,
   );
+  // Also one that is over: a thief writes what time it likes into an invitation.
+  const inviting = inviters.filter(({ key }) => held.delegateKeys.includes(key));
   output.result(
     {
       grants: grants.map(({ feature, grant }) => ({ feature, ...describedGrant(grant) })),
       delegates: own.map(describedDelegate),
+      inviters: inviting.map(describedInviter),
     },
     [
       ...grants.flatMap(({ feature, grant }) => [
@@ -39,8 +43,14 @@ export async function listServerHeld({ output, authorityPath, serverState }: Con
         ...grantSentences(grant),
       ]),
       ...(own.length === 0 ? [] : delegateTable(own)),
-      ...(grants.length + own.length === 0
-        ? ['nothing: it has no grant of this authority, and is no delegate']
+      ...(inviting.length === 0
+        ? []
+        : [
+            ...inviterTable(inviting),
+            'Until they are removed it can make mediators of such names and labels.',
+          ]),
+      ...(grants.length + own.length + inviting.length === 0
+        ? ['nothing: it has no grant of this authority, and is neither delegate nor inviter']
         : []),
     ],
   );

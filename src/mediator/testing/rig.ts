@@ -105,6 +105,7 @@ function emptyTrust(authorityKey: string): TrustStatement {
     issuedAtMs: 0,
     authorityKeys: [authorityKey],
     delegates: [],
+    inviters: [],
     serverPins: [],
     serverAddresses: [],
     revokedGrants: new Set(),

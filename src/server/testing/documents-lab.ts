@@ -100,8 +100,12 @@ export class DocumentsLab {
   }
 
   /** A code, whose invitation the documents know unless `unknown`. */
-  async invite(identity: IdentityWish, { lifeMs = 600_000, unknown = false } = {}): Promise<Invited> {
-    const made = await this.authority.invite(identityOf(identity), this.clock.wallTimeMs(), lifeMs);
+  async invite(
+    identity: IdentityWish,
+    { lifeMs = 600_000, unknown = false, signer = this.authority.key } = {},
+  ): Promise<Invited> {
+    const nowMs = this.clock.wallTimeMs();
+    const made = await this.authority.invite(identityOf(identity), nowMs, lifeMs, signer);
     if (!unknown) await this.push(made.invitation);
     const key = invitationKeyOf(parseEnrolmentCode(made.code));
     const enrolmentFor = (member: SigningKey) => signEnrolment(key, member.text, this.clock.wallTimeMs());

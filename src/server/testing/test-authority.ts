@@ -13,6 +13,8 @@ export interface TrustWish {
   readonly revokedKeys?: readonly string[];
   /** Ids of grants. */
   readonly revokedGrants?: readonly string[];
+  /** In the place of those of before, as they stand in the statement. */
+  readonly inviters?: readonly object[];
   /** Instead of the next one. */
   readonly seq?: number;
   /** Instead of its name. */
@@ -46,11 +48,13 @@ export class TestAuthority {
   private serverPins: readonly string[] = [];
   private revokedKeys: readonly string[] = [];
   private revokedGrants: readonly string[] = [];
+  private inviters: readonly object[] = [];
 
   /** A trust statement that says all that was said before, and this. */
   trust(wish: TrustWish, nowMs: number): Promise<string> {
     this.seq = Math.max(this.seq + 1, wish.seq ?? 0);
     this.serverPins = wish.serverPins ?? this.serverPins;
+    this.inviters = wish.inviters ?? this.inviters;
     this.revokedKeys = [...this.revokedKeys, ...(wish.revokedKeys ?? [])];
     this.revokedGrants = [...this.revokedGrants, ...(wish.revokedGrants ?? [])];
     const claims = {
@@ -62,6 +66,7 @@ export class TestAuthority {
         ...(wish.withSuccessor === true ? [this.successor.text] : []),
       ],
       serverPins: this.serverPins,
+      inviters: this.inviters,
       revokedKeys: this.revokedKeys,
       revokedGrants: this.revokedGrants.map(jti => ({ jti, exp: seconds(nowMs) + 24 * 3600 })),
     };
@@ -95,6 +100,7 @@ export class TestAuthority {
     identity: TestIdentity,
     nowMs: number,
     lifeMs: number,
+    signer = this.key,
   ): Promise<{ readonly code: string; readonly invitation: string }> {
     const [pin = ''] = this.serverPins;
     const code = { secret: randomBytes(16), operatorHash: operatorHash(pin, this.key.text) };
@@ -102,7 +108,7 @@ export class TestAuthority {
     const claims = { key, ...identity, iat: seconds(nowMs), notAfter: seconds(nowMs + lifeMs) };
     return {
       code: formatEnrolmentCode(code),
-      invitation: await signJws(invitationRules.typ, claims, this.key),
+      invitation: await signJws(invitationRules.typ, claims, signer),
     };
   }
 }

@@ -1,0 +1,119 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { generateSigningKey } from '../base/keys.ts';
+import { invitationKeyOf, parseEnrolmentCode } from '../policy/enrolment-code.ts';
+import { signInvitation } from '../policy/invite.ts';
+import { joinEnrolment, signEnrolment, verifyMemberStatement } from '../policy/member-statement.ts';
+import type { TrustStatement } from '../policy/trust-statement.ts';
+import { authorityFiles, initAuthority, issueTrustStatement, type KnownMember } from './index.ts';
+import { addInviter, isInviterKnown, removeInviter } from './inviters.ts';
+
+const nowMs = Date.UTC(2026, 10, 30);
+const dayMs = 24 * 3_600_000;
+const pin = generateSigningKey().text;
+const server = generateSigningKey();
+const gateway = generateSigningKey();
+const wish = { key: server.text, name: 'api', names: 'new-', labels: ['voip'], lifeMs: 90 * dayMs };
+
+async function scene(t: ExecutionContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'entremise-inviters-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const authority = initAuthority(join(folder, 'authority'), 'Test Operator');
+  await issueTrustStatement(authority, { serverPins: [pin] }, nowMs);
+  return authority;
+}
+
+/** A mediator that the server's key has invited, as the member itself and as the server lists it. */
+async function invite(trust: TrustStatement, name: string) {
+  const signer = { key: server, trust, serverPin: pin, authorityKey: trust.signer };
+  const identity = { role: 'mediator', name, labels: ['voip'] } as const;
+  const { code, invitation } = await signInvitation(signer, identity, 600_000, nowMs);
+  const enrolment = await signEnrolment(invitationKeyOf(parseEnrolmentCode(code)), gateway.text, nowMs);
+  const text = joinEnrolment(invitation.text, enrolment);
+  const listed: KnownMember = { ...identity, key: gateway.text, signer: server.text };
+  return { text, listed };
+}
+
+test('an inviter is named, and before it goes the authority itself says who came by it', async t => {
+  const authority = await scene(t);
+  const { trust, signedAnew } = await addInviter(authority, wish, [], nowMs);
+  t.deepEqual(signedAnew, []);
+  t.like(trust.inviters[0], { name: 'api', names: 'new-', labels: ['voip'], lifeMs: 600_000 });
+  t.true(isInviterKnown(authority, 'api'));
+  const { text, listed } = await invite(trust, 'new-1');
+  t.is((await verifyMemberStatement(text, trust)).name, 'new-1');
+  const removed = await removeInviter(authority, 'api', [listed], nowMs);
+  t.deepEqual(removed.signedAnew, ['new-1']);
+  t.deepEqual(removed.trust.inviters, []);
+  await t.throwsAsync(verifyMemberStatement(text, removed.trust), { code: 'document-invalid' });
+  const [word = '', last = ''] = removed.documents;
+  t.is(last, removed.trust.text, 'the statement that takes it back comes last');
+  t.like(await verifyMemberStatement(word, removed.trust), {
+    key: gateway.text,
+    name: 'new-1',
+    labels: ['voip'],
+  });
+  t.is(
+    readFileSync(authorityFiles.inviter(authority.directory), 'utf8'),
+    `${removed.documents.join('\n')}\n`,
+  );
+});
+
+test('without its members an inviter is taken back with them: a thief may have made them', async t => {
+  const authority = await scene(t);
+  const { trust } = await addInviter(authority, wish, [], nowMs);
+  const { text } = await invite(trust, 'new-1');
+  const removed = await removeInviter(authority, 'api', [], nowMs);
+  t.is(removed.documents.length, 1);
+  await t.throwsAsync(verifyMemberStatement(text, removed.trust), { code: 'document-invalid' });
+});
+
+test('a list of members that a server made up names nobody whom the inviter could not have invited', async t => {
+  const authority = await scene(t);
+  const { trust } = await addInviter(authority, wish, [], nowMs);
+  const { listed } = await invite(trust, 'new-1');
+  const lies: KnownMember[] = [
+    { ...listed, role: 'terminal' },
+    { ...listed, name: 'home-1' },
+    { ...listed, labels: ['voip', 'region:north'] },
+    { ...listed, signer: authority.key.text },
+  ];
+  t.deepEqual((await removeInviter(authority, 'api', lies, nowMs)).signedAnew, []);
+});
+
+test('an inviter that is bound otherwise leaves nobody behind', async t => {
+  const authority = await scene(t);
+  const { trust } = await addInviter(authority, wish, [], nowMs);
+  const { listed } = await invite(trust, 'new-1');
+  const narrower = await addInviter(authority, { ...wish, labels: [], codeLifeMs: 60_000 }, [listed], nowMs);
+  t.deepEqual(narrower.signedAnew, ['new-1']);
+  t.deepEqual(
+    narrower.trust.inviters.map(({ name, labels, lifeMs }) => [name, labels, lifeMs]),
+    [['api', [], 60_000]],
+  );
+  t.like(await verifyMemberStatement(narrower.documents[0] ?? '', narrower.trust), { labels: ['voip'] });
+});
+
+test('an inviter stays in the statement when its time is over, until it is removed', async t => {
+  const authority = await scene(t);
+  await addInviter(authority, wish, [], nowMs);
+  const later = await issueTrustStatement(authority, {}, nowMs + 100 * dayMs);
+  t.deepEqual(
+    later.inviters.map(({ name }) => name),
+    ['api'],
+  );
+});
+
+test('what no member would understand is not signed, nor the authority’s own key', async t => {
+  const authority = await scene(t);
+  await t.throwsAsync(addInviter(authority, { ...wish, names: '' }, [], nowMs), { code: 'document-invalid' });
+  await t.throwsAsync(addInviter(authority, { ...wish, key: authority.key.text }, [], nowMs), {
+    code: 'bad-usage',
+  });
+  await t.throwsAsync(removeInviter(authority, 'nobody', [], nowMs), {
+    code: 'bad-usage',
+    message: /no inviter "nobody"/,
+  });
+});

@@ -1,0 +1,98 @@
+import { EntremiseError } from '../base/errors.ts';
+import { writePrivateFile } from '../base/state-file.ts';
+import { type Inviter, identityRefusal, parseInviter } from '../policy/inviter.ts';
+import type { TrustStatement } from '../policy/trust-statement.ts';
+import { issueMemberStatements } from './members.ts';
+import type { KnownMember } from './rotation.ts';
+import { type Authority, authorityFiles, readAuthorityState } from './state.ts';
+import { issueTrustStatement, type TrustChanges } from './trust.ts';
+
+/**
+ * Inviters (P6.2): keys that may invite mediators within bounds that stand in the trust statement. Who enrolled by the word of
+ * one is a member while it stands there: before it goes, or is bound otherwise, the authority says it itself.
+ */
+
+/** What an inviter may do. */
+export interface InviterWish {
+  readonly key: string;
+  readonly name: string;
+  /** How every name begins that it gives. */
+  readonly names: string;
+  /** The only labels that it gives. */
+  readonly labels: readonly string[];
+  /** The longest life of a code; 10 min when absent. */
+  readonly codeLifeMs?: number | undefined;
+  /** No code of it is good for longer. */
+  readonly lifeMs: number;
+}
+
+/** What a change has signed, in the order in which the server must take it. */
+export interface InviterChange {
+  readonly trust: TrustStatement;
+  /** Names of those that are members by the authority's own word from now on. */
+  readonly signedAnew: readonly string[];
+  readonly documents: readonly string[];
+}
+
+/** True when the authority has named an inviter of that name: to name it again is to change what its members rest on. */
+export function isInviterKnown({ directory }: Authority, name: string): boolean {
+  return readAuthorityState(directory).inviters.some(each => each.name === name);
+}
+
+function inviterNamed({ directory }: Authority, name: string): Inviter | undefined {
+  const claims = readAuthorityState(directory).inviters.find(each => each.name === name);
+  return claims === undefined ? undefined : parseInviter(claims);
+}
+
+/** The statements first: nobody is to be shut out between them. */
+async function change(
+  authority: Authority,
+  before: Inviter | undefined,
+  members: readonly KnownMember[],
+  changes: TrustChanges,
+  nowMs: number,
+): Promise<InviterChange> {
+  // A list that a server has made up names nobody whom the inviter could not have invited.
+  const invited = members.filter(
+    member => member.signer === before?.key && identityRefusal(before, member) === undefined,
+  );
+  const statements = invited.length === 0 ? [] : await issueMemberStatements(authority, invited, nowMs);
+  const trust = await issueTrustStatement(authority, changes, nowMs);
+  const documents = [...statements, trust].map(({ text }) => text);
+  writePrivateFile(authorityFiles.inviter(authority.directory), `${documents.join('\n')}\n`);
+  return { trust, signedAnew: invited.map(({ name }) => name), documents };
+}
+
+/**
+ * Names an inviter, or binds one of that name otherwise: then those of `members`, all that the server knows, that came by it
+ * are signed anew first.
+ * @throws EntremiseError `document-invalid` when a bound is malformed, and as {@link issueTrustStatement}
+ */
+export async function addInviter(
+  authority: Authority,
+  { codeLifeMs, lifeMs, key, name, names, labels }: InviterWish,
+  members: readonly KnownMember[],
+  nowMs: number,
+): Promise<InviterChange> {
+  const lifeS = codeLifeMs === undefined ? {} : { lifeS: Math.ceil(codeLifeMs / 1000) };
+  const claims = { key, name, notAfter: Math.floor((nowMs + lifeMs) / 1000), names, labels, ...lifeS };
+  // Members leave out an inviter that is malformed, and say nothing.
+  parseInviter(claims);
+  return change(authority, inviterNamed(authority, name), members, { addedInviters: [claims] }, nowMs);
+}
+
+/**
+ * Takes an inviter out of the trust statement: its codes are good no more. Those of `members` that came by it are signed anew
+ * first; of the others nobody is a member any more.
+ * @throws EntremiseError `bad-usage` when there is none of that name, and as {@link issueTrustStatement}
+ */
+export async function removeInviter(
+  authority: Authority,
+  name: string,
+  members: readonly KnownMember[],
+  nowMs: number,
+): Promise<InviterChange> {
+  const before = inviterNamed(authority, name);
+  if (before !== undefined) return change(authority, before, members, { removedInviters: [name] }, nowMs);
+  throw new EntremiseError('bad-usage', { message: `There is no inviter ${JSON.stringify(name)}.` });
+}
