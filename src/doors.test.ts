@@ -124,6 +124,32 @@ test('what a token declares is asked about when it comes, before it begins, and 
   ]);
 });
 
+test('what names a member is signed in these places: by the authority, and for the API by the desk that asks the inviter’s bounds', t => {
+  const signed = collect((node, { path }) => {
+    const name = path === 'src/policy/fixtures.ts' ? '' : (calledName(node) ?? '');
+    if (/^(signInvitation|issueMemberStatements?)$/.test(name)) return name;
+    const [typ] = name === 'signJws' && ts.isCallExpression(node) ? node.arguments : [];
+    return /^(invitation|memberStatement)Rules\.typ$/.test(typ?.getText() ?? '') ? 'signJws' : undefined;
+  });
+  t.deepEqual(
+    signed,
+    [
+      'src/authority/inviters.ts: issueMemberStatements',
+      'src/authority/members.ts: issueMemberStatements',
+      'src/authority/members.ts: signInvitation',
+      'src/authority/members.ts: signJws',
+      'src/authority/rotation.ts: issueMemberStatements',
+      'src/cli/verbs/authority.ts: issueMemberStatement',
+      // POST /v1/enrolment-codes, behind the scope.
+      'src/server/api/enrolment-desk.ts: signInvitation',
+      // What both sign is verified by the bounds before anybody has it.
+      'src/policy/invite.ts: signJws',
+      // A member's own key, by the key of its code.
+      'src/policy/member-statement.ts: signJws',
+    ].sort(),
+  );
+});
+
 test('inside the server’s door everything goes through one function', t => {
   const asked = collect((node, { path }) =>
     path === 'src/server/permit.ts' && calledName(node) === 'ask' ? 'ask' : undefined,

@@ -172,7 +172,8 @@ async function apiOf(
     const { startApi } = await import('./api/api-feature.ts');
     const { stateDir, auditFile } = config;
     const memberKey = (name: string) => documents.allMembers().find(member => member.name === name)?.key;
-    const asked = { denied, keepalives, audit, memberKey };
+    const { invitations } = documents;
+    const asked = { denied, keepalives, audit, memberKey, invitations };
     return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);

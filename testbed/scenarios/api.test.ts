@@ -1,30 +1,20 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { until } from 'netns-test-helpers';
 import { devicePage, startEcho, startWebServer } from '../demo/device.ts';
-import { cliCommand, mediatorName, serverAddress, servicePort } from '../site.ts';
+import { cliCommand, mediatorName, serverAddress } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
-import { enrolFeature } from './support/plain-udp.ts';
+import { type ApiStage, ask, askerOf, bash, blocksOf, json, setUpApi } from './support/api-stage.ts';
+import { buildSecondLan, runSecondMediator } from './support/second-home.ts';
 import { type Stage, setStage } from './support/stage.ts';
-import { type Json, startVerb } from './support/verbs.ts';
+import { curl, failureOf, type Json, startVerb, untilForwards } from './support/verbs.ts';
 
 /** The HTTP API on the service port, by the real curl, as docs/operations.md says; and what it refuses. */
 
 const { device } = homeAddresses;
 const operations = fileURLToPath(new URL('../../../docs/operations.md', import.meta.url));
-
-interface ApiStage {
-  /** What the page's commands are run with. */
-  readonly env: Readonly<Record<string, string>>;
-  /** The key of the API as a terminal. */
-  readonly apiKey: string;
-  /** Runs a verb of the server, and gives its --json result. */
-  server(...words: string[]): Promise<Json>;
-  /** Kills the server, and starts it again. */
-  restart(): Promise<void>;
-}
 
 const claim = setStage<ApiStage>({
   name: 'scapi',
@@ -34,120 +24,6 @@ const claim = setStage<ApiStage>({
   },
   share: async stage => setUpApi(stage),
 });
-
-/** Enrols the API, lets the server begin anew with it, and makes a token. */
-async function setUpApi(stage: Stage): Promise<ApiStage> {
-  const { site, home } = stage;
-  const state = join(site.directory, 'server');
-  const server = async (...words: string[]): Promise<Json> => {
-    const printed = await home.server.run(cliCommand('server', ...words, '--state', state, '--json'));
-    return JSON.parse(printed.trim().split('\n').at(-1) ?? '') as Json;
-  };
-  const { code } = await site.authority('invite', 'terminal', 'api');
-  const enrolment = cliCommand(
-    'server',
-    'enroll-feature',
-    'api',
-    '--server',
-    serverAddress,
-    '--state',
-    state,
-    '--json',
-  );
-  const enrolled = await home.server.run(enrolment, { env: { ENTREMISE_CODE: String(code) } });
-  const { key } = JSON.parse(enrolled.trim().split('\n').at(-1) ?? '') as Json;
-  const wide = ['--target', 'lan', '--tcp', '1-65535', '--udp', '1-65535'];
-  const granted = await site.operator(
-    'grant',
-    'create',
-    '--terminal',
-    String(key),
-    '--mediator',
-    mediatorName,
-    '--purpose',
-    'service',
-    ...wide,
-  );
-  const { key: delegate } = await server('delegate-key');
-  const bounds = ['--purpose', 'assistance,service', '--label', 'demo', '--tcp', '80'];
-  await site.authority('delegate', 'add', 'api', '--key', String(delegate), ...bounds);
-  const { token } = await server(
-    'token',
-    'create',
-    'test',
-    '--grant',
-    String(granted.id),
-    '--scope',
-    'grants',
-    '--scope',
-    'declare',
-  );
-  await enrolFeature(site, 'publish');
-  appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
-  await site.server.stop('SIGTERM', 5_000);
-  let again = site.startServer();
-  const line = await until(() => /"pin":"([^"]+)"/.exec(again.stdout + again.stderr), {
-    what: 'the server',
-    deadlineMs: 15_000,
-  });
-  const documents = await signedByHand(stage);
-  const env = {
-    SERVER: `https://${serverAddress}`,
-    PIN: line[1] ?? '',
-    TOKEN: String(token),
-    DOCUMENTS: JSON.stringify(documents),
-  };
-  const restart = async () => {
-    await again.stop('SIGKILL');
-    again = site.startServer();
-    await home.server.untilListening('tcp', servicePort);
-  };
-  return { env, server, restart, apiKey: String(key) };
-}
-
-/** Signs what nobody tells the server: new labels of the mediator, and an invitation. */
-async function signedByHand({ site, home, folder }: Stage): Promise<unknown[]> {
-  const sign = async (...words: string[]) => {
-    const authority = ['--authority', join(site.directory, 'authority'), '--json'];
-    const env = { XDG_CONFIG_HOME: join(folder, 'nobody') };
-    const printed = await home.server.run(cliCommand('authority', ...words, ...authority), { env });
-    return JSON.parse(printed) as Json;
-  };
-  const state = join(site.directory, 'server');
-  const members = JSON.parse(
-    await home.server.run(cliCommand('server', 'members', '--state', state, '--json')),
-  );
-  const { key } = (members as Json[]).find(({ name }) => name === mediatorName) ?? {};
-  const labels = ['--label', 'demo', '--label', 'voip'];
-  const label = await sign('label', 'mediator', mediatorName, '--key', String(key), ...labels);
-  const invitation = await sign('invite', 'terminal', 'tech-9');
-  return [label.document, invitation.document];
-}
-
-/** The commands of a page: blocks marked `sh` that define functions, and those marked `sh run`. */
-function blocksOf(path: string): { readonly functions: string; readonly runs: readonly Run[] } {
-  const text = readFileSync(path, 'utf8');
-  let heading = '';
-  const runs: Run[] = [];
-  const functions: string[] = [];
-  for (const [, title, run, body = ''] of text.matchAll(/^#+ (.+)$|^```sh( run)?\n([\s\S]*?)^```$/gm)) {
-    if (title !== undefined) heading = title;
-    else if (run !== undefined) runs.push({ heading, body });
-    else if (body.includes('() {')) functions.push(body);
-  }
-  return { functions: functions.join(''), runs };
-}
-
-/** A block that is run, and under which heading it stands. */
-interface Run {
-  readonly heading: string;
-  readonly body: string;
-}
-
-async function bash(stage: Stage & ApiStage, script: string, env: Readonly<Record<string, string>> = {}) {
-  const argv = ['bash', '-euo', 'pipefail', '-c', script];
-  return stage.home.terminal.exec(argv, { env: { ...stage.env, ...env }, deadlineMs: 60_000 });
-}
 
 async function untilOnline(t: ExecutionContext, stage: Stage & ApiStage): Promise<void> {
   const { functions } = blocksOf(operations);
@@ -176,6 +52,9 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   t.regex(under('Devices'), /"addresses":\["192\.168\.1\.10"/);
   t.regex(under('Labels'), /\[{"accepted":true},{"accepted":true}\]/);
   t.regex(under('Labels'), /{"label":"voip","mediators":1,"online":1}/);
+  const made = under('Enrolment codes by');
+  t.regex(made, /"code":"\w{6}(-\w{6}){8}".*"name":"new-4712","labels":\["voip"\]/);
+  t.regex(made, /{"name":"new-4712","state":"pending"}\n$/);
   t.regex(under('Grants by'), /{"status":"valid","purpose":"assistance","mediators":\[{"name":"home-1"}\]}/);
   t.true(under('A page of a device').includes(devicePage), under('A page of a device'));
   t.regex(under('Ports'), /"state":"server"|"number":8123/);
@@ -186,20 +65,6 @@ claim('every command of docs/operations.md does what it says, with curl alone', 
   t.notRegex(stdout, /urn:entremise/);
   t.regex(under('Health'), /3\.1\.0\n\d+/);
 });
-
-const ask = (path: string, more = '') =>
-  `curl -sS -k -w '\\n%{http_code}' -H "Authorization: Bearer $TOKEN" ${more} "$SERVER${path}"`;
-
-/** Words for curl that send a value. */
-const json = (value: object) => `-H 'Content-Type: application/json' -d '${JSON.stringify(value)}'`;
-
-/** What asks the API: a path, more words for curl, another token; gives the status and what was said. */
-function askerOf(stage: Stage & ApiStage, own: Readonly<Record<string, string>> = {}) {
-  return async (path: string, more = '', env = own) => {
-    const [answer = '', status] = (await bash(stage, ask(path, more), env)).stdout.split('\n');
-    return { status, answer: (answer === '' ? {} : JSON.parse(answer)) as Json };
-  };
-}
 
 claim('failures are problem details that say what to do', async (t, stage) => {
   const said = async (script: string, env = {}) => (await bash(stage, script, env)).stdout.split('\n');
@@ -406,6 +271,116 @@ claim(
       deadlineMs: 5_000,
     });
     t.is((await attach()).status, '403');
+  },
+);
+
+/** Everything that files below a directory hold. */
+function contentOf(directory: string): string {
+  const paths = readdirSync(directory, { recursive: true, encoding: 'utf8' }).map(path =>
+    join(directory, path),
+  );
+  return paths
+    .filter(path => statSync(path).isFile())
+    .map(path => readFileSync(path, 'latin1'))
+    .join('\n');
+}
+
+claim(
+  'P6.5: a mediator enrols by a code that curl has made, is online, and a grant by its label leads to its LAN',
+  async (t, stage) => {
+    const { home, site } = stage;
+    const asked = askerOf(stage);
+    const second = await buildSecondLan(stage, 'the page of a new home');
+    const wish = json({ name: 'new-7', labels: ['voip'], lifeS: 600 });
+    const { status, answer: made } = await asked('/v1/enrolment-codes', `-H 'Idempotency-Key: c-1' ${wish}`);
+    t.is(status, '201', JSON.stringify(made));
+    t.deepEqual((await asked('/v1/enrolment-codes', `-H 'Idempotency-Key: c-1' ${wish}`)).answer, made);
+    t.false(
+      contentOf(join(site.directory, 'server')).includes(String(made.code)),
+      'the code is kept nowhere',
+    );
+    await runSecondMediator(stage, second, String(made.code));
+    const toPages = ['--label', 'voip', '--target', 'lan', '--tcp', '80'];
+    await site.operator('grant', 'create', '--terminal', site.terminalKey, ...toPages);
+    await home.terminal.run(cliCommand('mediators', '--wait', 'new-7'), { env: site.terminalEnv });
+    const program = startVerb(t, stage, ['forward', 'new-7', `0:${device}:80`]);
+    const [port] = await untilForwards(program, 1);
+    t.is((await curl(home.terminal, `http://127.0.0.1:${port}/`)).body, 'the page of a new home');
+    const { answer } = await asked('/v1/enrolment-codes');
+    const [used] = (answer.codes as readonly Json[]).filter(({ id }) => id === made.id);
+    t.like(used, { name: 'new-7', labels: ['voip'], state: 'used' });
+    t.is((await asked(`/v1/enrolment-codes/${made.id}`, '-X DELETE')).status, '409');
+    const again = await asked('/v1/enrolment-codes', wish);
+    t.like(again, { status: '409', answer: { type: 'urn:entremise:name-taken', by: 'server' } });
+  },
+);
+
+claim(
+  'a code beyond the inviter, or without the scope, is refused as a problem that says why',
+  async (t, stage) => {
+    const asked = askerOf(stage);
+    const make = (wish: object, env = {}) => asked('/v1/enrolment-codes', json(wish), env);
+    const refusals: readonly (readonly [object, string, RegExp])[] = [
+      [{ name: 'home-7' }, '422', /begins with "new-"/],
+      [{ name: 'new-8', labels: ['voip', 'demo'] }, '422', /gives the label demo/],
+      [{ name: 'new-8', lifeS: 3601 }, '422', /lives longer than the 3600 s/],
+      [{ name: 'new 8' }, '422', /name must be/],
+      [{ name: 'new-8', lifeS: 604_801 }, '400', /lifeS must be <= 604800/],
+      [{ name: 'new-8', role: 'terminal' }, '400', /additional properties/],
+    ];
+    for (const [wish, status, detail] of refusals) {
+      const refused = await make(wish);
+      t.is(refused.status, status, JSON.stringify(wish));
+      t.regex(String(refused.answer.detail), detail);
+    }
+    const { token } = await stage.server('token', 'create', 'no-enrol', '--scope', 'grants');
+    const env = { TOKEN: String(token) };
+    t.is((await make({ name: 'new-8' }, env)).status, '403');
+    const { answer: code } = await make({ name: 'new-8' });
+    const { token: other } = await stage.server('token', 'create', 'other-enrol', '--scope', 'enrol');
+    const theirs = { TOKEN: String(other) };
+    t.deepEqual((await asked('/v1/enrolment-codes', '', theirs)).answer, { codes: [] });
+    t.is((await asked(`/v1/enrolment-codes/${code.id}`, '-X DELETE', theirs)).status, '404');
+    t.is((await asked(`/v1/enrolment-codes/${code.id}`, '-X DELETE')).status, '204');
+    const { answer } = await asked('/v1/enrolment-codes');
+    t.like((answer.codes as readonly Json[])[0], { name: 'new-8', state: 'cancelled' });
+    const tried = await stage.home.terminal.exec(
+      cliCommand(
+        'mediator',
+        'enroll',
+        '--server',
+        serverAddress,
+        '--state',
+        join(stage.folder, 'late'),
+        '--json',
+      ),
+      { env: { ENTREMISE_CODE: String(code.code) } },
+    );
+    t.is(failureOf(tried.stderr)?.code, 'code-invalid', tried.stderr);
+  },
+);
+
+claim(
+  'P6.2: when the inviter is taken back the API makes no codes, and who came by it is online by the authority’s word',
+  async (t, stage) => {
+    const { home, site } = stage;
+    const held = await site.operator('grant', 'list', '--server-held');
+    t.like((held.inviters as readonly Json[])[0], { name: 'api', names: 'new-', labels: ['voip'] });
+    const { signedAnew } = await site.authority('inviter', 'remove', 'api');
+    t.deepEqual(signedAnew, ['new-7']);
+    const asked = askerOf(stage);
+    const refused = await until(
+      async () => {
+        const answer = await asked('/v1/enrolment-codes', json({ name: 'new-9' }));
+        return answer.status === '409' ? answer : undefined;
+      },
+      { what: 'the API to hear of it', deadlineMs: 10_000 },
+    );
+    t.regex(String(refused.answer.detail), /may invite nobody/);
+    await home.terminal.run(cliCommand('mediators', '--wait', 'new-7'), { env: site.terminalEnv });
+    const program = startVerb(t, stage, ['forward', 'new-7', `0:${device}:80`]);
+    const [port] = await untilForwards(program, 1);
+    t.is((await curl(home.terminal, `http://127.0.0.1:${port}/`)).body, 'the page of a new home');
   },
 );
 

@@ -10,7 +10,7 @@ import { examples } from '../examples.ts';
 export function addServerDelegateVerb(server: Command): void {
   server
     .command('delegate-key')
-    .description('make the key by which the HTTP API signs grants as a delegate, or print it again')
+    .description('make the key by which the HTTP API signs grants and codes, or print it again')
     .option('--state <directory>', 'its state', defaultServerState)
     .addHelpText('after', examples('server delegate-key'))
     .action((options: { state: string }, command) => show(contextOf(command), options.state));
@@ -24,5 +24,6 @@ function show({ output }: Context, state: string): void {
   output.result({ key }, [
     key,
     `Next, where the authority is: entremise authority delegate add api --key ${key} ... (as narrow as can be)`,
+    `For enrolment codes there: entremise authority inviter add api --key ${key} --names <prefix> ...`,
   ]);
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { DatabaseSyncInstance } from '@photostructure/sqlite';
 import { openMigrated } from '../migration.ts';
 
-/** The database of what the API has made, beside the server's: grants that it has signed, and its jobs. */
+/** The database of what the API has made, beside the server's: grants and codes that it has signed, and its jobs. */
 
 const steps = [
   `CREATE TABLE issuedGrants (id TEXT PRIMARY KEY, tokenId TEXT NOT NULL, text TEXT NOT NULL,
@@ -11,6 +11,8 @@ const steps = [
     state TEXT NOT NULL);
    CREATE TABLE jobResults (job TEXT NOT NULL, number INTEGER NOT NULL, result TEXT NOT NULL,
     PRIMARY KEY (job, number)) WITHOUT ROWID;`,
+  `CREATE TABLE issuedCodes (id TEXT PRIMARY KEY, tokenId TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,
+    expiresAtMs INTEGER NOT NULL, cancelledAtMs INTEGER);`,
 ];
 
 /** An open database, and where it is. */

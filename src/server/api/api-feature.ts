@@ -6,6 +6,7 @@ import type { Audit } from '../../switch/permit.ts';
 import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 import type { DeniedGrants } from '../denied-grants.ts';
+import type { Documents } from '../documents.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import type { Features } from '../features/features.ts';
 import { delegateKeyPath } from '../features/held-keys.ts';
@@ -13,8 +14,10 @@ import type { KeepaliveFigures } from '../keepalive-figures.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { type ApiDatabase, openApiDatabase } from './api-database.ts';
 import { BulkJobs } from './bulk-jobs.ts';
+import { EnrolmentDesk } from './enrolment-desk.ts';
 import { GrantDesk } from './grant-desk.ts';
 import { openHttpDoor } from './http-door.ts';
+import { IssuedCodes } from './issued-codes.ts';
 import { IssuedGrants } from './issued-grants.ts';
 import { JobStore } from './job-store.ts';
 import { createMetrics } from './metrics.ts';
@@ -33,6 +36,7 @@ export interface ApiFeatureOptions {
   /** The key of the member with that name. */
   readonly memberKey: (name: string) => string | undefined;
   readonly denied: DeniedGrants;
+  readonly invitations: Documents['invitations'];
   /** Undefined until the server has begun. */
   readonly features: () => Features | undefined;
   readonly keepalives: KeepaliveFigures;
@@ -98,6 +102,7 @@ async function startOn(
     attachments,
     jobs,
     grants: grantDesk(member, issued, options),
+    enrolments: enrolmentDesk(member, new IssuedCodes(database), options),
     pushDocuments: member.pushDocuments,
     auditFile: options.auditFile,
     features: options.features,
@@ -132,6 +137,24 @@ function grantDesk(
     memberKey,
     push,
     denied,
+    audit,
+    clock,
+  });
+}
+
+function enrolmentDesk(
+  { trust, pushDocuments: push }: Feature['member'],
+  issued: IssuedCodes,
+  { stateDir, serverPin, memberKey, invitations, audit, clock }: ApiFeatureOptions,
+): EnrolmentDesk {
+  return new EnrolmentDesk({
+    keyPath: delegateKeyPath(stateDir),
+    issued,
+    trust: () => trust.current,
+    serverPin: serverPin.toString('base64url'),
+    memberKey,
+    invitations,
+    push,
     audit,
     clock,
   });

@@ -27,6 +27,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'port-in-use': 409,
   'address-in-use': 409,
   'in-use': 409,
+  'name-taken': 409,
   'address-not-available': 422,
   limit: 429,
   unsupported: 501,

@@ -11,6 +11,8 @@ import { connectionRoutes } from './connection-routes.ts';
 import { declaredRoutes } from './declared-routes.ts';
 import { deviceRoutes } from './device-routes.ts';
 import { documentRoutes } from './document-routes.ts';
+import type { EnrolmentDesk } from './enrolment-desk.ts';
+import { enrolmentRoutes } from './enrolment-routes.ts';
 import type { GrantDesk } from './grant-desk.ts';
 import { grantRoutes } from './grant-routes.ts';
 import { jobRoutes, jobSchema } from './job-routes.ts';
@@ -25,6 +27,7 @@ export interface RouteParts {
   readonly attachments: ApiAttachments;
   readonly jobs: BulkJobs;
   readonly grants: GrantDesk;
+  readonly enrolments: EnrolmentDesk;
   /** Hands documents to the server (P6.2). */
   readonly pushDocuments: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
   readonly auditFile: string;
@@ -50,6 +53,7 @@ export function addRoutes(api: Api, parts: RouteParts): void {
   jobRoutes(api, parts.terminal, parts.jobs);
   documentRoutes(api, parts.pushDocuments);
   grantRoutes(api, parts.grants);
+  enrolmentRoutes(api, parts.enrolments);
   auditRoutes(api, parts.auditFile);
 }
 

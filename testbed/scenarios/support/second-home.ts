@@ -11,15 +11,28 @@ export const secondMediator = 'home-2';
 
 /** Another home of the same stage, whose LAN has the same addresses. */
 export interface SecondHome {
+  readonly gateway: Namespace;
   readonly device: Namespace;
 }
 
+const folderOf = ({ folder }: Pick<Stage, 'folder'>) => join(folder, 'second');
+
 /**
- * Builds another home behind the same carrier, its device at the same 192.168.1.10, which shows `page`; enrols its mediator,
- * runs it, and has it granted to the stage's terminal.
+ * As {@link buildSecondLan}, with a mediator that has enrolled, runs, and is granted to the stage's terminal.
  */
-export async function buildSecondHome({ home, site, folder }: Stage, page: string): Promise<SecondHome> {
-  const { lab, carrier } = home;
+export async function buildSecondHome(stage: Stage, page: string): Promise<SecondHome> {
+  const { home, site } = stage;
+  const second = await buildSecondLan(stage, page);
+  const { code } = await site.authority('invite', 'mediator', secondMediator);
+  await runSecondMediator(stage, second, String(code));
+  await site.operator('grant', 'create', '--terminal', site.terminalKey, '--mediator', secondMediator);
+  await home.terminal.run(cliCommand('mediators', '--wait', secondMediator), { env: site.terminalEnv });
+  return second;
+}
+
+/** Builds another home behind the same carrier, its device at the same 192.168.1.10, which shows `page`. */
+export async function buildSecondLan(stage: Stage, page: string): Promise<SecondHome> {
+  const { lab, carrier } = stage.home;
   const gateway = await lab.namespace('gateway2');
   const device = await lab.namespace('device3');
   await lab.link(
@@ -40,23 +53,20 @@ export async function buildSecondHome({ home, site, folder }: Stage, page: strin
       gateways: ['192.168.1.1'],
     },
   );
-  const own = join(folder, 'second');
+  const own = folderOf(stage);
   await startWebServer(device, join(own, 'nginx'));
   writeFileSync(join(own, 'nginx', 'www', 'index.html'), page);
-  await enrolMediator({ home, site, folder: own }, gateway);
-  return { device };
+  return { gateway, device };
 }
 
-async function enrolMediator({ home, site, folder }: Stage, gateway: Namespace): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  const state = join(folder, 'mediator');
-  const { code } = await site.authority('invite', 'mediator', secondMediator);
+/** Enrols the mediator of the second home by a code, and runs it. */
+export async function runSecondMediator(stage: Stage, { gateway }: SecondHome, code: string): Promise<void> {
+  const own = folderOf(stage);
+  mkdirSync(own, { recursive: true });
+  const state = join(own, 'mediator');
   const words = ['mediator', 'enroll', '--server', serverAddress, '--state', state];
-  await gateway.run(cliCommand(...words), { env: { ENTREMISE_CODE: String(code) } });
-  const config = join(folder, 'mediator.toml');
+  await gateway.run(cliCommand(...words), { env: { ENTREMISE_CODE: code } });
+  const config = join(own, 'mediator.toml');
   writeFileSync(config, `stateDir = "${state}"\n`);
   gateway.spawn(cliCommand('mediator', 'run', '--config', config));
-  const grant = ['grant', 'create', '--terminal', site.terminalKey, '--mediator', secondMediator];
-  await site.operator(...grant);
-  await home.terminal.run(cliCommand('mediators', '--wait', secondMediator), { env: site.terminalEnv });
 }

@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs';
+import type { Clock } from '../../base/clock.ts';
+import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
+import { loadSigningKey, type SigningKey } from '../../base/keys.ts';
+import type { TrustStatement } from '../../policy/documents.ts';
+import { type IssuedInvitation, signInvitation } from '../../policy/invite.ts';
+import { defaultInvitationLifeMs, type Inviter } from '../../policy/inviter.ts';
+import type { Audit } from '../../switch/permit.ts';
+import type { Documents } from '../documents.ts';
+import type { IssuedCode, IssuedCodes } from './issued-codes.ts';
+import { ApiFailure } from './problem.ts';
+import type { ApiToken } from './token-store.ts';
+
+/** What the desk needs. */
+export interface EnrolmentDeskOptions {
+  /** Where `server delegate-key` puts the key; it may be made while the server runs. */
+  readonly keyPath: string;
+  readonly issued: IssuedCodes;
+  readonly trust: () => TrustStatement;
+  /** The pin of this server, base64url. */
+  readonly serverPin: string;
+  /** The key of the member with that name. */
+  readonly memberKey: (name: string) => string | undefined;
+  readonly invitations: Documents['invitations'];
+  readonly push: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
+  readonly audit: Audit;
+  readonly clock: Clock;
+}
+
+/** What a request for a code says. */
+export interface CodeRequest {
+  readonly name: string;
+  readonly labels?: readonly string[];
+  readonly lifeS?: number;
+}
+
+/** A code of the API, and what has become of it. */
+export interface ListedCode extends IssuedCode {
+  readonly state: 'pending' | 'used' | 'expired' | 'cancelled';
+  /** Text of the key of the mediator that has used it. */
+  readonly usedBy: string | undefined;
+}
+
+/** Codes of a token that may wait for their mediators at once. */
+const maxOpen = 1_000;
+
+/**
+ * Makes enrolment codes for mediators as an inviter (P6.2, P6.5), whose bounds every member knows from the trust statement,
+ * and takes them back. Of a code nothing is kept but whom it is for.
+ */
+export class EnrolmentDesk {
+  private readonly options: EnrolmentDeskOptions;
+
+  constructor(options: EnrolmentDeskOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Makes one, and tells the server of it.
+   * @throws ApiFailure 409 without an inviter's key, 422 for what the inviter may not sign; EntremiseError `name-taken`,
+   * `limit`, `audit-unavailable`, and what the server refuses it for
+   */
+  async issue(token: ApiToken, request: CodeRequest): Promise<IssuedInvitation> {
+    const { issued, audit, push, clock } = this.options;
+    const nowMs = clock.wallTimeMs();
+    this.refuseTaken(request.name);
+    if (issued.openOf(token.id, nowMs) >= maxOpen)
+      throw new EntremiseError('limit', {
+        message: `${maxOpen} codes of this token wait for their mediators already; take some back.`,
+        by: 'server',
+      });
+    const made = await this.sign(request, nowMs);
+    const { key, name, labels, notAfterMs, text } = made.invitation;
+    const who = { token: token.id, tokenName: token.name };
+    audit('code-issued', { invitation: key, name, labels, notAfterMs, ...who });
+    issued.add(token.id, made.invitation, nowMs);
+    const [refusal] = await push([text]);
+    if (refusal === undefined) return made;
+    issued.cancel(key, nowMs);
+    throw new EntremiseError(refusal, { by: 'server' });
+  }
+
+  /** The server takes no second key for a name anyhow; this says so before a code is carried about. */
+  private refuseTaken(name: string): void {
+    if (this.options.memberKey(name) === undefined) return;
+    throw new EntremiseError('name-taken', { message: `Another member is called ${name}.`, by: 'server' });
+  }
+
+  private async sign({ name, labels = [], lifeS }: CodeRequest, nowMs: number): Promise<IssuedInvitation> {
+    const { serverPin } = this.options;
+    const trust = this.options.trust();
+    const { key, longestMs } = this.inviter(trust);
+    const signer = { key, trust, serverPin, authorityKey: trust.signer };
+    const lifeMs = lifeS === undefined ? Math.min(longestMs, defaultInvitationLifeMs) : lifeS * 1000;
+    try {
+      return await signInvitation(signer, { role: 'mediator', name, labels }, lifeMs, nowMs);
+    } catch (thrown) {
+      throw new ApiFailure(422, asEntremiseError(thrown).message);
+    }
+  }
+
+  /** @throws ApiFailure 409; EntremiseError `state-unreadable` */
+  private inviter({ inviters }: TrustStatement): { readonly key: SigningKey; readonly longestMs: number } {
+    const { keyPath } = this.options;
+    const key = existsSync(keyPath) ? loadSigningKey(keyPath) : undefined;
+    const own: readonly Inviter[] = inviters.filter(each => each.key === key?.text);
+    if (key !== undefined && own.length > 0)
+      return { key, longestMs: Math.max(...own.map(({ lifeMs }) => lifeMs)) };
+    const told = 'entremise server delegate-key, and with that key entremise authority inviter add.';
+    throw new ApiFailure(409, `This server may invite nobody: ${told}`);
+  }
+
+  /** Those that a token has asked for, the newest first. */
+  list(token: ApiToken): ListedCode[] {
+    const { issued, invitations, clock } = this.options;
+    const nowMs = clock.wallTimeMs();
+    return issued.of(token.id).map(code => {
+      const usedBy = invitations.invitationUsedBy(code.id);
+      const unused = code.expiresAtMs > nowMs ? 'pending' : 'expired';
+      const open = code.cancelledAtMs === undefined ? unused : 'cancelled';
+      return { ...code, usedBy, state: usedBy === undefined ? open : 'used' };
+    });
+  }
+
+  /** Takes one back that nobody has used, at this server, at once. @throws ApiFailure 404, 409 */
+  cancel(token: ApiToken, id: string): void {
+    const { issued, invitations, clock } = this.options;
+    const found = this.list(token).find(each => each.id === id);
+    if (found === undefined) throw new ApiFailure(404, 'This token has asked for no such code.');
+    if (found.state === 'used')
+      throw new ApiFailure(
+        409,
+        `${found.name} has enrolled with it: the operator shuts a member out (authority revoke-key).`,
+      );
+    invitations.cancelInvitation(id, { name: found.name, token: token.id, tokenName: token.name });
+    issued.cancel(id, clock.wallTimeMs());
+  }
+}

@@ -1,0 +1,57 @@
+import { Type } from '@sinclair/typebox';
+import { maxInvitationLifeMs } from '../../policy/inviter.ts';
+import { type Api, tokenWithScope } from './api-request.ts';
+import type { EnrolmentDesk, ListedCode } from './enrolment-desk.ts';
+
+const closed = { additionalProperties: false };
+const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
+
+const codeRequest = Type.Object(
+  {
+    name: text(63),
+    labels: Type.Optional(Type.Array(text(63), { maxItems: 32 })),
+    lifeS: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: maxInvitationLifeMs / 1000, description: '10 min when absent' }),
+    ),
+  },
+  closed,
+);
+
+const codeAnswer = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  labels: Type.Array(Type.String()),
+  expires: Type.String({ format: 'date-time' }),
+  state: Type.String({ description: 'pending, used, expired, cancelled' }),
+  key: Type.Optional(Type.String({ description: 'of the mediator that has used it' })),
+});
+
+/** The code itself is in this answer and in no other. */
+const madeAnswer = Type.Composite([Type.Object({ code: Type.String() }), codeAnswer]);
+
+function viewOf({ id, name, labels, expiresAtMs, state, usedBy }: ListedCode) {
+  const expires = new Date(expiresAtMs).toISOString();
+  const view = { id, name, labels: [...labels], expires, state };
+  return usedBy === undefined ? view : { ...view, key: usedBy };
+}
+
+/** Enrolment codes for mediators that the server makes as an inviter (P6.5), for tokens with the scope `enrol`. */
+export function enrolmentRoutes(api: Api, desk: EnrolmentDesk): void {
+  const made = { body: codeRequest, response: { 201: madeAnswer } };
+  api.post('/v1/enrolment-codes', { schema: made }, async (request, reply) => {
+    const { code, invitation } = await desk.issue(tokenWithScope(request, 'enrol'), request.body);
+    const { key: id, name, labels, notAfterMs } = invitation;
+    const expires = new Date(notAfterMs).toISOString();
+    reply.code(201).header('Cache-Control', 'no-store');
+    return reply.send({ code, id, name, labels: [...labels], expires, state: 'pending' });
+  });
+  const listed = { response: { 200: Type.Object({ codes: Type.Array(codeAnswer) }) } };
+  api.get('/v1/enrolment-codes', { schema: listed }, async request => ({
+    codes: desk.list(tokenWithScope(request, 'enrol')).map(viewOf),
+  }));
+  const named = { params: Type.Object({ id: text(64) }, closed) };
+  api.delete('/v1/enrolment-codes/:id', { schema: named }, async (request, reply) => {
+    desk.cancel(tokenWithScope(request, 'enrol'), request.params.id);
+    return reply.code(204).send();
+  });
+}
