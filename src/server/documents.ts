@@ -162,7 +162,7 @@ export class Documents {
   }
 
   /** What has become of invitations. */
-  get invitations(): Pick<MemberRegistry, 'invitationUsedBy' | 'cancelInvitation'> {
+  get invitations(): Pick<MemberRegistry, 'invitationUsedBy' | 'cancelInvitation' | 'forgetInvitation'> {
     return this.registry;
   }
 

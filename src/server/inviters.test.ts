@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { generateSigningKey } from '../base/keys.ts';
+import { verifyMemberStatement } from '../policy/documents.ts';
 import { MemberRegistry } from './member-registry.ts';
 import { DocumentsLab } from './testing/documents-lab.ts';
 
@@ -116,4 +117,22 @@ test('a code is taken back while nobody has used it, with a line in the audit, a
   await t.throwsAsync(enrol(unused), { code: 'code-invalid' });
   await lab.restart();
   await t.throwsAsync(enrol(unused), { code: 'code-invalid' });
+});
+
+test('a statement of the authority that comes while members are verified anew is not lost', async t => {
+  const { lab, signer, enrol } = await scene(t);
+  const gateway = generateSigningKey();
+  const { text } = await enrol(await lab.invite(one, { signer }), gateway);
+  const before = lab.documents.trust();
+  const word = await verifyMemberStatement(await lab.member(gateway, one), before);
+  await lab.push(await lab.trust({ inviters: [] }));
+  let trust = before;
+  const { store, clock } = lab;
+  const registry = new MemberRegistry({ store, clock, audit: () => {}, trust: () => trust });
+  await registry.load(text);
+  trust = lab.documents.trust();
+  const removing = registry.removeUnsigned();
+  registry.roster.put(word);
+  await removing;
+  t.is(registry.roster.get(gateway.text)?.text, word.text);
 });

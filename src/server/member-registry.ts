@@ -152,6 +152,11 @@ export class MemberRegistry {
     return true;
   }
 
+  /** Forgets one that is over for long, unless it was used. */
+  forgetInvitation(key: string): void {
+    this.options.store.forgetInvitation(key);
+  }
+
   /** Takes out whose key, or the key of whose invitation, has been revoked: their names are free. */
   removeRevoked(): void {
     const trust = this.options.trust();
@@ -161,9 +166,17 @@ export class MemberRegistry {
     }
   }
 
-  /** Takes out who is a member by the word of a key that speaks for the authority no more. */
+  /** Takes out who is a member by the word of a key that speaks for the authority no more, or may not invite so. */
   async removeUnsigned(): Promise<void> {
-    for (const { key, text } of this.roster.all())
-      await verifyMemberStatement(text, this.options.trust()).catch(() => this.roster.remove(key));
+    for (const { key, text } of this.roster.all()) {
+      // Verified by that key before, and it is the authority's still.
+      if (this.options.trust().authorityKeys.includes(String(jwsHeader(text).kid))) continue;
+      await verifyMemberStatement(text, this.options.trust()).catch(() => this.removeIf(key, text));
+    }
+  }
+
+  /** Unless a newer statement has come meanwhile. */
+  private removeIf(key: string, text: string): void {
+    if (this.roster.get(key)?.text === text) this.roster.remove(key);
   }
 }

@@ -366,6 +366,8 @@ claim(
     const { home, site } = stage;
     const held = await site.operator('grant', 'list', '--server-held');
     t.like((held.inviters as readonly Json[])[0], { name: 'api', names: 'new-', labels: ['voip'] });
+    const listed = (await site.authority('inviter', 'list')) as unknown as readonly Json[];
+    t.like(listed, [{ name: 'api', names: 'new-', lifeS: 3600, members: ['new-7'] }]);
     const { signedAnew } = await site.authority('inviter', 'remove', 'api');
     t.deepEqual(signedAnew, ['new-7']);
     const asked = askerOf(stage);

@@ -39,8 +39,8 @@ export function addInviterVerbs(authority: Command): void {
   addAdd(inviter);
   inviter
     .command('list')
-    .description('the inviters of the trust statement')
-    .addHelpText('after', examples('authority inviter list'))
+    .description('the inviters of the trust statement, with --server-state also who came by them')
+    .addHelpText('after', examples('authority inviter list --server-state /var/lib/entremise'))
     .action((_options, command) => list(contextOf(command)));
   inviter
     .command('remove')
@@ -149,10 +149,21 @@ export function inviterTable(inviters: readonly Inviter[]): string[] {
   return table([['INVITER', 'NAMES', 'LABELS', 'CODES', 'UNTIL', 'KEY'], ...rows]);
 }
 
-async function list({ authorityPath, output }: Context): Promise<void> {
+/** With the server's state at hand also who came by them. */
+async function list(context: Context): Promise<void> {
+  const { authorityPath, serverState, output } = context;
   const { inviters } = await requireTrustStatement(openAuthority(authorityPath));
+  const known = await knownMembers(context);
+  const cameBy = ({ key }: Inviter) => known.filter(({ signer }) => signer === key).map(({ name }) => name);
+  const members = inviters.flatMap(inviter => {
+    const names = cameBy(inviter);
+    return names.length === 0 ? [] : [`by the key of ${inviter.name}: ${names.join(', ')}`];
+  });
   output.result(
-    inviters.map(describedInviter),
-    inviters.length === 0 ? ['there are no inviters'] : inviterTable(inviters),
+    inviters.map(inviter => ({
+      ...describedInviter(inviter),
+      ...(serverState === undefined ? {} : { members: cameBy(inviter) }),
+    })),
+    inviters.length === 0 ? ['there are no inviters'] : [...inviterTable(inviters), ...members],
   );
 }

@@ -12,7 +12,7 @@ const steps = [
    CREATE TABLE jobResults (job TEXT NOT NULL, number INTEGER NOT NULL, result TEXT NOT NULL,
     PRIMARY KEY (job, number)) WITHOUT ROWID;`,
   `CREATE TABLE issuedCodes (id TEXT PRIMARY KEY, tokenId TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,
-    expiresAtMs INTEGER NOT NULL, cancelledAtMs INTEGER);`,
+    expiresAtMs INTEGER NOT NULL, cancelledAtMs INTEGER, usedBy TEXT);`,
 ];
 
 /** An open database, and where it is. */

@@ -61,19 +61,15 @@ export class EnrolmentDesk {
    * `limit`, `audit-unavailable`, and what the server refuses it for
    */
   async issue(token: ApiToken, request: CodeRequest): Promise<IssuedInvitation> {
-    const { issued, audit, push, clock } = this.options;
+    const { issued, invitations, audit, push, clock } = this.options;
     const nowMs = clock.wallTimeMs();
     this.refuseTaken(request.name);
-    if (issued.openOf(token.id, nowMs) >= maxOpen)
-      throw new EntremiseError('limit', {
-        message: `${maxOpen} codes of this token wait for their mediators already; take some back.`,
-        by: 'server',
-      });
+    this.refuseTooMany(token, nowMs);
     const made = await this.sign(request, nowMs);
     const { key, name, labels, notAfterMs, text } = made.invitation;
     const who = { token: token.id, tokenName: token.name };
     audit('code-issued', { invitation: key, name, labels, notAfterMs, ...who });
-    issued.add(token.id, made.invitation, nowMs);
+    for (const id of issued.add(token.id, made.invitation, nowMs)) invitations.forgetInvitation(id);
     const [refusal] = await push([text]);
     if (refusal === undefined) return made;
     issued.cancel(key, nowMs);
@@ -84,6 +80,21 @@ export class EnrolmentDesk {
   private refuseTaken(name: string): void {
     if (this.options.memberKey(name) === undefined) return;
     throw new EntremiseError('name-taken', { message: `Another member is called ${name}.`, by: 'server' });
+  }
+
+  private refuseTooMany(token: ApiToken, nowMs: number): void {
+    const { issued, invitations } = this.options;
+    const open = issued.openOf(token.id, nowMs);
+    if (open.length < maxOpen) return;
+    for (const id of open) {
+      const usedBy = invitations.invitationUsedBy(id);
+      if (usedBy !== undefined) issued.markUsed(id, usedBy);
+    }
+    if (issued.openOf(token.id, nowMs).length < maxOpen) return;
+    throw new EntremiseError('limit', {
+      message: `${maxOpen} codes of this token wait for their mediators already; take some back.`,
+      by: 'server',
+    });
   }
 
   private async sign({ name, labels = [], lifeS }: CodeRequest, nowMs: number): Promise<IssuedInvitation> {

@@ -40,13 +40,15 @@ export class IssuedCodes {
     this.store = store;
   }
 
-  /** Keeps whom one was made for, and forgets what is over for long. */
-  add(tokenId: string, { key, name, labels, notAfterMs }: Invitation, nowMs: number): void {
+  /** Keeps whom one was made for, and forgets what is over for long: gives the ids of that. */
+  add(tokenId: string, { key, name, labels, notAfterMs }: Invitation, nowMs: number): string[] {
     const { path, database } = this.store;
+    const forget = 'DELETE FROM issuedCodes WHERE expiresAtMs < ? RETURNING id';
     const sql = 'INSERT INTO issuedCodes (id, tokenId, name, labels, expiresAtMs) VALUES (?, ?, ?, ?, ?)';
-    guarded(path, () => {
-      database.prepare('DELETE FROM issuedCodes WHERE expiresAtMs < ?').run(nowMs - keptMs);
+    return guarded(path, () => {
+      const forgotten = database.prepare(forget).all(nowMs - keptMs);
       database.prepare(sql).run(key, tokenId, name, labels.join(' '), notAfterMs);
+      return forgotten.map(row => String(row.id));
     });
   }
 
@@ -63,12 +65,24 @@ export class IssuedCodes {
     );
   }
 
-  /** How many of a token may still be used, as far as is known here. */
-  openOf(tokenId: string, nowMs: number): number {
+  /** Ids of those of a token that may still be used, as far as is known here. */
+  openOf(tokenId: string, nowMs: number): string[] {
     const { path, database } = this.store;
-    const sql = `SELECT count(*) AS open FROM issuedCodes
-      WHERE tokenId = ? AND expiresAtMs > ? AND cancelledAtMs IS NULL`;
-    return guarded(path, () => Number(database.prepare(sql).get(tokenId, nowMs)?.open));
+    const sql = `SELECT id FROM issuedCodes
+      WHERE tokenId = ? AND expiresAtMs > ? AND cancelledAtMs IS NULL AND usedBy IS NULL`;
+    return guarded(path, () =>
+      database
+        .prepare(sql)
+        .all(tokenId, nowMs)
+        .map(row => String(row.id)),
+    );
+  }
+
+  /** That key has enrolled with it. */
+  markUsed(id: string, usedBy: string): void {
+    const { path, database } = this.store;
+    const sql = 'UPDATE issuedCodes SET usedBy = ? WHERE id = ?';
+    guarded(path, () => database.prepare(sql).run(usedBy, id));
   }
 
   /** It is taken back. */
