@@ -127,7 +127,7 @@ test('what a token declares is asked about when it comes, before it begins, and 
 test('what names a member is signed in these places: by the authority, and for the API by the desk that asks the inviter’s bounds', t => {
   const signed = collect((node, { path }) => {
     const name = path === 'src/policy/fixtures.ts' ? '' : (calledName(node) ?? '');
-    if (/^(signInvitation|issueMemberStatements?)$/.test(name)) return name;
+    if (/^(signInvitation|signLabels|issueMemberStatements?)$/.test(name)) return name;
     const [typ] = name === 'signJws' && ts.isCallExpression(node) ? node.arguments : [];
     return /^(invitation|memberStatement)Rules\.typ$/.test(typ?.getText() ?? '') ? 'signJws' : undefined;
   });
@@ -140,9 +140,11 @@ test('what names a member is signed in these places: by the authority, and for t
       'src/authority/members.ts: signJws',
       'src/authority/rotation.ts: issueMemberStatements',
       'src/cli/verbs/authority.ts: issueMemberStatement',
-      // POST /v1/enrolment-codes, behind the scope.
+      // POST /v1/enrolment-codes and PUT /v1/mediators/{name}/labels, behind their scopes.
       'src/server/api/enrolment-desk.ts: signInvitation',
+      'src/server/api/enrolment-desk.ts: signLabels',
       // What both sign is verified by the bounds before anybody has it.
+      'src/policy/invite.ts: signJws',
       'src/policy/invite.ts: signJws',
       // A member's own key, by the key of its code.
       'src/policy/member-statement.ts: signJws',

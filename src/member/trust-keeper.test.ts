@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { generateSigningKey, keyThumbprint } from '../base/keys.ts';
 import { silentLog } from '../base/log.ts';
+import { invitationRules, joinEnrolment, signEnrolment } from '../policy/documents.ts';
+import { signJws } from '../policy/jws.ts';
 import { MemberLab } from './testing/operator.ts';
 import { TrustKeeper } from './trust-keeper.ts';
 
@@ -138,6 +140,39 @@ test('P6.2: of its own statements the newest is believed; those of others are no
   t.is(keeper.own.name, 'renamed');
   t.like((await keeperOf(lab)).own, { name: 'renamed', labels: ['new'] });
   t.is(lab.directory.membership()?.name, 'renamed');
+});
+
+test('P6.2: a member that came by an inviter believes later labels of its, and the authority above all', async t => {
+  const lab = await MemberLab.make(t);
+  const [inviter, code] = [generateSigningKey(), generateSigningKey()];
+  const nowS = lab.clock.wallTimeMs() / 1000;
+  const entry = {
+    key: inviter.text,
+    name: 'api',
+    notAfter: nowS + 86_400,
+    names: 'new-',
+    labels: ['voip', 'lab'],
+  };
+  const enrolment = await signEnrolment(code, lab.key.text, nowS * 1000);
+  const invited = async (labels: readonly string[], afterS: number) => {
+    const iat = nowS + afterS;
+    const claims = { key: code.text, role: 'mediator', name: 'new-1', labels, iat, notAfter: iat + 1 };
+    return joinEnrolment(await signJws(invitationRules.typ, claims, inviter), enrolment);
+  };
+  const trust = await lab.trust(1, { inviters: [entry] });
+  const [first, second] = [await invited([], 0), await invited(['voip'], 60)];
+  lab.directory.saveMembership({ ...lab.directory.requireMembership(), trust, statement: first });
+  const keeper = await keeperOf(lab);
+  await keeper.accept([second, first]);
+  t.deepEqual(keeper.own.labels, ['voip']);
+  const again = await keeperOf(lab);
+  t.deepEqual(again.own.labels, ['voip']);
+  t.deepEqual(await again.accept([await invited(['demo'], 120)]), ['document-invalid']);
+  await again.accept([
+    await lab.statement(1, { role: 'mediator', name: 'new-1' }),
+    await invited(['lab'], 180),
+  ]);
+  t.deepEqual(again.own.labels, []);
 });
 
 test('P6.7: time goes forward with what was verified and with the server’s, and never back', async t => {

@@ -8,6 +8,7 @@ import {
   type AcceptedGrant,
   acceptGrant,
   acceptTrust,
+  decideMember,
   type MemberStatement,
   revocationOf,
   type TrustStatement,
@@ -197,7 +198,7 @@ export class TrustKeeper {
 
   private async acceptOwnStatement(text: string): Promise<void> {
     const statement = await this.verifyMember(text);
-    if (statement.key !== this.self.key || statement.seq <= this.self.seq) return;
+    if (statement.key !== this.self.key || decideMember(this.self, undefined, statement) === 'keep') return;
     this.self = statement;
     this.keep({ ...this.membership, statement: text, name: statement.name });
   }

@@ -2,8 +2,15 @@ import { randomBytes } from 'node:crypto';
 import type { SigningKey } from '../base/keys.ts';
 import { formatEnrolmentCode, invitationKeyOf, operatorHash } from './enrolment-code.ts';
 import type { MemberIdentity } from './inviter.ts';
-import { signJws } from './jws.ts';
-import { type Invitation, invitationRules, verifyInvitation } from './member-statement.ts';
+import { documentError, signJws } from './jws.ts';
+import {
+  type Invitation,
+  invitationRules,
+  joinEnrolment,
+  type MemberStatement,
+  verifyInvitation,
+  verifyMemberStatement,
+} from './member-statement.ts';
 import type { TrustStatement } from './trust-statement.ts';
 
 /** An invitation and the code that goes with it. The code is shown once and kept nowhere. */
@@ -41,4 +48,29 @@ export async function signInvitation(
   const claims = { key: invitationKeyOf(code).text, role, name, labels, iat, notAfter };
   const text = await signJws(invitationRules.typ, claims, key);
   return { code: formatEnrolmentCode(code), invitation: await verifyInvitation(text, trust) };
+}
+
+/**
+ * Says other labels of a member that came by an invitation of this key: the invitation, signed anew, with the enrolment that
+ * there is (P6.2). The invitation is over within a second: nobody enrols by it.
+ * @throws EntremiseError `document-invalid` when it came otherwise, or when no member would accept it under this trust statement
+ */
+export async function signLabels(
+  key: SigningKey,
+  trust: TrustStatement,
+  member: MemberStatement,
+  labels: readonly string[],
+  nowMs: number,
+): Promise<MemberStatement> {
+  const { role, name, invited, text } = member;
+  if (invited?.by !== key.text)
+    throw documentError(
+      invitationRules,
+      `of ${name} is not by this key, or the authority has said itself who it is`,
+    );
+  const iat = Math.max(Math.ceil(nowMs / 1000), invited.atMs / 1000 + 1);
+  const claims = { key: invited.key, role, name, labels, iat, notAfter: iat + 1 };
+  const [, enrolment = ''] = text.split('~');
+  const anew = joinEnrolment(await signJws(invitationRules.typ, claims, key), enrolment);
+  return verifyMemberStatement(anew, trust);
 }

@@ -3,7 +3,7 @@ import { EntremiseError, type ErrorCode } from '../base/errors.ts';
 import { codeIsFor, invitationKeyOf, parseEnrolmentCode } from './enrolment-code.ts';
 import { seededKey, signTestGrant, testKeys, testMediatorClaims, testTimeMs, testTrust } from './fixtures.ts';
 import { verifyGrant } from './grant-verify.ts';
-import { signInvitation } from './invite.ts';
+import { signInvitation, signLabels } from './invite.ts';
 import { keepsInviters, parseInviter } from './inviter.ts';
 import { signJws } from './jws.ts';
 import {
@@ -75,6 +75,7 @@ const overreach: Readonly<Record<string, readonly [claims: object, message: RegE
     { iat: last, notAfter: last + 1 },
     /good for longer than its signer api/,
   ],
+  'a code that ends before it begins': [{ iat: testTime + 600 }, /ends before it begins/],
   'a code that lives too long': [{ notAfter: testTime + 3601 }, /lives longer than the 3600 s/],
 };
 
@@ -140,6 +141,50 @@ test('an inviter takes no name and no key from anybody; the authority takes both
   const word = await verifyMemberStatement(await signJws(memberStatementRules.typ, claims, authority), trust);
   t.is(decideMember(undefined, first, word), 'accept');
   t.is(decideMember(undefined, word, first), 'name-taken');
+});
+
+test('an inviter says other labels of who came by it, and the later word counts', async t => {
+  const trust = await trustWith();
+  const first = await verifyMemberStatement(await invited(), trust);
+  const second = await signLabels(delegate, trust, first, ['lab'], testTimeMs + 60_000);
+  t.like(second, { key: first.key, name: 'new-1', labels: ['lab'], seq: 0 });
+  t.is(decideMember(first, undefined, second), 'accept');
+  t.is(decideMember(second, undefined, first), 'keep');
+  t.is(decideMember(second, undefined, second), 'keep');
+  const third = await signLabels(delegate, trust, second, [], testTimeMs);
+  t.is(decideMember(second, undefined, third), 'accept', 'whatever its clock says');
+  await t.throwsAsync(signLabels(delegate, trust, first, ['demo'], testTimeMs), {
+    message: /gives the label demo/,
+  });
+  const late = signLabels(delegate, trust, first, [], last * 1000);
+  await t.throwsAsync(late, { message: /good for longer than its signer/ });
+});
+
+test('an inviter says no labels of who came otherwise, and no other name or enrolment is taken for the same', async t => {
+  const trust = await trustWith();
+  const claims = { labels: ['lab'], iat: testTime + 60, notAfter: testTime + 61 };
+  const byAuthority = await verifyMemberStatement(await invited({}, authority), trust);
+  const refused = { code: 'document-invalid', message: /of new-1 is not by this key/ } as const;
+  await t.throwsAsync(signLabels(delegate, trust, byAuthority, [], testTimeMs), refused);
+  const word = await signJws(memberStatementRules.typ, { ...testMediatorClaims, name: 'new-1' }, authority);
+  await t.throwsAsync(
+    signLabels(delegate, trust, await verifyMemberStatement(word, trust), [], testTimeMs),
+    refused,
+  );
+  const forged = await verifyMemberStatement(await invited(claims), trust);
+  t.is(decideMember(byAuthority, undefined, forged), 'keep', 'by another than who invited');
+  const first = await verifyMemberStatement(await invited(), trust);
+  const renamed = await verifyMemberStatement(await invited({ ...claims, name: 'new-2' }), trust);
+  t.is(decideMember(first, undefined, renamed), 'keep', 'by another name');
+  const other = await signJws(
+    invitationRules.typ,
+    { ...invitationClaims, ...claims, key: stranger.text },
+    delegate,
+  );
+  const enrolment = await signEnrolment(stranger, mediator.text, testTimeMs);
+  const again = await verifyMemberStatement(joinEnrolment(other, enrolment), trust);
+  t.is(decideMember(first, undefined, again), 'keep', 'by another invitation');
+  t.is(decideMember(first, undefined, forged), 'accept');
 });
 
 test('a key that stands there twice invites what one of its entries allows, and no mixture', async t => {

@@ -101,6 +101,7 @@ interface Invited extends MemberIdentity {
 
 function refusalBy(inviter: Inviter, invited: Invited): string | undefined {
   const { issuedAtMs, notAfterMs } = invited;
+  if (notAfterMs <= issuedAtMs) return 'ends before it begins';
   if (notAfterMs > inviter.notAfterMs) return `is good for longer than its signer ${inviter.name}`;
   if (notAfterMs - issuedAtMs > inviter.lifeMs)
     return `lives longer than the ${inviter.lifeMs / 1000} s that its signer ${inviter.name} may give`;

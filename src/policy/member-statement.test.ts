@@ -40,7 +40,7 @@ test('a statement by the authority says who a key is', async t => {
     name: 'gw-1',
     labels: ['region:north', 'lab'],
     seq: 3,
-    invitationKey: undefined,
+    invited: undefined,
   });
 });
 
@@ -51,7 +51,7 @@ test('invitation and enrolment together are a statement with seq 0', async t => 
     role: 'mediator',
     name: 'gw-2',
     seq: 0,
-    invitationKey: invitation.text,
+    invited: { key: invitation.text, by: authority.text, atMs: testTimeMs },
     text,
   });
 });

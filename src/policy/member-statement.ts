@@ -35,8 +35,8 @@ export interface MemberStatement {
   readonly labels: readonly string[];
   readonly seq: number;
   readonly issuedAtMs: number;
-  /** Text of the key of the invitation it came by, if it did. */
-  readonly invitationKey: string | undefined;
+  /** The invitation it came by, if it did: text of its key and of its signer's, and when it was signed, in ms since 1970. */
+  readonly invited: { readonly key: string; readonly by: string; readonly atMs: number } | undefined;
   /** The document as it was signed, to pass on. */
   readonly text: string;
 }
@@ -111,7 +111,7 @@ export async function verifyInvitation(text: string, trust: TrustStatement): Pro
 async function verifyAuthorityForm(text: string, trust: TrustStatement): Promise<MemberStatement> {
   const { payload } = await verifyJws(text, memberStatementRules, key => trust.authorityKeys.includes(key));
   const { iat, ...claims } = readClaims(memberSchema, payload, memberStatementRules);
-  return { ...claims, issuedAtMs: iat, invitationKey: undefined, text };
+  return { ...claims, issuedAtMs: iat, invited: undefined, text };
 }
 
 async function verifyInvitedForm(
@@ -129,7 +129,7 @@ async function verifyInvitedForm(
     labels: invitation.labels,
     seq: 0,
     issuedAtMs: iat,
-    invitationKey: invitation.key,
+    invited: { key: invitation.key, by: invitation.signer, atMs: invitation.issuedAtMs },
     text: joinEnrolment(invitationText, enrolmentText),
   };
 }
@@ -184,16 +184,26 @@ export async function verifyEnrolment(
 /** What to do with a verified member statement, given those already held for its key and for its name. */
 export type MemberDecision = 'accept' | 'keep' | 'name-taken';
 
+/** The same enrolment, whose invitation its signer has signed anew: with other labels, if with anything other. */
+function isInvitedAnew(candidate: MemberStatement, held: MemberStatement): boolean {
+  const [after, before] = [candidate.invited, held.invited];
+  if (after === undefined || before === undefined || after.atMs <= before.atMs) return false;
+  const sameInvitation = after.key === before.key && after.by === before.by;
+  return sameInvitation && candidate.name === held.name && candidate.role === held.role;
+}
+
 /**
  * Highest seq wins, for the key and for the name: an authority's newer statement takes a name over (a replaced
- * gateway); two enrolments never fight for one, the first stays. Call with the holders whose keys are not revoked.
+ * gateway); two enrolments never fight for one, the first stays. An invitation that its signer has signed anew, for the same
+ * key and name, takes the place of the one before. Call with the holders whose keys are not revoked.
  */
 export function decideMember(
   sameKey: MemberStatement | undefined,
   sameName: MemberStatement | undefined,
   candidate: MemberStatement,
 ): MemberDecision {
-  if (sameKey !== undefined && candidate.seq <= sameKey.seq) return 'keep';
+  const isNewer = sameKey === undefined || candidate.seq > sameKey.seq || isInvitedAnew(candidate, sameKey);
+  if (!isNewer) return 'keep';
   const rival = sameName !== undefined && sameName.key !== candidate.key ? sameName : undefined;
   return rival === undefined || candidate.seq > rival.seq ? 'accept' : 'name-taken';
 }

@@ -60,9 +60,9 @@ export class MemberRegistry {
     const statement = await verifyMemberStatement(text, trust);
     // Who has said it may have been taken back while it was verified.
     if (this.options.trust() !== trust) return this.take(text);
-    const { key, invitationKey } = statement;
+    const { key, invited } = statement;
     // Whoever holds a code can sign any number of these: only the enrolment itself makes one count (P6.5).
-    if (invitationKey !== undefined && this.invitation(invitationKey, key).usedBy === undefined)
+    if (invited !== undefined && this.invitation(invited.key, key).usedBy === undefined)
       throw new EntremiseError('code-invalid', { message: 'A code enrols by PROOF only.' });
     const arrival = this.decide(statement);
     if (arrival === undefined) return undefined;
@@ -122,7 +122,8 @@ export class MemberRegistry {
   }
 
   private audit(action: 'member' | 'enrol', statement: MemberStatement, { displaced }: Arrival): void {
-    const { key, role, name, labels, seq, invitationKey: invitation } = statement;
+    const { key, role, name, labels, seq, invited } = statement;
+    const invitation = invited?.key;
     this.options.audit(action, { key, role, name, labels, seq, invitation, displaced: displaced?.key });
   }
 
@@ -160,8 +161,8 @@ export class MemberRegistry {
   /** Takes out whose key, or the key of whose invitation, has been revoked: their names are free. */
   removeRevoked(): void {
     const trust = this.options.trust();
-    for (const { key, invitationKey } of this.roster.all()) {
-      const invitationRevoked = invitationKey !== undefined && isKeyRevoked(trust, invitationKey);
+    for (const { key, invited } of this.roster.all()) {
+      const invitationRevoked = invited !== undefined && isKeyRevoked(trust, invited.key);
       if (invitationRevoked || isKeyRevoked(trust, key)) this.roster.remove(key);
     }
   }

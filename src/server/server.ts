@@ -171,9 +171,9 @@ async function apiOf(
   try {
     const { startApi } = await import('./api/api-feature.ts');
     const { stateDir, auditFile } = config;
-    const memberKey = (name: string) => documents.allMembers().find(member => member.name === name)?.key;
+    const memberNamed = (wanted: string) => documents.allMembers().find(({ name }) => name === wanted);
     const { invitations } = documents;
-    const asked = { denied, keepalives, audit, memberKey, invitations };
+    const asked = { denied, keepalives, audit, memberNamed, invitations };
     return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);

@@ -361,6 +361,32 @@ claim(
 );
 
 claim(
+  'P6.2: labels of who came by the API are set by curl: a grant by label has the mediator, and has it no more',
+  async (t, stage) => {
+    const { home, site } = stage;
+    const asked = askerOf(stage);
+    const label = (name: string, labels: readonly string[], env = {}) =>
+      asked(`/v1/mediators/${name}/labels`, `-X PUT ${json({ labels })}`, env);
+    const program = startVerb(t, stage, ['forward', 'new-7', `0:${device}:80`]);
+    await untilForwards(program, 1);
+    t.like(await label('new-7', []), { status: '200', answer: { name: 'new-7', labels: [] } });
+    await until(async () => !(await site.terminal('mediators', '--json')).stdout.includes('new-7'), {
+      what: 'the terminal to know new-7 no more',
+      deadlineMs: 10_000,
+    });
+    t.like(await label('new-7', ['voip']), { status: '200', answer: { labels: ['voip'] } });
+    await home.terminal.run(cliCommand('mediators', '--wait', 'new-7'), { env: site.terminalEnv });
+    const [port] = await untilForwards(startVerb(t, stage, ['forward', 'new-7', `0:${device}:80`]), 1);
+    t.is((await curl(home.terminal, `http://127.0.0.1:${port}/`)).body, 'the page of a new home');
+    t.is((await label('new-7', ['demo'])).status, '422');
+    t.regex(String((await label(mediatorName, ['voip'])).answer.detail), /of home-1 is not by this key/);
+    t.is((await label('new-8', [])).status, '404');
+    const { token } = await stage.server('token', 'create', 'no-labels', '--scope', 'enrol');
+    t.is((await label('new-7', [], { TOKEN: String(token) })).status, '403');
+  },
+);
+
+claim(
   'P6.2: when the inviter is taken back the API makes no codes, and who came by it is online by the authority’s word',
   async (t, stage) => {
     const { home, site } = stage;

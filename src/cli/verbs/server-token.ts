@@ -30,7 +30,7 @@ export function addTokenVerbs(server: Command): void {
     .option('--grant <id>', 'what it may do; without one it reads /metrics only')
     .option(
       '--scope <scope>',
-      'beside its grant: audit (all of it), grants (sign some), declare (publish, services), enrol (make codes); may be repeated',
+      'beside its grant: audit (all of it), grants (sign some), declare (publish, services), enrol (make codes), labels (of who came by them); may be repeated',
       collect,
     )
     .option('--for <duration>', 'how long it is good', '90d')

@@ -168,7 +168,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     labels: [],
     seq: 1,
     issuedAtMs: 0,
-    invitationKey: undefined,
+    invited: undefined,
     text: '',
   };
   const agent = new MediatorAgent({

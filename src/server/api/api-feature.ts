@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { MemberStatement } from '../../policy/documents.ts';
 import type { Audit } from '../../switch/permit.ts';
 import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
@@ -33,8 +34,7 @@ export interface ApiFeatureOptions {
   readonly tokens: TokenStore;
   readonly auditFile: string;
   readonly audit: Audit;
-  /** The key of the member with that name. */
-  readonly memberKey: (name: string) => string | undefined;
+  readonly memberNamed: (name: string) => MemberStatement | undefined;
   readonly denied: DeniedGrants;
   readonly invitations: Documents['invitations'];
   /** Undefined until the server has begun. */
@@ -127,14 +127,14 @@ async function startOn(
 function grantDesk(
   { trust, pushDocuments: push }: Feature['member'],
   issued: IssuedGrants,
-  { stateDir, memberKey, denied, audit, clock }: ApiFeatureOptions,
+  { stateDir, memberNamed, denied, audit, clock }: ApiFeatureOptions,
 ): GrantDesk {
   const keyPath = delegateKeyPath(stateDir);
   return new GrantDesk({
     keyPath,
     issued,
     trust: () => trust.current,
-    memberKey,
+    memberKey: name => memberNamed(name)?.key,
     push,
     denied,
     audit,
@@ -145,14 +145,14 @@ function grantDesk(
 function enrolmentDesk(
   { trust, pushDocuments: push }: Feature['member'],
   issued: IssuedCodes,
-  { stateDir, serverPin, memberKey, invitations, audit, clock }: ApiFeatureOptions,
+  { stateDir, serverPin, memberNamed, invitations, audit, clock }: ApiFeatureOptions,
 ): EnrolmentDesk {
   return new EnrolmentDesk({
     keyPath: delegateKeyPath(stateDir),
     issued,
     trust: () => trust.current,
     serverPin: serverPin.toString('base64url'),
-    memberKey,
+    memberNamed,
     invitations,
     push,
     audit,

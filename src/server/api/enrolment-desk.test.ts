@@ -37,7 +37,7 @@ async function scene(t: ExecutionContext) {
     issued,
     trust: () => documents.trust(),
     serverPin,
-    memberKey: name => documents.allMembers().find(member => member.name === name)?.key,
+    memberNamed: wanted => documents.allMembers().find(({ name }) => name === wanted),
     invitations: documents.invitations,
     push: async texts =>
       server.refuses === undefined
@@ -150,6 +150,30 @@ test('a code is taken back by the token that asked for it, while nobody has used
       ['new-1', 'cancelled'],
     ],
   );
+});
+
+test('labels of who came by a code are said anew at once and stay over a restart; of others they are not', async t => {
+  const { lab, desk, ready, enrol } = await scene(t);
+  await ready();
+  const { key } = await enrol((await desk.issue(token, { name: 'new-1' })).code);
+  const labels = () => lab.documents.member(key)?.labels;
+  t.deepEqual(labels(), []);
+  const said = await desk.label(token, 'new-1', ['voip']);
+  t.deepEqual([said.labels, labels()], [['voip'], ['voip']]);
+  t.like(lab.changes.at(-1), { kind: 'member', key, text: said.text });
+  t.like(lab.audit.at(-2), { action: 'labels-issued', fields: { key, labels: ['voip'], token: token.id } });
+  await lab.restart();
+  t.deepEqual(labels(), ['voip']);
+  await t.throwsAsync(desk.label(token, 'new-1', ['demo']), { message: /gives the label demo/ });
+  await t.throwsAsync(desk.label(token, 'new-2', []), { message: /no mediator "new-2"/ });
+});
+
+test('the API sets no labels of a mediator that the authority speaks for', async t => {
+  const { lab, desk, ready } = await scene(t);
+  await ready();
+  await lab.push(await lab.member(generateSigningKey(), { name: 'new-1', role: 'mediator' }));
+  await t.throwsAsync(desk.label(token, 'new-1', ['voip']), { message: /of new-1 is not by this key/ });
+  t.false(lab.audit.some(({ action }) => action === 'labels-issued'));
 });
 
 test('a thousand codes of a token may wait at once; those that were used wait no more', async t => {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError, EntremiseError, type ErrorCode } from '../../base/errors.ts';
 import { loadSigningKey, type SigningKey } from '../../base/keys.ts';
-import type { TrustStatement } from '../../policy/documents.ts';
-import { type IssuedInvitation, signInvitation } from '../../policy/invite.ts';
+import type { MemberStatement, TrustStatement } from '../../policy/documents.ts';
+import { type IssuedInvitation, signInvitation, signLabels } from '../../policy/invite.ts';
 import { defaultInvitationLifeMs, type Inviter } from '../../policy/inviter.ts';
 import type { Audit } from '../../switch/permit.ts';
 import type { Documents } from '../documents.ts';
@@ -19,8 +19,7 @@ export interface EnrolmentDeskOptions {
   readonly trust: () => TrustStatement;
   /** The pin of this server, base64url. */
   readonly serverPin: string;
-  /** The key of the member with that name. */
-  readonly memberKey: (name: string) => string | undefined;
+  readonly memberNamed: (name: string) => MemberStatement | undefined;
   readonly invitations: Documents['invitations'];
   readonly push: (documents: readonly string[]) => Promise<(ErrorCode | undefined)[]>;
   readonly audit: Audit;
@@ -41,12 +40,21 @@ export interface ListedCode extends IssuedCode {
   readonly usedBy: string | undefined;
 }
 
+/** @throws ApiFailure 422, for what no member would take */
+async function orUnprocessable<T>(signing: Promise<T>): Promise<T> {
+  try {
+    return await signing;
+  } catch (thrown) {
+    throw new ApiFailure(422, asEntremiseError(thrown).message);
+  }
+}
+
 /** Codes of a token that may wait for their mediators at once. */
 const maxOpen = 1_000;
 
 /**
  * Makes enrolment codes for mediators as an inviter (P6.2, P6.5), whose bounds every member knows from the trust statement,
- * and takes them back. Of a code nothing is kept but whom it is for.
+ * takes them back, and says other labels of who came by them. Of a code nothing is kept but whom it is for.
  */
 export class EnrolmentDesk {
   private readonly options: EnrolmentDeskOptions;
@@ -76,9 +84,27 @@ export class EnrolmentDesk {
     throw new EntremiseError(refusal, { by: 'server' });
   }
 
+  /**
+   * Says other labels of a mediator that came by a code of this server, whichever token asked for it.
+   * @throws ApiFailure 404 when there is none of that name, 409 without an inviter's key, 422 for one that the authority itself
+   * speaks for and for what the inviter may not sign; EntremiseError as {@link issue}
+   */
+  async label(token: ApiToken, name: string, labels: readonly string[]): Promise<MemberStatement> {
+    const { memberNamed, trust, audit, push, clock } = this.options;
+    const { key } = this.inviter(trust());
+    const member = memberNamed(name);
+    if (member?.role !== 'mediator')
+      throw new ApiFailure(404, `There is no mediator ${JSON.stringify(name)}.`);
+    const said = await orUnprocessable(signLabels(key, trust(), member, labels, clock.wallTimeMs()));
+    audit('labels-issued', { key: said.key, name, labels, token: token.id, tokenName: token.name });
+    const [refusal] = await push([said.text]);
+    if (refusal === undefined) return said;
+    throw new EntremiseError(refusal, { by: 'server' });
+  }
+
   /** The server takes no second key for a name anyhow; this says so before a code is carried about. */
   private refuseTaken(name: string): void {
-    if (this.options.memberKey(name) === undefined) return;
+    if (this.options.memberNamed(name) === undefined) return;
     throw new EntremiseError('name-taken', { message: `Another member is called ${name}.`, by: 'server' });
   }
 
@@ -103,11 +129,7 @@ export class EnrolmentDesk {
     const { key, longestMs } = this.inviter(trust);
     const signer = { key, trust, serverPin, authorityKey: trust.signer };
     const lifeMs = lifeS === undefined ? Math.min(longestMs, defaultInvitationLifeMs) : lifeS * 1000;
-    try {
-      return await signInvitation(signer, { role: 'mediator', name, labels }, lifeMs, nowMs);
-    } catch (thrown) {
-      throw new ApiFailure(422, asEntremiseError(thrown).message);
-    }
+    return orUnprocessable(signInvitation(signer, { role: 'mediator', name, labels }, lifeMs, nowMs));
   }
 
   /** @throws ApiFailure 409; EntremiseError `state-unreadable` */

@@ -6,10 +6,12 @@ import type { EnrolmentDesk, ListedCode } from './enrolment-desk.ts';
 const closed = { additionalProperties: false };
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 
+const labelList = Type.Array(text(63), { maxItems: 32 });
+
 const codeRequest = Type.Object(
   {
     name: text(63),
-    labels: Type.Optional(Type.Array(text(63), { maxItems: 32 })),
+    labels: Type.Optional(labelList),
     lifeS: Type.Optional(
       Type.Integer({ minimum: 1, maximum: maxInvitationLifeMs / 1000, description: '10 min when absent' }),
     ),
@@ -35,7 +37,10 @@ function viewOf({ id, name, labels, expiresAtMs, state, usedBy }: ListedCode) {
   return usedBy === undefined ? view : { ...view, key: usedBy };
 }
 
-/** Enrolment codes for mediators that the server makes as an inviter (P6.5), for tokens with the scope `enrol`. */
+/**
+ * Enrolment codes for mediators that the server makes as an inviter (P6.5), for tokens with the scope `enrol`, and labels of who
+ * came by them, for those with the scope `labels`.
+ */
 export function enrolmentRoutes(api: Api, desk: EnrolmentDesk): void {
   const made = { body: codeRequest, response: { 201: madeAnswer } };
   api.post('/v1/enrolment-codes', { schema: made }, async (request, reply) => {
@@ -49,6 +54,18 @@ export function enrolmentRoutes(api: Api, desk: EnrolmentDesk): void {
   api.get('/v1/enrolment-codes', { schema: listed }, async request => ({
     codes: desk.list(tokenWithScope(request, 'enrol')).map(viewOf),
   }));
+  const labelled = {
+    params: Type.Object({ name: text(63) }, closed),
+    body: Type.Object({ labels: labelList }, closed),
+    response: {
+      200: Type.Object({ name: Type.String(), key: Type.String(), labels: Type.Array(Type.String()) }),
+    },
+  };
+  api.put('/v1/mediators/:name/labels', { schema: labelled }, async request => {
+    const token = tokenWithScope(request, 'labels');
+    const { name, key, labels } = await desk.label(token, request.params.name, request.body.labels);
+    return { name, key, labels: [...labels] };
+  });
   const named = { params: Type.Object({ id: text(64) }, closed) };
   api.delete('/v1/enrolment-codes/:id', { schema: named }, async (request, reply) => {
     desk.cancel(tokenWithScope(request, 'enrol'), request.params.id);

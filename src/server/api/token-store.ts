@@ -28,9 +28,9 @@ function addScopes(database: DatabaseSyncInstance): void {
 /**
  * What a token may do beside what its grant says (RFC 6749 §3.3): search the whole audit; sign grants by the server's delegate
  * key; publish ports and declare standing services, which act under the grants of their own features; make enrolment codes for
- * mediators by that key.
+ * mediators by that key; set labels of those.
  */
-export const tokenScopes = ['audit', 'grants', 'declare', 'enrol'] as const;
+export const tokenScopes = ['audit', 'grants', 'declare', 'enrol', 'labels'] as const;
 
 /** One of {@link tokenScopes}. */
 export type TokenScope = (typeof tokenScopes)[number];

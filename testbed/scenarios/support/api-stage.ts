@@ -70,6 +70,8 @@ export async function setUpApi(stage: Stage): Promise<ApiStage> {
     'declare',
     '--scope',
     'enrol',
+    '--scope',
+    'labels',
   );
   await enrolFeature(site, 'publish');
   appendFileSync(join(state, 'server.toml'), '\n[api]\nenabled = true\n');
