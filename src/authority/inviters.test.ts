@@ -96,6 +96,28 @@ test('an inviter that is bound otherwise leaves nobody behind', async t => {
   t.like(await verifyMemberStatement(narrower.documents[0] ?? '', narrower.trust), { labels: ['voip'] });
 });
 
+test('an inviter that is bound no closer keeps whom it has invited; whatever is shorter, narrower or by another key does not', async t => {
+  const authority = await scene(t);
+  const longer = { ...wish, labels: ['voip', 'lab'], codeLifeMs: 3_600_000, lifeMs: 200 * dayMs };
+  const changes: readonly (readonly [Partial<typeof longer>, readonly string[]])[] = [
+    [{}, []],
+    [{ names: 'new' }, []],
+    [{ lifeMs: 199 * dayMs }, ['new-1']],
+    [{ codeLifeMs: 60_000 }, ['new-1']],
+    [{ labels: ['lab'] }, ['new-1']],
+    [{ names: 'newer-' }, ['new-1']],
+    [{ key: generateSigningKey().text }, ['new-1']],
+  ];
+  for (const [bounds, signedAnew] of changes) {
+    const { trust } = await addInviter(authority, { ...longer, codeLifeMs: 3_600_000 }, [], nowMs);
+    const { text, listed } = await invite(trust, 'new-1');
+    const after = await addInviter(authority, { ...longer, ...bounds }, [listed], nowMs);
+    t.deepEqual(after.signedAnew, signedAnew, JSON.stringify(bounds));
+    const word = signedAnew.length === 0 ? text : (after.documents[0] ?? '');
+    t.is((await verifyMemberStatement(word, after.trust)).name, 'new-1');
+  }
+});
+
 test('an inviter stays in the statement when its time is over, until it is removed', async t => {
   const authority = await scene(t);
   await addInviter(authority, wish, [], nowMs);

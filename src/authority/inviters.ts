@@ -44,28 +44,44 @@ function inviterNamed({ directory }: Authority, name: string): Inviter | undefin
   return claims === undefined ? undefined : parseInviter(claims);
 }
 
+/** True when what the inviter has signed for this member is good by its new entry too. */
+function coversStill(after: Inviter | undefined, before: Inviter, member: KnownMember): boolean {
+  if (after?.key !== before.key) return false;
+  const asLong = after.notAfterMs >= before.notAfterMs && after.lifeMs >= before.lifeMs;
+  return asLong && identityRefusal(after, member) === undefined;
+}
+
+/** Those of a list who came by the inviter and would be no members by its new entry. */
+function leftOut(
+  members: readonly KnownMember[],
+  before: Inviter | undefined,
+  after: Inviter | undefined,
+): KnownMember[] {
+  if (before === undefined) return [];
+  // A list that a server has made up names nobody whom the inviter could not have invited.
+  const invited = members.filter(
+    member => member.signer === before.key && identityRefusal(before, member) === undefined,
+  );
+  return invited.filter(member => !coversStill(after, before, member));
+}
+
 /** The statements first: nobody is to be shut out between them. */
 async function change(
   authority: Authority,
-  before: Inviter | undefined,
-  members: readonly KnownMember[],
+  anew: readonly KnownMember[],
   changes: TrustChanges,
   nowMs: number,
 ): Promise<InviterChange> {
-  // A list that a server has made up names nobody whom the inviter could not have invited.
-  const invited = members.filter(
-    member => member.signer === before?.key && identityRefusal(before, member) === undefined,
-  );
-  const statements = invited.length === 0 ? [] : await issueMemberStatements(authority, invited, nowMs);
+  const statements = anew.length === 0 ? [] : await issueMemberStatements(authority, anew, nowMs);
   const trust = await issueTrustStatement(authority, changes, nowMs);
   const documents = [...statements, trust].map(({ text }) => text);
   writePrivateFile(authorityFiles.inviter(authority.directory), `${documents.join('\n')}\n`);
-  return { trust, signedAnew: invited.map(({ name }) => name), documents };
+  return { trust, signedAnew: anew.map(({ name }) => name), documents };
 }
 
 /**
  * Names an inviter, or binds one of that name otherwise: then those of `members`, all that the server knows, that came by it
- * are signed anew first.
+ * and are left out by the new bounds are signed anew first.
  * @throws EntremiseError `document-invalid` when a bound is malformed, and as {@link issueTrustStatement}
  */
 export async function addInviter(
@@ -77,8 +93,9 @@ export async function addInviter(
   const lifeS = codeLifeMs === undefined ? {} : { lifeS: Math.ceil(codeLifeMs / 1000) };
   const claims = { key, name, notAfter: Math.floor((nowMs + lifeMs) / 1000), names, labels, ...lifeS };
   // Members leave out an inviter that is malformed, and say nothing.
-  parseInviter(claims);
-  return change(authority, inviterNamed(authority, name), members, { addedInviters: [claims] }, nowMs);
+  const after = parseInviter(claims);
+  const anew = leftOut(members, inviterNamed(authority, name), after);
+  return change(authority, anew, { addedInviters: [claims] }, nowMs);
 }
 
 /**
@@ -93,6 +110,7 @@ export async function removeInviter(
   nowMs: number,
 ): Promise<InviterChange> {
   const before = inviterNamed(authority, name);
-  if (before !== undefined) return change(authority, before, members, { removedInviters: [name] }, nowMs);
+  if (before !== undefined)
+    return change(authority, leftOut(members, before, undefined), { removedInviters: [name] }, nowMs);
   throw new EntremiseError('bad-usage', { message: `There is no inviter ${JSON.stringify(name)}.` });
 }
