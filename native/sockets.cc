@@ -233,6 +233,10 @@ int SetCongestionControl(int fd, std::string_view name) {
 
 int UseBbr(int fd) { return SetCongestionControl(fd, "bbr"); }
 
+int SetPacingRate(int fd, uint32_t bytes_per_second) {
+  return setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &bytes_per_second, sizeof(bytes_per_second)) == 0 ? 0 : errno;
+}
+
 int RestartBbr(int fd) {
   // The kernel does nothing when asked for what it has. Reno is in every kernel.
   const int error = SetCongestionControl(fd, "reno");
@@ -285,6 +289,7 @@ int GetTcpInfo(int fd, TcpInfo* out) {
   out->total_retransmits = info.tcpi_total_retrans;
   out->pacing_rate = info.tcpi_pacing_rate;
   out->delivery_rate = info.tcpi_delivery_rate;
+  out->busy_us = info.tcpi_busy_time;
   out->bytes_acked = info.tcpi_bytes_acked;
   out->bytes_received = info.tcpi_bytes_received;
   return 0;

@@ -32,6 +32,7 @@ struct TcpInfo {
   uint32_t since_ack_ms = 0;  // since the last acknowledgement came
   uint32_t total_retransmits = 0;
   uint64_t pacing_rate = 0;    // bytes a second that it means to send
+  uint64_t busy_us = 0;        // how long in all something was under way
   uint64_t delivery_rate = 0;  // bytes a second at which the last of what it sent arrived
   uint64_t bytes_acked = 0;
   uint64_t bytes_received = 0;
@@ -55,6 +56,9 @@ int SetRetransmitMax(int fd, uint32_t milliseconds);
 
 // TCP_CONGESTION bbr.
 int UseBbr(int fd);
+
+// The kernel sends no faster than that; 0xffffffff: as fast as it can.
+int SetPacingRate(int fd, uint32_t bytes_per_second);
 
 // Has BBR forget what it believes of the path, and begin anew.
 int RestartBbr(int fd);

@@ -165,6 +165,7 @@ Value TcpInfoOf(const CallbackInfo& info) {
   Put(result, "retransmits", static_cast<double>(tcp.retransmits));
   Put(result, "totalRetransmits", static_cast<double>(tcp.total_retransmits));
   Put(result, "pacingRate", static_cast<double>(tcp.pacing_rate));
+  Put(result, "busyUs", static_cast<double>(tcp.busy_us));
   Put(result, "deliveryRate", static_cast<double>(tcp.delivery_rate));
   return result;
 }
@@ -243,6 +244,7 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("setUserTimeout", OnFdWithNumber<SetUserTimeout>);
   put("setRetransmitMax", OnFdWithNumber<SetRetransmitMax>);
   put("useBbr", OnFd<UseBbr>);
+  put("setPacingRate", OnFdWithNumber<SetPacingRate>);
   put("restartBbr", OnFd<RestartBbr>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);

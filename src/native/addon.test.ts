@@ -47,6 +47,7 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   setRetransmitMax: [0, 1000],
   useBbr: [0],
   restartBbr: [0],
+  setPacingRate: [0, 1],
   setKeepAlive: [0, 1, 1, 1],
   socketError: [0],
   unreadBytes: [0],

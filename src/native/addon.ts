@@ -45,6 +45,8 @@ export interface TcpInfo {
   readonly totalRetransmits: number;
   /** Bytes a second that the kernel means to send. */
   readonly pacingRate: number;
+  /** How long in all something was under way. */
+  readonly busyUs: number;
   /** Bytes a second at which the last of what it sent arrived. */
   readonly deliveryRate: number;
 }
@@ -107,6 +109,8 @@ export interface NativeSockets extends NativeRelays {
   setRetransmitMax(fd: number, ms: number): ErrnoName | undefined;
   /** TCP_CONGESTION: bbr decides what may be under way. ENOENT where the kernel does not have it (Linux: module tcp_bbr). */
   useBbr(fd: number): ErrnoName | undefined;
+  /** The kernel sends no faster than that; 0xffffffff: as fast as it can (SO_MAX_PACING_RATE). */
+  setPacingRate(fd: number, bytesPerSecond: number): ErrnoName | undefined;
   /** As {@link useBbr}; where BBR decides already it forgets what it believes of the path. */
   restartBbr(fd: number): ErrnoName | undefined;
   /** Switches keepalive on: first probe after `idleS` seconds, then every `intervalS`, dead after `count` unanswered. */

@@ -16,6 +16,7 @@ const crawling: TcpInfo = {
   retransmits: 0,
   totalRetransmits: 183,
   pacingRate: 1_623,
+  busyUs: 92_452_000,
   deliveryRate: 14_196_078,
 };
 

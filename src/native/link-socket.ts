@@ -3,10 +3,14 @@ import type { PathFacts, PathReader } from '../transport/transport.ts';
 import type { NativeSockets, TcpInfo } from './addon.ts';
 import { BbrRestart } from './bbr-restart.ts';
 import { fdOf } from './fd-of.ts';
+import { PaceGuard } from './pace-guard.ts';
 import { keepAlive } from './socket-options.ts';
 
 /** A path that is good again is not waited for longer than this, where round trips are short. */
 const leastRetransmitMs = 1_000;
+
+/** SO_MAX_PACING_RATE that is none. */
+const unbounded = 0xffffffff;
 
 /** The longest that Linux takes. */
 const mostRetransmitMs = 120_000;
@@ -30,10 +34,12 @@ export function tuneLink(
   keepAlive(native, socket);
   const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
   const bbr = hasBbr ? new BbrRestart(() => void native.restartBbr(fd)) : undefined;
+  const guard = hasBbr ? new PaceGuard(rate => void native.setPacingRate(fd, rate ?? unbounded)) : undefined;
   const read = () => {
     const info = readPath(native, socket);
     if (info === undefined) return undefined;
     bbr?.onInfo(info, performance.now());
+    guard?.onInfo(info, performance.now());
     const facts = factsOf(info);
     limit.onRoundTrip(facts.roundTripMs);
     return facts;

@@ -37,6 +37,9 @@ const recordBytes = 16 * 1024;
 const pieceBytes = 1000;
 const mostPieces = 4;
 
+/** How often the path is read while bytes leave: who reads it looks after it (P2.1). */
+const lookMs = 100;
+
 /** What a {@link TlsTransport} is told about its socket. */
 export interface TlsTransportDetails {
   /** Pin of the server's key, 32 bytes (P6.1). */
@@ -79,6 +82,7 @@ export class TlsTransport implements Transport {
   /** A piece is on its way, and the next waits for it. */
   private pieceUnderWay = false;
   private bypassing = false;
+  private lookedAtMs = 0;
   private cancelLinger = () => {};
 
   /** Takes a socket whose handshake is complete and checked; it is the transport's from here on. */
@@ -232,12 +236,21 @@ export class TlsTransport implements Transport {
   private readonly onDrain = (): void => {
     this.drainQueued = false;
     if (this.phase === 'destroyed' || this.phase === 'closed') return;
+    this.look();
     try {
       this.handlers?.onDrain();
     } catch (thrown) {
       this.destroy(asError(thrown));
     }
   };
+
+  /** Whoever reads the path looks after it, too. */
+  private look(): void {
+    const nowMs = this.clock.now();
+    if (nowMs - this.lookedAtMs < lookMs) return;
+    this.lookedAtMs = nowMs;
+    this.readPath?.();
+  }
 
   private linger(): void {
     const before = this.backlogBytes;

@@ -28,7 +28,10 @@ export interface PathFacts {
   readonly roundTripMs: number;
 }
 
-/** What the machine knows of a connection, what still waits in front of it not counted; undefined once it is closed. */
+/**
+ * What the machine knows of a connection, what still waits in front of it not counted; undefined once it is closed. Asked each
+ * 100 ms while bytes leave, and each second while any are under way: who reads the path may look after it, too (P2.1).
+ */
 export type PathReader = () => PathFacts | undefined;
 
 /** A connected, secured, ordered byte pipe. */
