@@ -31,6 +31,7 @@
         "native/sockets.cc",
         "native/udp_scope.cc",
         "native/sockets_wrap.cc",
+        "native/tcp_path.cc",
         "native/tcp_segment.cc",
         "native/udp_socket.cc"
       ],

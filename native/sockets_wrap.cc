@@ -12,6 +12,7 @@
 #include "netlink.h"
 #include "resident.h"
 #include "sockets.h"
+#include "tcp_path.h"
 
 namespace entremise {
 namespace {
@@ -124,12 +125,14 @@ Value SocketError(const CallbackInfo& info) {
   return Done(info.Env(), error != 0 ? error : pending);
 }
 
-Value Unread(const CallbackInfo& info) {
+// A function of sockets.h that counts bytes of an fd.
+template <int (*kCount)(int, uint32_t*)>
+Value BytesOf(const CallbackInfo& info) {
   Arguments arguments(info);
   const int fd = arguments.FdNumber(0);
   if (!arguments.ok()) return Value();
   uint32_t count = 0;
-  const int error = UnreadBytes(fd, &count);
+  const int error = kCount(fd, &count);
   return error != 0 ? ErrnoName(info.Env(), error) : Napi::Number::New(info.Env(), count);
 }
 
@@ -248,7 +251,8 @@ void ExportSockets(Napi::Env env, Napi::Object exports) {
   put("restartBbr", OnFd<RestartBbr>);
   put("setKeepAlive", KeepAlive);
   put("socketError", SocketError);
-  put("unreadBytes", Unread);
+  put("unreadBytes", BytesOf<UnreadBytes>);
+  put("unsentBytes", BytesOf<UnsentBytes>);
   put("readNow", Read);
   put("tcpInfo", TcpInfoOf);
   put("watchDisconnect", WatchDisconnect);

@@ -51,6 +51,7 @@ const calls: Record<Exclude<keyof typeof native, keyof NativeRelays>, readonly u
   setKeepAlive: [0, 1, 1, 1],
   socketError: [0],
   unreadBytes: [0],
+  unsentBytes: [0],
   readNow: [0, new Uint8Array(1)],
   tcpInfo: [0],
   watchDisconnect: [0, nothing],
@@ -117,7 +118,15 @@ test('a closed fd is EBADF to every function that takes one', t => {
 
 test('an fd that is no socket is refused', t => {
   const file = openSync('/dev/null', 'r');
-  const closesNothing = ['duplicate', 'release', 'close', 'closeWatch', 'watchDisconnect', 'unreadBytes'];
+  const closesNothing = [
+    'duplicate',
+    'release',
+    'close',
+    'closeWatch',
+    'watchDisconnect',
+    'unreadBytes',
+    'unsentBytes',
+  ];
   for (const [name, good] of Object.entries(calls))
     if (typeof good[0] === 'number' && !closesNothing.includes(name)) {
       const answer = call(name, good.with(0, file));
@@ -187,6 +196,7 @@ test('TCP_NOTSENT_LOWAT keeps the kernel from taking more than it can send soon'
   });
   const info = native.tcpInfo(fdOf(near) ?? -1);
   t.true(typeof info !== 'string' && info.notSentBytes < 256_000, JSON.stringify(info));
+  t.is(native.unsentBytes(fdOf(near) ?? -1), typeof info === 'string' ? info : info.notSentBytes);
   near.destroy();
   device.destroy();
 });

@@ -119,6 +119,8 @@ export interface NativeSockets extends NativeRelays {
   socketError(fd: number): ErrnoName | undefined;
   /** Bytes that have arrived and were not read (FIONREAD). */
   unreadBytes(fd: number): number | ErrnoName;
+  /** Bytes that were written and not sent even once (SIOCOUTQNSD). */
+  unsentBytes(fd: number): number | ErrnoName;
   /** Reads into `buffer` without waiting; 0 when there is nothing (more). */
   readNow(fd: number, buffer: Uint8Array): number | ErrnoName;
   tcpInfo(fd: number): TcpInfo | ErrnoName;

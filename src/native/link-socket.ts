@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { PathFacts, PathReader } from '../transport/transport.ts';
+import type { PathFacts, SocketPath } from '../transport/transport.ts';
 import type { NativeSockets, TcpInfo } from './addon.ts';
 import { BbrRestart } from './bbr-restart.ts';
 import { fdOf } from './fd-of.ts';
@@ -19,14 +19,14 @@ const mostRetransmitMs = 120_000;
  * Sets on the socket of a link what Node cannot: a short send queue (of at most `notSentLowatBytes` that the kernel has
  * not sent), TCP keepalive as a last resort, and that lost bytes go again each second at the least, so that streams move
  * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1); and BBR where the kernel has it, which neither fills
- * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers what reads its path, which is to be asked
+ * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers its path, which is to be read
  * each second while something is under way: BBR begins anew where it crawls ({@link BbrRestart}).
  */
 export function tuneLink(
   native: NativeSockets,
   socket: Socket,
   notSentLowatBytes: number,
-): PathReader | undefined {
+): SocketPath | undefined {
   const fd = fdOf(socket);
   if (fd === undefined) return undefined;
   native.setNotSentLowat(fd, notSentLowatBytes);
@@ -46,7 +46,7 @@ export function tuneLink(
   };
   // What SYN has measured: what follows is not to wait longer either.
   read();
-  return read;
+  return { read, unsentBytes: () => unsentOf(native, socket) };
 }
 
 /**
@@ -69,6 +69,12 @@ export class RetransmitLimit {
     this.nowMs = ms;
     this.set(ms);
   }
+}
+
+function unsentOf(native: NativeSockets, socket: Socket): number | undefined {
+  const fd = fdOf(socket);
+  const bytes = fd === undefined ? 'EBADF' : native.unsentBytes(fd);
+  return typeof bytes === 'string' ? undefined : bytes;
 }
 
 function readPath(native: NativeSockets, socket: Socket): TcpInfo | undefined {

@@ -22,6 +22,15 @@ export interface LinkOutputOptions {
 /** Cheaper than queueMicrotask(), which makes an AsyncResource each time. */
 const settled = Promise.resolve();
 
+/**
+ * Linux lets a socket's last buffer grow to this before it asks whether there is room (TCP_NOTSENT_LOWAT): on slow links that would be
+ * a queue of its own.
+ */
+const machineBytes = 64 * 1024;
+
+/** What the rate was may be long over. */
+const mostLaterMs = 50;
+
 /** What leaves on a link: frames go from the scheduler to the transport while little waits there (P2.1). */
 export class LinkOutput implements LinkPosition {
   /** The order in which frames leave. */
@@ -33,6 +42,7 @@ export class LinkOutput implements LinkPosition {
   /** Since when bytes have waited for the kernel without a pause. */
   private busySinceMs: number | undefined;
   private pumpQueued = false;
+  private cancelLater: (() => void) | undefined;
   private stopped = false;
 
   constructor(options: LinkOutputOptions) {
@@ -89,6 +99,7 @@ export class LinkOutput implements LinkPosition {
   /** Nothing leaves any more. */
   stop(): void {
     this.stopped = true;
+    this.cancelLater?.();
     this.pacer?.stop();
   }
 
@@ -100,10 +111,13 @@ export class LinkOutput implements LinkPosition {
 
   private readonly pump = (): void => {
     this.pumpQueued = false;
-    const { transport, window, onWritten } = this.options;
+    const { transport, window, onWritten, clock } = this.options;
     const before = this.written;
+    const limit = this.rate.backlogLimitBytes;
+    const unsent = this.stopped || limit >= machineBytes ? undefined : transport.unsentBytes();
+    const isFull = () => unsent !== undefined && unsent + this.written - before >= limit;
     let asks = false;
-    while (!this.stopped && transport.backlogBytes < this.rate.backlogLimitBytes) {
+    while (!this.stopped && transport.backlogBytes < limit && !isFull()) {
       const full = window?.isFull(this.written) === true;
       const frame = full ? this.scheduler.takeUrgent() : this.scheduler.take();
       if (frame === undefined) break;
@@ -111,8 +125,20 @@ export class LinkOutput implements LinkPosition {
       asks ||= frame[0] !== frameType.pong;
       transport.write(frame);
     }
-    if (transport.backlogBytes === 0) this.busySinceMs = undefined;
-    else this.busySinceMs ??= this.options.clock.now();
+    const waitsForMachine = transport.backlogBytes === 0 && isFull();
+    if (transport.backlogBytes === 0 && !waitsForMachine) this.busySinceMs = undefined;
+    else this.busySinceMs ??= clock.now();
+    if (waitsForMachine) this.pumpLater((unsent ?? 0) - limit / 2);
     if (this.written > before) onWritten(asks);
   };
+
+  /** The machine says nothing when it has sent so many of the bytes that it has taken. */
+  private pumpLater(bytes: number): void {
+    const { bytesPerMs } = this.rate;
+    const ms = Math.min(Math.max(1, bytes / bytesPerMs), mostLaterMs);
+    this.cancelLater ??= this.options.clock.after(ms, () => {
+      this.cancelLater = undefined;
+      this.pump();
+    });
+  }
 }

@@ -15,10 +15,16 @@ export class RateMeter {
   private startMs: number | undefined;
   private startBytes = 0;
   private limit = 4 * floorBytes;
+  private measured = 0;
 
   /** Bytes that may be written and not yet taken by the kernel. */
   get backlogLimitBytes(): number {
     return this.limit;
+  }
+
+  /** As last measured; 0 before. */
+  get bytesPerMs(): number {
+    return this.measured;
   }
 
   /** The kernel has taken `totalBytes` so far. `busySinceMs`: since when bytes have waited for it without a pause. */
@@ -30,7 +36,8 @@ export class RateMeter {
     }
     const elapsedMs = nowMs - this.startMs;
     if (elapsedMs < spanMs) return;
-    const wanted = ((totalBytes - this.startBytes) / elapsedMs) * backlogMs;
+    this.measured = (totalBytes - this.startBytes) / elapsedMs;
+    const wanted = this.measured * backlogMs;
     this.limit = Math.min(Math.max((this.limit + wanted) / 2, floorBytes), ceilingBytes);
     this.startMs = nowMs;
     this.startBytes = totalBytes;

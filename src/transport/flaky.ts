@@ -72,6 +72,10 @@ export class FlakyTransport implements Transport {
     return this.inner.hidesBacklog;
   }
 
+  unsentBytes(): number | undefined {
+    return this.inner.unsentBytes();
+  }
+
   pathFacts(): PathFacts | undefined {
     return this.inner.pathFacts();
   }

@@ -77,6 +77,9 @@ export class MemoryTransport implements Transport {
   /** No machine stands between the two ends. */
   pathFacts(): undefined {}
 
+  /** As {@link pathFacts}. */
+  unsentBytes(): undefined {}
+
   exportKeyingMaterial(label: string, lengthBytes: number): Buffer {
     if (this.phase === 'closed') throw new EntremiseError('link-closed');
     return Buffer.from(hkdfSync('sha256', this.shared.exporterSecret, '', label, lengthBytes));

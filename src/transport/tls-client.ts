@@ -198,12 +198,12 @@ class TlsAttempt {
     const { options, endpoint } = this;
     const { clock = systemClock, tune, proxy } = options;
     const serverPin = checkedPin(endpoint, secured, options);
-    const readPath = tune?.(secured);
+    const path = tune?.(secured);
     // What a proxy's machine acknowledges tells nothing of the server's.
     const transport = new TlsTransport(secured, {
       serverPin,
       clock,
-      readPath: proxy === undefined ? readPath : undefined,
+      path: proxy === undefined ? path : undefined,
     });
     const onReplaced = () => transport.destroy(new Error('this machine has another address now'));
     secured.once('close', watchAddress(secured.localAddress, clock, onReplaced));

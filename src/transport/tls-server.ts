@@ -212,9 +212,9 @@ class Listener implements TlsListener {
     const { options, clock } = this;
     this.admissions.handOver(admission);
     try {
-      const readPath = options.tune?.(socket);
+      const path = options.tune?.(socket);
       if (socket.alpnProtocol === options.alpn) {
-        options.onTransport(new TlsTransport(socket, { serverPin, clock, readPath }), release);
+        options.onTransport(new TlsTransport(socket, { serverPin, clock, path }), release);
       } else options.onHttp?.(socket, release);
       this.handedOver++;
     } catch (thrown) {

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
 import { asError, reportFault } from './fault.ts';
-import type { PathFacts, PathReader, Transport, TransportHandlers } from './transport.ts';
+import type { PathFacts, SocketPath, Transport, TransportHandlers } from './transport.ts';
 
 /**
  * A transport over a TLS socket of Node. Three things decide its speed (3 Gbit/s a link): TLS sits directly on the TCP
@@ -45,16 +45,16 @@ export interface TlsTransportDetails {
   /** Pin of the server's key, 32 bytes (P6.1). */
   readonly serverPin: Buffer;
   readonly clock: Clock;
-  /** Reads what the machine knows of the socket's path, where it can be asked. */
-  readonly readPath?: PathReader | undefined;
+  /** The socket's path, where the machine can be asked. */
+  readonly path?: SocketPath | undefined;
 }
 
 /**
- * Sets socket options that Node does not know on a connected socket before it is used; answers what reads its path from
- * then on, where the machine can be asked. Asked twice for a link: once TCP is up, since on a line that loses packets TLS
+ * Sets socket options that Node does not know on a connected socket before it is used; answers its path, where
+ * the machine can be asked. Asked twice for a link: once TCP is up, since on a line that loses packets TLS
  * is where most time goes, and for the socket that TLS has made of it.
  */
-export type SocketTuner = (socket: Socket) => PathReader | undefined;
+export type SocketTuner = (socket: Socket) => SocketPath | undefined;
 
 /** `address:number` of the peer, IPv6 in brackets, IPv4 without its IPv6 mapping. */
 export function remoteOf(address: string | undefined, number: number | undefined): string {
@@ -69,7 +69,7 @@ export class TlsTransport implements Transport {
   readonly alpn: string | undefined;
   private readonly socket: TLSSocket;
   private readonly clock: Clock;
-  private readonly readPath: PathReader | undefined;
+  private readonly path: SocketPath | undefined;
   private handlers: TransportHandlers | undefined;
   private phase: 'open' | 'ending' | 'destroyed' | 'closed' = 'open';
   private closeCause: Error | undefined;
@@ -89,7 +89,7 @@ export class TlsTransport implements Transport {
   constructor(socket: TLSSocket, details: TlsTransportDetails) {
     this.socket = socket;
     this.clock = details.clock;
-    this.readPath = details.readPath;
+    this.path = details.path;
     this.serverPin = details.serverPin;
     this.remote = remoteOf(socket.remoteAddress, socket.remotePort);
     this.alpn =
@@ -105,11 +105,15 @@ export class TlsTransport implements Transport {
   }
 
   get hidesBacklog(): boolean {
-    return this.readPath === undefined;
+    return this.path === undefined;
+  }
+
+  unsentBytes(): number | undefined {
+    return this.path?.unsentBytes();
   }
 
   pathFacts(): PathFacts | undefined {
-    const facts = this.readPath?.();
+    const facts = this.path?.read();
     if (facts === undefined || facts.outstanding || this.backlogBytes === 0) return facts;
     return { ...facts, outstanding: true };
   }
@@ -249,7 +253,7 @@ export class TlsTransport implements Transport {
     const nowMs = this.clock.now();
     if (nowMs - this.lookedAtMs < lookMs) return;
     this.lookedAtMs = nowMs;
-    this.readPath?.();
+    this.path?.read();
   }
 
   private linger(): void {

@@ -34,6 +34,13 @@ export interface PathFacts {
  */
 export type PathReader = () => PathFacts | undefined;
 
+/** The machine's part of a path, where it can be asked. */
+export interface SocketPath {
+  readonly read: PathReader;
+  /** Bytes that the machine has taken and not sent even once; undefined once it is closed. */
+  unsentBytes(): number | undefined;
+}
+
 /** A connected, secured, ordered byte pipe. */
 export interface Transport {
   /** The peer's address and number, for lists and logs, as `address:number` or `[address]:number`. */
@@ -55,6 +62,8 @@ export interface Transport {
   readonly backlogBytes: number;
   /** True where bytes may wait below that {@link backlogBytes} does not count, and nobody tells how many. */
   readonly hidesBacklog: boolean;
+  /** Bytes that the kernel has taken and not sent even once, or undefined where it does not tell. Costs a system call. */
+  unsentBytes(): number | undefined;
   /** What the machine knows of the path, or undefined where it does not tell. Costs a system call. */
   pathFacts(): PathFacts | undefined;
   /** Sends what is written, then closes. `onClosed` follows. */

@@ -124,6 +124,7 @@ export class LabMember<T extends Transport = MemoryTransport> {
       alpn: transport.alpn,
       exportKeyingMaterial: (label, lengthBytes) => transport.exportKeyingMaterial(label, lengthBytes),
       hidesBacklog: transport.hidesBacklog,
+      unsentBytes: () => transport.unsentBytes(),
       pathFacts: () => transport.pathFacts(),
       write: bytes => transport.write(bytes),
       end: () => transport.end(),

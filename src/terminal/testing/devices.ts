@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type Server, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
@@ -37,15 +38,18 @@ export async function readAll(readable: NodeJS.ReadableStream): Promise<Buffer> 
   return Buffer.concat(pieces);
 }
 
-/** A number on loopback that nothing listens on. */
+/**
+ * A number of 127.0.0.1 where nobody listens. Of those that the kernel gives nobody by itself, and asked for by connecting: another
+ * test's port 0 does not take it, and no socket of ours was there, a copy of which a program that is just being started still had.
+ */
 export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no number');
-  return address.port;
+  for (;;) {
+    const number = randomInt(10_000, 32_000);
+    const socket = net.connect(number, '127.0.0.1');
+    const failure: unknown = await once(socket, 'connect').catch((error: unknown) => error);
+    socket.destroy();
+    if (failure instanceof Error && 'code' in failure && failure.code === 'ECONNREFUSED') return number;
+  }
 }
 
 /** Bytes that differ everywhere. */

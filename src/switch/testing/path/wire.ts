@@ -50,6 +50,10 @@ export class WireEnd implements Transport {
   /** What waits is all counted. */
   readonly hidesBacklog = false;
 
+  unsentBytes(): undefined {
+    return undefined;
+  }
+
   pathFacts(): undefined {
     return undefined;
   }
