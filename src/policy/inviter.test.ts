@@ -4,11 +4,12 @@ import { codeIsFor, invitationKeyOf, parseEnrolmentCode } from './enrolment-code
 import { seededKey, signTestGrant, testKeys, testMediatorClaims, testTimeMs, testTrust } from './fixtures.ts';
 import { verifyGrant } from './grant-verify.ts';
 import { signInvitation, signLabels } from './invite.ts';
-import { keepsInviters, parseInviter } from './inviter.ts';
+import { parseInviter } from './inviter.ts';
 import { signJws } from './jws.ts';
 import {
   decideMember,
   invitationRules,
+  isGoodStill,
   joinEnrolment,
   memberStatementRules,
   signEnrolment,
@@ -102,9 +103,21 @@ const taken: Readonly<Record<string, readonly [() => Promise<TrustStatement>, Er
 
 for (const [what, [trust, code]] of Object.entries(taken)) {
   test(`nobody is a member by the word of an inviter ${what}`, async t => {
-    await t.throwsAsync(verifyMemberStatement(await invited(), await trust()), { code });
+    const statement = await invited();
+    await t.throwsAsync(verifyMemberStatement(statement, await trust()), { code });
+    t.true(isGoodStill(statement, await trustWith()));
+    t.false(isGoodStill(statement, await trust()));
   });
 }
+
+test('the word of an authority’s key is good as long as it is one, and the key that it names is not revoked', async t => {
+  const word = await signJws(memberStatementRules.typ, testMediatorClaims, authority);
+  for (const text of [word, await invited({}, authority)]) {
+    t.true(isGoodStill(text, await testTrust()));
+    t.false(isGoodStill(text, { ...(await testTrust()), authorityKeys: [stranger.text] }));
+  }
+  t.false(isGoodStill(word, await testTrust({ revokedKeys: [mediator.text] })));
+});
 
 test('who was invited stays while the inviter stands in the statement, also when its time is over', async t => {
   const trust = await trustWith({}, { iat: testTime + 365 * dayS });
@@ -248,12 +261,4 @@ test('a code that an inviter makes leads to the authority and the server, and is
       instanceOf: EntremiseError,
       code: 'document-invalid',
     });
-});
-
-test('an inviter that goes, or is bound otherwise, is missed; one that comes is not', async t => {
-  const [none, one, other] = [await testTrust(), await trustWith(), await trustWith({ names: 'other-' })];
-  t.true(keepsInviters(none.inviters, one.inviters));
-  t.true(keepsInviters(one.inviters, (await trustWith()).inviters));
-  t.false(keepsInviters(one.inviters, none.inviters));
-  t.false(keepsInviters(one.inviters, other.inviters));
 });

@@ -117,9 +117,3 @@ export function invitationRefusal(inviters: readonly Inviter[], invited: Invited
   if (refusals.includes(undefined)) return undefined;
   return refusals[0] ?? 'is signed by a key that may invite nobody';
 }
-
-/** True when every inviter of before stands there still, as it was: nobody has lost what its membership rests on. */
-export function keepsInviters(before: readonly Inviter[], after: readonly Inviter[]): boolean {
-  const now = new Set(after.map(each => JSON.stringify(each)));
-  return before.every(each => now.has(JSON.stringify(each)));
-}

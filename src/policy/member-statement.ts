@@ -3,6 +3,7 @@ import { EntremiseError } from '../base/errors.ts';
 import type { SigningKey } from '../base/keys.ts';
 import { invitationRefusal } from './inviter.ts';
 import { documentError, type JwsRules, signJws, verifyJws } from './jws.ts';
+import { claimedPayload, jwsHeader } from './jws-parts.ts';
 import {
   firstIssue,
   key32,
@@ -15,15 +16,15 @@ import {
   timeClaim,
   wholeNumber,
 } from './schema.ts';
-import { refuseRevokedKey, type TrustStatement } from './trust-statement.ts';
+import { isKeyRevoked, refuseRevokedKey, type TrustStatement } from './trust-statement.ts';
 
 /**
  * Who a key is (P6.2): role, name and labels, by the operator's word. Two forms:
  *
  * - one JWS by an authority key, `seq` at least 1;
  * - `invitation~enrolment`, as it comes out of an enrolment (P6.5): the invitation, by an authority key or an inviter
- *   within its bounds, names an invitation key, role, name and labels; the enrolment, by that invitation key, names the member's own key. `seq` 0,
- *   so the authority's own word always replaces it.
+ *   within its bounds, names an invitation key, role, name and labels; the enrolment, by that invitation key, names the
+ *   member's own key. `seq` 0, so the authority's own word always replaces it.
  *
  * Members of the documents that this version does not know are ignored.
  */
@@ -106,6 +107,23 @@ export async function verifyInvitation(text: string, trust: TrustStatement): Pro
   if (overreach !== undefined) throw documentError(invitationRules, overreach);
   refuseRevokedKey(trust, claims.key, 'The invitation');
   return invitation;
+}
+
+/**
+ * True when a member statement or an invitation, verified under a trust statement of before, is good under this one too. No
+ * signature is looked at again, so it may be asked of every member at once. The member's own key is the caller's to look up.
+ */
+export function isGoodStill(text: string, trust: TrustStatement): boolean {
+  const [first = ''] = text.split('~', 1);
+  const { typ, kid } = jwsHeader(first);
+  const payload = claimedPayload(first);
+  const signer = String(kid);
+  if (isKeyRevoked(trust, String(payload.key))) return false;
+  if (trust.authorityKeys.includes(signer)) return true;
+  if (typ !== invitationRules.typ) return false;
+  const { iat, notAfter, ...claims } = readClaims(invitationSchema, payload, invitationRules);
+  const invited = { ...claims, issuedAtMs: iat, notAfterMs: notAfter, signer };
+  return invitationRefusal(trust.inviters, invited) === undefined;
 }
 
 async function verifyAuthorityForm(text: string, trust: TrustStatement): Promise<MemberStatement> {

@@ -15,11 +15,10 @@ import {
   verifyGrant,
   verifyTrustStatement,
 } from '../policy/documents.ts';
-import { keepsInviters } from '../policy/inviter.ts';
 import { claimedAuthorityKeys, documentType } from '../policy/jws-parts.ts';
 import type { Audit } from '../switch/permit.ts';
 import { GrantShelf } from './grant-shelf.ts';
-import { type EnrollingMember, MemberRegistry } from './member-registry.ts';
+import { type EnrollingMember, type Invitations, MemberRegistry } from './member-registry.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -162,7 +161,7 @@ export class Documents {
   }
 
   /** What has become of invitations. */
-  get invitations(): Pick<MemberRegistry, 'invitationUsedBy' | 'cancelInvitation' | 'forgetInvitation'> {
+  get invitations(): Invitations {
     return this.registry;
   }
 
@@ -252,11 +251,8 @@ export class Documents {
     const step = { seq: accepted.seq, nowMs: this.options.clock.wallTimeMs() };
     this.options.store.saveTrust(accepted.text, isStep ? step : undefined);
     if (isStep) this.steps.push(accepted);
-    const { authorityKeys: keysBefore = [], inviters: invitersBefore = [] } = this.trusted ?? {};
     this.trusted = accepted;
-    this.registry.removeRevoked();
-    const keysStand = keysBefore.every(key => accepted.authorityKeys.includes(key));
-    if (!keysStand || !keepsInviters(invitersBefore, accepted.inviters)) await this.registry.removeUnsigned();
+    this.registry.removeUnbelieved();
     return { kind: 'trust', text };
   }
 

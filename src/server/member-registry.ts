@@ -1,6 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import {
+  isGoodStill,
   isKeyRevoked,
   type MemberStatement,
   refuseRevokedKey,
@@ -16,7 +18,11 @@ import type { Store, StoredInvitation } from './store.ts';
 
 /** What {@link MemberRegistry} needs. */
 export interface MemberRegistryOptions {
-  readonly store: Pick<Store, 'invitation' | 'saveInvitation' | 'forgetInvitation' | 'saveMember' | 'enrol'>;
+  readonly store: Pick<
+    Store,
+    'invitation' | 'saveInvitation' | 'forgetInvitation' | 'saveMember' | 'forgetMembers' | 'enrol'
+  >;
+  readonly log: Log;
   readonly clock: Clock;
   readonly audit: Audit;
   /** The trust statement in force. @throws EntremiseError `not-enrolled` */
@@ -30,6 +36,12 @@ export interface EnrollingMember {
   readonly role: 'mediator' | 'terminal';
   readonly enrolment: string;
 }
+
+/** What has become of invitations. */
+export type Invitations = Pick<
+  MemberRegistry,
+  'invitationUsedBy' | 'invitationStands' | 'cancelInvitation' | 'forgetInvitation'
+>;
 
 /**
  * How keys become members and cease to be (P6.2, P6.5): by the authority's statement, or by an invitation that one key
@@ -45,10 +57,12 @@ export class MemberRegistry {
 
   /**
    * Takes in what the store holds.
-   * @throws EntremiseError `document-invalid`, `key-revoked`
+   * @throws EntremiseError `document-invalid`, `key-revoked`, `name-taken`
    */
   async load(text: string): Promise<void> {
-    this.roster.put(await verifyMemberStatement(text, this.options.trust()));
+    const statement = await verifyMemberStatement(text, this.options.trust());
+    const arrival = this.roster.decide(statement);
+    if (arrival !== undefined) this.roster.put(statement, arrival.displaced);
   }
 
   /**
@@ -143,6 +157,12 @@ export class MemberRegistry {
     return this.options.store.invitation(key)?.usedBy;
   }
 
+  /** True when the invitation with that key is here, and whoever has signed it may still invite so. */
+  invitationStands(key: string): boolean {
+    const stored = this.options.store.invitation(key);
+    return stored !== undefined && isGoodStill(stored.text, this.options.trust());
+  }
+
   /** Forgets an invitation that nobody has used, so that its code is good no more here; false when there is none. */
   cancelInvitation(key: string, fields: Readonly<Record<string, unknown>>): boolean {
     const { store, audit } = this.options;
@@ -158,26 +178,23 @@ export class MemberRegistry {
     this.options.store.forgetInvitation(key);
   }
 
-  /** Takes out whose key, or the key of whose invitation, has been revoked: their names are free. */
-  removeRevoked(): void {
+  /**
+   * Takes out whose key, or the key of whose invitation, has been revoked, and who is a member by the word of a key that speaks
+   * for the authority no more, or may not invite so: their names are free.
+   */
+  removeUnbelieved(): void {
+    const { store, log } = this.options;
     const trust = this.options.trust();
-    for (const { key, invited } of this.roster.all()) {
-      const invitationRevoked = invited !== undefined && isKeyRevoked(trust, invited.key);
-      if (invitationRevoked || isKeyRevoked(trust, key)) this.roster.remove(key);
+    const out = this.roster
+      .all()
+      .filter(({ key, text }) => isKeyRevoked(trust, key) || !isGoodStill(text, trust))
+      .map(({ key }) => key);
+    for (const key of out) this.roster.remove(key);
+    try {
+      // Were they kept, a later statement could bring them back beside who has their names by then.
+      store.forgetMembers(out);
+    } catch (thrown) {
+      log.error({ err: thrown }, 'who is a member no more could not be taken out of the store');
     }
-  }
-
-  /** Takes out who is a member by the word of a key that speaks for the authority no more, or may not invite so. */
-  async removeUnsigned(): Promise<void> {
-    for (const { key, text } of this.roster.all()) {
-      // Verified by that key before, and it is the authority's still.
-      if (this.options.trust().authorityKeys.includes(String(jwsHeader(text).kid))) continue;
-      await verifyMemberStatement(text, this.options.trust()).catch(() => this.removeIf(key, text));
-    }
-  }
-
-  /** Unless a newer statement has come meanwhile. */
-  private removeIf(key: string, text: string): void {
-    if (this.roster.get(key)?.text === text) this.roster.remove(key);
   }
 }

@@ -140,6 +140,14 @@ export class Store {
     this.run('INSERT OR REPLACE INTO members (key, text) VALUES (?, ?)', key, text);
   }
 
+  /** Forgets the statements of these keys. */
+  forgetMembers(keys: readonly string[]): void {
+    if (keys.length === 0) return;
+    this.together(() => {
+      for (const key of keys) this.run('DELETE FROM members WHERE key = ?', key);
+    });
+  }
+
   invitation(key: string): StoredInvitation | undefined {
     const row = this.row('SELECT text, usedBy FROM invitations WHERE key = ?', key);
     if (row === undefined) return undefined;
