@@ -36,6 +36,17 @@ async function invite(trust: TrustStatement, name: string) {
   return { text, listed };
 }
 
+test('while there are inviters the authority is not opened by a program that would leave them out', async t => {
+  const authority = await scene(t);
+  const version = () => JSON.parse(readFileSync(authorityFiles.state(authority.directory), 'utf8')).version;
+  t.is(version(), 1);
+  await addInviter(authority, wish, [], nowMs);
+  t.is(version(), 2);
+  t.true(isInviterKnown(authority, 'api'));
+  await removeInviter(authority, 'api', [], nowMs);
+  t.is(version(), 1);
+});
+
 test('an inviter is named, and before it goes the authority itself says who came by it', async t => {
   const authority = await scene(t);
   const { trust, signedAnew } = await addInviter(authority, wish, [], nowMs);

@@ -21,7 +21,8 @@ export interface Authority {
 }
 
 const stateSchema = v.object({
-  version: v.literal(1),
+  /** 2 with inviters, which a program that knows none would leave out of the next trust statement. */
+  version: v.picklist([1, 2]),
   operator: v.string(),
   trustSeq: v.number(),
   memberSeq: v.number(),
@@ -80,15 +81,16 @@ export function readAuthorityState(directory: string): AuthorityState {
 function refuseNewer(path: string, value: unknown): void {
   const version =
     typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
-  if (typeof version !== 'number' || version <= 1) return;
+  if (typeof version !== 'number' || version <= 2) return;
   throw new EntremiseError('state-unreadable', {
-    message: `${path} was written by a newer entremise (version ${version}; this one knows 1): run that one.`,
+    message: `${path} was written by a newer entremise (version ${version}; this one knows 2): run that one.`,
   });
 }
 
 /** Replaces state.json. */
 export function writeAuthorityState(directory: string, state: AuthorityState): void {
-  writePrivateFile(authorityFiles.state(directory), `${JSON.stringify(state, undefined, 2)}\n`);
+  const kept = { ...state, version: state.inviters.length === 0 ? 1 : 2 };
+  writePrivateFile(authorityFiles.state(directory), `${JSON.stringify(kept, undefined, 2)}\n`);
 }
 
 /**
