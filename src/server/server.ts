@@ -140,14 +140,18 @@ async function openUdp(
   return () => relay.close();
 }
 
-function reloadCertificate(listener: TlsListener, { config, log }: ServerOptions): void {
+/** Gives the pin from now on; undefined when the old certificate stays. */
+function reloadCertificate(listener: TlsListener, { config, log }: ServerOptions): string | undefined {
   try {
     const pair = readKeyAndCertificate(config.stateDir);
     listener.setCertificate(pair);
-    log.info({ pin: pinText(pair) }, 'certificate read again');
+    const pin = pinText(pair);
+    log.info({ pin }, 'certificate read again');
+    return pin;
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
     log.error({ code, reason: message }, 'the certificate cannot be used: the old one stays');
+    return undefined;
   }
 }
 
@@ -165,7 +169,7 @@ function reloadDeclared({ declarations }: Features, { config, log }: ServerOptio
 async function apiOf(
   { config, clock, log }: ServerOptions,
   { documents, denied, keepalives, audit }: Desks,
-  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'tokens' | 'listener' | 'features'>,
+  wiring: Pick<ApiFeatureOptions, 'hub' | 'serverPin' | 'pinNow' | 'tokens' | 'listener' | 'features'>,
 ): Promise<ApiFeature | undefined> {
   if (!config.api) return undefined;
   try {
@@ -173,7 +177,8 @@ async function apiOf(
     const { stateDir, auditFile } = config;
     const memberNamed = (wanted: string) => documents.allMembers().find(({ name }) => name === wanted);
     const { invitations } = documents;
-    const asked = { denied, keepalives, audit, memberNamed, invitations };
+    const trust = () => documents.trust();
+    const asked = { denied, keepalives, audit, memberNamed, invitations, trust };
     return await startApi({ stateDir, auditFile, ...asked, ...wiring, clock, log });
   } catch (thrown) {
     const { code, message } = asEntremiseError(thrown);
@@ -247,7 +252,8 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   const serverPin = pinOf(pair.cert);
   let listening: TlsListener | undefined;
   let declared: Features | undefined;
-  const late = { listener: () => listening?.counters, features: () => declared };
+  let pin = pinText(pair);
+  const late = { listener: () => listening?.counters, features: () => declared, pinNow: () => pin };
   const api = await apiOf(options, desks, { hub: running, serverPin, tokens, ...late });
   if (api !== undefined) undo.push(() => api.close());
   const refused = new SparingLog({ log, clock, lines: 20, withinMs: 60_000 });
@@ -281,12 +287,12 @@ async function start(options: ServerOptions, undo: (() => unknown)[]): Promise<O
   });
   declared = features;
   undo.push(() => features.close());
-  log.info({ listen: `${listen.host}:${number}`, pin: pinText(pair) }, 'server ready');
+  log.info({ listen: `${listen.host}:${number}`, pin }, 'server ready');
   const reload = () => {
     heads.publish();
     auditFile.reopen();
-    reloadCertificate(listener, options);
+    pin = reloadCertificate(listener, options) ?? pin;
     reloadDeclared(features, options);
   };
-  return { number, pin: pinText(pair), switch: running, documents, features, reload };
+  return { number, pin, switch: running, documents, features, reload };
 }

@@ -13,6 +13,7 @@ const steps = [
     PRIMARY KEY (job, number)) WITHOUT ROWID;`,
   `CREATE TABLE issuedCodes (id TEXT PRIMARY KEY, tokenId TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,
     expiresAtMs INTEGER NOT NULL, cancelledAtMs INTEGER, usedBy TEXT);`,
+  'ALTER TABLE issuedCodes ADD COLUMN operatorHash TEXT;',
 ];
 
 /** An open database, and where it is. */

@@ -2,16 +2,16 @@ import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { MemberStatement } from '../../policy/documents.ts';
+import type { MemberStatement, TrustStatement } from '../../policy/documents.ts';
 import type { Audit } from '../../switch/permit.ts';
 import type { Switch } from '../../switch/switch.ts';
 import type { TlsListenerCounters } from '../../transport/tls.ts';
 import type { DeniedGrants } from '../denied-grants.ts';
-import type { Documents } from '../documents.ts';
 import { type Feature, featureDirectory, startFeature } from '../features/feature-terminal.ts';
 import type { Features } from '../features/features.ts';
 import { delegateKeyPath } from '../features/held-keys.ts';
 import type { KeepaliveFigures } from '../keepalive-figures.ts';
+import type { Invitations } from '../member-registry.ts';
 import { ApiAttachments } from './api-attachments.ts';
 import { type ApiDatabase, openApiDatabase } from './api-database.ts';
 import { BulkJobs } from './bulk-jobs.ts';
@@ -36,13 +36,17 @@ export interface ApiFeatureOptions {
   readonly audit: Audit;
   readonly memberNamed: (name: string) => MemberStatement | undefined;
   readonly denied: DeniedGrants;
-  readonly invitations: Documents['invitations'];
+  readonly invitations: Invitations;
+  /** The statement in force. */
+  readonly trust: () => TrustStatement;
   /** Undefined until the server has begun. */
   readonly features: () => Features | undefined;
   readonly keepalives: KeepaliveFigures;
   readonly hub: Switch;
   /** SHA-256 of the SPKI of the server's TLS key (P6.1). */
   readonly serverPin: Buffer;
+  /** The same of the key that new connections are met with, base64url: it changes when the certificate is read again. */
+  readonly pinNow: () => string;
   /** Undefined until the server listens. */
   readonly listener: () => TlsListenerCounters | undefined;
   readonly clock: Clock;
@@ -143,21 +147,13 @@ function grantDesk(
 }
 
 function enrolmentDesk(
-  { trust, pushDocuments: push }: Feature['member'],
+  { pushDocuments: push }: Feature['member'],
   issued: IssuedCodes,
-  { stateDir, serverPin, memberNamed, invitations, audit, clock }: ApiFeatureOptions,
+  { stateDir, pinNow, trust, memberNamed, invitations, audit, clock }: ApiFeatureOptions,
 ): EnrolmentDesk {
-  return new EnrolmentDesk({
-    keyPath: delegateKeyPath(stateDir),
-    issued,
-    trust: () => trust.current,
-    serverPin: serverPin.toString('base64url'),
-    memberNamed,
-    invitations,
-    push,
-    audit,
-    clock,
-  });
+  const keyPath = delegateKeyPath(stateDir);
+  const ofServer = { trust, serverPin: pinNow, memberNamed, invitations };
+  return new EnrolmentDesk({ keyPath, issued, ...ofServer, push, audit, clock });
 }
 
 /** Ends what a token has attached once it is good no more. Returns how to stop. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { ErrorCode } from '../../base/errors.ts';
+import { EntremiseError, type ErrorCode } from '../../base/errors.ts';
 import { generateSigningKey, saveSigningKey } from '../../base/keys.ts';
 import { signEnrolment } from '../../policy/documents.ts';
 import { codeIsFor, invitationKeyOf, parseEnrolmentCode } from '../../policy/enrolment-code.ts';
@@ -29,20 +29,22 @@ async function scene(t: ExecutionContext) {
   const issued = new IssuedCodes(store);
   t.teardown(() => store.database.close());
   const serverPin = lab.documents.trust().serverPins[0] ?? '';
+  const pin = { now: serverPin };
   const keyPath = join(lab.directory, 'delegate.key');
-  const server: { refuses: ErrorCode | undefined } = { refuses: undefined };
+  const server: { refuses: ErrorCode | undefined; isAway: boolean } = { refuses: undefined, isAway: false };
   const { documents, clock } = lab;
   const desk = new EnrolmentDesk({
     keyPath,
     issued,
     trust: () => documents.trust(),
-    serverPin,
+    serverPin: () => pin.now,
     memberNamed: wanted => documents.allMembers().find(({ name }) => name === wanted),
     invitations: documents.invitations,
-    push: async texts =>
-      server.refuses === undefined
-        ? Promise.all(texts.map(text => documents.accept(text)))
-        : texts.map(() => server.refuses),
+    push: async texts => {
+      if (server.isAway) throw new EntremiseError('link-lost');
+      if (server.refuses !== undefined) return texts.map(() => server.refuses);
+      return Promise.all(texts.map(text => documents.accept(text)));
+    },
     audit: (action, fields) => {
       if (lab.auditFails) throw new Error('no space left on device');
       lab.audit.push({ action, fields });
@@ -50,10 +52,11 @@ async function scene(t: ExecutionContext) {
     clock,
   });
   const key = generateSigningKey();
-  const invite = async (claims: object = {}) => {
+  const invite = async (...entries: object[]) => {
     const notAfter = Math.floor((clock.wallTimeMs() + 90 * dayMs) / 1000);
-    const inviter = { key: key.text, name: 'api', notAfter, names: 'new-', labels: ['voip'], ...claims };
-    await lab.push(await lab.trust({ inviters: [inviter] }));
+    const inviter = { key: key.text, name: 'api', notAfter, names: 'new-', labels: ['voip'] };
+    const inviters = (entries.length === 0 ? [{}] : entries).map(claims => ({ ...inviter, ...claims }));
+    await lab.push(await lab.trust({ inviters }));
   };
   const ready = async (claims: object = {}) => {
     saveSigningKey(keyPath, key);
@@ -67,7 +70,7 @@ async function scene(t: ExecutionContext) {
       signEnrolment(invitationKey, member.text, clock.wallTimeMs());
     return lab.enrol({ ...invited, enrolmentFor }, generateSigningKey(), 'mediator');
   };
-  return { lab, desk, issued, store, server, ready, invite, enrol, serverPin, keyPath, key };
+  return { lab, desk, issued, store, server, ready, invite, enrol, serverPin, pin, keyPath, key };
 }
 
 test('a code of the API leads to this server and the authority, enrols a mediator once, and is listed without itself', async t => {
@@ -118,6 +121,25 @@ test('a code lives for 10 min, or as long as the inviter lets it when that is sh
   await t.throwsAsync(lifeOf(), { message: /good for longer than its signer api/ });
 });
 
+test('a code lives for as long as an inviter lets it that may give the name, and ends with it', async t => {
+  const { lab, desk, ready, invite } = await scene(t);
+  await ready();
+  const lifeOf = async (name: string) =>
+    (await desk.issue(token, { name })).invitation.notAfterMs - lab.clock.wallTimeMs();
+  await invite({ lifeS: 3600 }, { name: 'api-2', names: 'flat-', lifeS: 60 });
+  t.is(await lifeOf('flat-1'), 60_000);
+  await invite({ lifeS: 3600, notAfter: lab.clock.wallTimeMs() / 1000 + 90 });
+  t.is(await lifeOf('new-1'), 90_000);
+});
+
+test('who asks for a name beyond the inviter is not told whether there is one', async t => {
+  const { lab, desk, ready } = await scene(t);
+  await ready();
+  await lab.push(await lab.member(generateSigningKey(), { name: 'alice' }));
+  for (const name of ['alice', 'bob'])
+    await t.throwsAsync(desk.issue(token, { name }), { message: /every name that its signer api gives/ });
+});
+
 test('who cannot be audited is not invited, and what the server does not take is no code', async t => {
   const { lab, desk, ready, server } = await scene(t);
   await ready();
@@ -128,6 +150,29 @@ test('who cannot be audited is not invited, and what the server does not take is
   server.refuses = 'audit-unavailable';
   await t.throwsAsync(desk.issue(token, { name: 'new-1' }), { code: 'audit-unavailable' });
   t.like(desk.list(token), [{ state: 'cancelled' }]);
+  server.isAway = true;
+  await t.throwsAsync(desk.issue(token, { name: 'new-2' }), { code: 'link-lost' });
+  t.like(desk.list(token), [{ name: 'new-2', state: 'cancelled' }, { name: 'new-1' }]);
+});
+
+test('a code that the server or its mediator would refuse is listed so: of an inviter that is gone, for keys of before', async t => {
+  const { lab, desk, ready, invite, enrol, pin } = await scene(t);
+  await ready();
+  const state = () => desk.list(token).map(each => each.state);
+  const { code } = await desk.issue(token, { name: 'new-1' });
+  await invite({ names: 'other-' });
+  t.deepEqual(state(), ['refused']);
+  await t.throwsAsync(enrol(code), { code: 'document-invalid' });
+  await invite();
+  t.deepEqual(state(), ['pending']);
+  const keysBefore = pin.now;
+  pin.now = generateSigningKey().text;
+  await desk.issue(token, { name: 'new-2' });
+  t.deepEqual(state(), ['pending', 'refused']);
+  pin.now = keysBefore;
+  t.deepEqual(state(), ['refused', 'pending']);
+  lab.store.forgetInvitation(desk.list(token)[1]?.id ?? '');
+  t.deepEqual(state(), ['refused', 'refused'], 'not in a store of before');
 });
 
 test('a code is taken back by the token that asked for it, while nobody has used it', async t => {
@@ -176,13 +221,49 @@ test('the API sets no labels of a mediator that the authority speaks for', async
   t.false(lab.audit.some(({ action }) => action === 'labels-issued'));
 });
 
+test('of labels that are said at the same moment those that count are answered, and what is said already is not said again', async t => {
+  const { lab, desk, ready, enrol } = await scene(t);
+  await ready({ labels: ['voip', 'lab'] });
+  const { key } = await enrol((await desk.issue(token, { name: 'new-1' })).code);
+  const labels = [['voip'], ['lab']];
+  const answers = await Promise.allSettled(labels.map(each => desk.label(token, 'new-1', each)));
+  const said = answers.flatMap(each => (each.status === 'fulfilled' ? [each.value.labels] : []));
+  t.deepEqual(said, [lab.documents.member(key)?.labels ?? []]);
+  const lines = lab.audit.length;
+  t.deepEqual((await desk.label(token, 'new-1', said[0] ?? [])).labels, said[0]);
+  t.is(lab.audit.length, lines);
+});
+
+test('a thousand codes of a token that are over are listed, however many it has taken back', async t => {
+  const { lab, desk, issued, store, ready } = await scene(t);
+  await ready();
+  const nowMs = lab.clock.wallTimeMs();
+  const first = await desk.issue(token, { name: 'new-1', lifeS: 60 });
+  const { invitation: waiting } = await desk.issue(token, { name: 'new-2' });
+  lab.clock.advance(60_000);
+  store.database.exec('BEGIN');
+  for (let count = 1; count <= 1_000; count++) {
+    issued.add(token.id, { ...first.invitation, key: `key ${count}` }, '', nowMs);
+    issued.cancel(`key ${count}`, nowMs);
+  }
+  store.database.exec('COMMIT');
+  t.is(desk.list(token).length, 1_002);
+  await desk.issue(token, { name: 'new-3' });
+  t.is(desk.list(token).length, 1_002);
+  t.is(lab.store.invitation(first.invitation.key), undefined);
+  t.like(
+    desk.list(token).filter(({ state }) => state !== 'cancelled'),
+    [{ name: 'new-3' }, { id: waiting.key }],
+  );
+});
+
 test('a thousand codes of a token may wait at once; those that were used wait no more', async t => {
   const { lab, desk, issued, store, ready, enrol } = await scene(t);
   await ready();
   const made = await desk.issue(token, { name: 'new-1' });
   store.database.exec('BEGIN');
   for (let count = 1; count < 1_000; count++)
-    issued.add(token.id, { ...made.invitation, key: `key ${count}` }, lab.clock.wallTimeMs());
+    issued.add(token.id, { ...made.invitation, key: `key ${count}` }, '', lab.clock.wallTimeMs());
   store.database.exec('COMMIT');
   await t.throwsAsync(desk.issue(token, { name: 'new-2' }), { code: 'limit' });
   t.truthy(await desk.issue({ ...token, id: 'ba9876543210' }, { name: 'new-2' }), 'of another token');

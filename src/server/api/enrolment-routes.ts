@@ -6,7 +6,7 @@ import type { EnrolmentDesk, ListedCode } from './enrolment-desk.ts';
 const closed = { additionalProperties: false };
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
 
-const labelList = Type.Array(text(63), { maxItems: 32 });
+const labelList = Type.Array(text(63), { maxItems: 32, uniqueItems: true });
 
 const codeRequest = Type.Object(
   {
@@ -24,7 +24,7 @@ const codeAnswer = Type.Object({
   name: Type.String(),
   labels: Type.Array(Type.String()),
   expires: Type.String({ format: 'date-time' }),
-  state: Type.String({ description: 'pending, used, expired, cancelled' }),
+  state: Type.String({ description: 'pending, used, expired, cancelled, refused' }),
   key: Type.Optional(Type.String({ description: 'of the mediator that has used it' })),
 });
 

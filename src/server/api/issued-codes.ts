@@ -7,6 +7,13 @@ import type { ApiDatabase } from './api-database.ts';
 /** How long after its end a code is listed. */
 const keptMs = 30 * 24 * 3_600_000;
 
+/** Codes of a token that are listed although they are over: others are as quickly made as taken back. */
+const maxOver = 1_000;
+
+const forget = `DELETE FROM issuedCodes WHERE expiresAtMs < :tooOldMs OR id IN (SELECT id FROM issuedCodes
+  WHERE tokenId = :tokenId AND (expiresAtMs <= :nowMs OR cancelledAtMs IS NOT NULL OR usedBy IS NOT NULL)
+  ORDER BY rowid DESC LIMIT -1 OFFSET ${maxOver}) RETURNING id`;
+
 /** A code as it is kept: whom it was made for. */
 export interface IssuedCode {
   /** Text of the invitation's key. */
@@ -16,6 +23,8 @@ export interface IssuedCode {
   readonly expiresAtMs: number;
   /** When it was taken back, if it was. */
   readonly cancelledAtMs: number | undefined;
+  /** Which server and authority it leads to: the half of the code that is no secret, base64url. Once it was not kept. */
+  readonly operatorHash: string | undefined;
 }
 
 interface Row {
@@ -24,11 +33,16 @@ interface Row {
   readonly labels: string;
   readonly expiresAtMs: number;
   readonly cancelledAtMs: number | null;
+  readonly operatorHash: string | null;
 }
 
-function codeOf({ labels, cancelledAtMs, id, name, expiresAtMs }: Row): IssuedCode {
-  const list = labels === '' ? [] : labels.split(' ');
-  return { id, name, labels: list, expiresAtMs, cancelledAtMs: cancelledAtMs ?? undefined };
+function codeOf({ labels, cancelledAtMs, operatorHash, ...said }: Row): IssuedCode {
+  return {
+    ...said,
+    labels: labels === '' ? [] : labels.split(' '),
+    cancelledAtMs: cancelledAtMs ?? undefined,
+    operatorHash: operatorHash ?? undefined,
+  };
 }
 
 /** See the head of this file. */
@@ -40,14 +54,19 @@ export class IssuedCodes {
     this.store = store;
   }
 
-  /** Keeps whom one was made for, and forgets what is over for long: gives the ids of that. */
-  add(tokenId: string, { key, name, labels, notAfterMs }: Invitation, nowMs: number): string[] {
+  /** Keeps whom one was made for, and forgets what is over for long or beyond number: gives the ids of that. */
+  add(
+    tokenId: string,
+    { key, name, labels, notAfterMs }: Invitation,
+    operatorHash: string,
+    nowMs: number,
+  ): string[] {
     const { path, database } = this.store;
-    const forget = 'DELETE FROM issuedCodes WHERE expiresAtMs < ? RETURNING id';
-    const sql = 'INSERT INTO issuedCodes (id, tokenId, name, labels, expiresAtMs) VALUES (?, ?, ?, ?, ?)';
+    const sql = `INSERT INTO issuedCodes (id, tokenId, name, labels, expiresAtMs, operatorHash)
+      VALUES (?, ?, ?, ?, ?, ?)`;
     return guarded(path, () => {
-      const forgotten = database.prepare(forget).all(nowMs - keptMs);
-      database.prepare(sql).run(key, tokenId, name, labels.join(' '), notAfterMs);
+      const forgotten = database.prepare(forget).all({ tooOldMs: nowMs - keptMs, tokenId, nowMs });
+      database.prepare(sql).run(key, tokenId, name, labels.join(' '), notAfterMs, operatorHash);
       return forgotten.map(row => String(row.id));
     });
   }
@@ -55,8 +74,8 @@ export class IssuedCodes {
   /** Those that a token has asked for, the newest first. */
   of(tokenId: string): IssuedCode[] {
     const { path, database } = this.store;
-    const sql = `SELECT id, name, labels, expiresAtMs, cancelledAtMs FROM issuedCodes WHERE tokenId = ?
-      ORDER BY rowid DESC`;
+    const sql = `SELECT id, name, labels, expiresAtMs, cancelledAtMs, operatorHash FROM issuedCodes
+      WHERE tokenId = ? ORDER BY rowid DESC`;
     return guarded(path, () =>
       database
         .prepare(sql)

@@ -28,6 +28,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'address-in-use': 409,
   'in-use': 409,
   'name-taken': 409,
+  // Who may say what has changed since it was signed.
+  'document-invalid': 409,
+  'code-invalid': 409,
   'address-not-available': 422,
   limit: 429,
   unsupported: 501,

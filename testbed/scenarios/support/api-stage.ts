@@ -2,6 +2,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from 'netns-test-helpers';
 import { cliCommand, mediatorName, serverAddress, servicePort } from '../../site.ts';
+import { homeAddresses } from '../../topologies/home.ts';
 import { enrolFeature } from './plain-udp.ts';
 import type { Stage } from './stage.ts';
 import type { Json } from './verbs.ts';
@@ -18,6 +19,8 @@ export interface ApiStage {
   server(...words: string[]): Promise<Json>;
   /** Kills the server, and starts it again. */
   restart(): Promise<void>;
+  /** Lets the server take the certificate that is there now, which has that pin. */
+  reload(pin: string): Promise<void>;
 }
 
 /** Enrols the API, lets the server begin anew with it, and makes a token. */
@@ -93,7 +96,13 @@ export async function setUpApi(stage: Stage): Promise<ApiStage> {
     again = site.startServer();
     await home.server.untilListening('tcp', servicePort);
   };
-  return { env, server, restart, apiKey: String(key) };
+  const reload = async (pin: string) => {
+    env.PIN = pin;
+    again.kill('SIGHUP');
+    const taken = () => (again.stdout + again.stderr).includes('certificate read again');
+    await until(taken, { what: 'the certificate to be read', deadlineMs: 10_000 });
+  };
+  return { env, server, restart, reload, apiKey: String(key) };
 }
 
 /** Signs what nobody tells the server: new labels of the mediator, and an invitation. */
@@ -159,3 +168,21 @@ export function askerOf(stage: Stage & ApiStage, own: Readonly<Record<string, st
     return { status, answer: (answer === '' ? {} : JSON.parse(answer)) as Json };
   };
 }
+
+/** Spellings of what no grant over a LAN opens: the gateway itself, its loopback, and what a resolver would make of numbers. */
+export const forbiddenHosts: readonly string[] = [
+  '127.1',
+  '127.0.0.1',
+  '::1',
+  '0.0.0.0',
+  '::',
+  '::ffff:127.0.0.1',
+  '::127.0.0.1',
+  '64:ff9b::7f00:1',
+  '2002:7f00:1::',
+  '0x7f000001',
+  '017700000001',
+  '169.254.169.254',
+  'fe80::1%br-lan',
+  homeAddresses.gatewayLan,
+];
