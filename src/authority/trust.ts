@@ -116,7 +116,7 @@ async function signStatement(
   const text = await signJws(trustStatementRules.typ, claimsOf(authority, state, nowMs), authority.key);
   if (text.length > trustStatementRules.maxBytes) {
     throw new EntremiseError('limit', {
-      message: `The trust statement would have ${text.length} characters, ${trustStatementRules.maxBytes} are allowed: too much is revoked at once; wait until revoked grants expire, or start a new operator.`,
+      message: `The trust statement would have ${text.length} characters, ${trustStatementRules.maxBytes} are allowed: too much is revoked at once, or delegates and inviters say too much; wait until revoked grants expire, name fewer, or start a new operator.`,
     });
   }
   return verifyTrustStatement(text, authority.publicKeys);

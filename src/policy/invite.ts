@@ -63,12 +63,12 @@ export async function signLabels(
   nowMs: number,
 ): Promise<MemberStatement> {
   const { role, name, invited, text } = member;
-  if (invited?.by !== key.text)
+  if (invited?.signer !== key.text)
     throw documentError(
       invitationRules,
       `of ${name} is not by this key, or the authority has said itself who it is`,
     );
-  const iat = Math.max(Math.ceil(nowMs / 1000), invited.atMs / 1000 + 1);
+  const iat = Math.max(Math.ceil(nowMs / 1000), invited.issuedAtMs / 1000 + 1);
   const claims = { key: invited.key, role, name, labels, iat, notAfter: iat + 1 };
   const [, enrolment = ''] = text.split('~');
   const anew = joinEnrolment(await signJws(invitationRules.typ, claims, key), enrolment);

@@ -9,8 +9,10 @@ import { signJws } from './jws.ts';
 import {
   decideMember,
   invitationRules,
-  isGoodStill,
+  invitationStands,
   joinEnrolment,
+  keptInvitation,
+  memberStands,
   memberStatementRules,
   signEnrolment,
   verifyInvitation,
@@ -105,18 +107,23 @@ for (const [what, [trust, code]] of Object.entries(taken)) {
   test(`nobody is a member by the word of an inviter ${what}`, async t => {
     const statement = await invited();
     await t.throwsAsync(verifyMemberStatement(statement, await trust()), { code });
-    t.true(isGoodStill(statement, await trustWith()));
-    t.false(isGoodStill(statement, await trust()));
+    const before = await verifyMemberStatement(statement, await trustWith());
+    t.true(memberStands(before, await trustWith()));
+    t.false(memberStands(before, await trust()));
+    const [text = ''] = statement.split('~');
+    t.false(invitationStands(keptInvitation(text), await trust()));
   });
 }
 
 test('the word of an authority’s key is good as long as it is one, and the key that it names is not revoked', async t => {
   const word = await signJws(memberStatementRules.typ, testMediatorClaims, authority);
   for (const text of [word, await invited({}, authority)]) {
-    t.true(isGoodStill(text, await testTrust()));
-    t.false(isGoodStill(text, { ...(await testTrust()), authorityKeys: [stranger.text] }));
+    const trust = await testTrust();
+    const member = await verifyMemberStatement(text, trust);
+    t.true(memberStands(member, trust));
+    t.false(memberStands(member, { ...trust, authorityKeys: [stranger.text] }));
+    t.false(memberStands(member, await testTrust({ revokedKeys: [mediator.text] })));
   }
-  t.false(isGoodStill(word, await testTrust({ revokedKeys: [mediator.text] })));
 });
 
 test('who was invited stays while the inviter stands in the statement, also when its time is over', async t => {

@@ -51,7 +51,8 @@ test('invitation and enrolment together are a statement with seq 0', async t => 
     role: 'mediator',
     name: 'gw-2',
     seq: 0,
-    invited: { key: invitation.text, by: authority.text, atMs: testTimeMs },
+    signer: authority.text,
+    invited: { key: invitation.text, signer: authority.text, issuedAtMs: testTimeMs },
     text,
   });
 });

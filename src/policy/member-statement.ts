@@ -36,8 +36,10 @@ export interface MemberStatement {
   readonly labels: readonly string[];
   readonly seq: number;
   readonly issuedAtMs: number;
-  /** The invitation it came by, if it did: text of its key and of its signer's, and when it was signed, in ms since 1970. */
-  readonly invited: { readonly key: string; readonly by: string; readonly atMs: number } | undefined;
+  /** Text of the key by whose word it is one: the authority's, or an inviter's. */
+  readonly signer: string;
+  /** The invitation it came by, if it did. */
+  readonly invited: Invitation | undefined;
   /** The document as it was signed, to pass on. */
   readonly text: string;
 }
@@ -93,43 +95,58 @@ function readClaims<T extends v.GenericSchema>(
   throw documentError(rules, `is malformed: ${firstIssue(parsed.issues)}`);
 }
 
+function invitationFrom(payload: unknown, signer: string, text: string): Invitation {
+  const { iat, notAfter, ...claims } = readClaims(invitationSchema, payload, invitationRules);
+  return { ...claims, issuedAtMs: iat, notAfterMs: notAfter, signer, text };
+}
+
+/** Why its signer may not have signed it, continuing "The invitation", or undefined. */
+function signerRefusal(
+  invitation: Invitation,
+  { authorityKeys, inviters }: TrustStatement,
+): string | undefined {
+  return authorityKeys.includes(invitation.signer) ? undefined : invitationRefusal(inviters, invitation);
+}
+
 /**
  * Verifies an invitation, without regard to the time: signed by an authority key, or by an inviter within its bounds.
  * @throws EntremiseError `document-invalid`, `key-revoked`
  */
 export async function verifyInvitation(text: string, trust: TrustStatement): Promise<Invitation> {
-  const isAuthority = (key: string) => trust.authorityKeys.includes(key);
-  const maySign = (key: string) => isAuthority(key) || trust.inviters.some(inviter => inviter.key === key);
+  const { authorityKeys, inviters } = trust;
+  const maySign = (key: string) => authorityKeys.includes(key) || inviters.some(each => each.key === key);
   const { payload, signer } = await verifyJws(text, invitationRules, maySign);
-  const { iat, notAfter, ...claims } = readClaims(invitationSchema, payload, invitationRules);
-  const invitation = { ...claims, issuedAtMs: iat, notAfterMs: notAfter, signer, text };
-  const overreach = isAuthority(signer) ? undefined : invitationRefusal(trust.inviters, invitation);
+  const invitation = invitationFrom(payload, signer, text);
+  const overreach = signerRefusal(invitation, trust);
   if (overreach !== undefined) throw documentError(invitationRules, overreach);
-  refuseRevokedKey(trust, claims.key, 'The invitation');
+  refuseRevokedKey(trust, invitation.key, 'The invitation');
   return invitation;
 }
 
+/** An invitation that was verified before it was kept. @throws EntremiseError `document-invalid` */
+export function keptInvitation(text: string): Invitation {
+  return invitationFrom(claimedPayload(text), String(jwsHeader(text).kid), text);
+}
+
 /**
- * True when a member statement or an invitation, verified under a trust statement of before, is good under this one too. No
- * signature is looked at again, so it may be asked of every member at once. The member's own key is the caller's to look up.
+ * True when an invitation that was verified is good under this trust statement too. No signature is looked at again, so that
+ * it may be asked of everybody at once.
  */
-export function isGoodStill(text: string, trust: TrustStatement): boolean {
-  const [first = ''] = text.split('~', 1);
-  const { typ, kid } = jwsHeader(first);
-  const payload = claimedPayload(first);
-  const signer = String(kid);
-  if (isKeyRevoked(trust, String(payload.key))) return false;
-  if (trust.authorityKeys.includes(signer)) return true;
-  if (typ !== invitationRules.typ) return false;
-  const { iat, notAfter, ...claims } = readClaims(invitationSchema, payload, invitationRules);
-  const invited = { ...claims, issuedAtMs: iat, notAfterMs: notAfter, signer };
-  return invitationRefusal(trust.inviters, invited) === undefined;
+export function invitationStands(invitation: Invitation, trust: TrustStatement): boolean {
+  return !isKeyRevoked(trust, invitation.key) && signerRefusal(invitation, trust) === undefined;
+}
+
+/** As {@link invitationStands}, of a member statement. */
+export function memberStands({ key, signer, invited }: MemberStatement, trust: TrustStatement): boolean {
+  if (isKeyRevoked(trust, key)) return false;
+  return invited === undefined ? trust.authorityKeys.includes(signer) : invitationStands(invited, trust);
 }
 
 async function verifyAuthorityForm(text: string, trust: TrustStatement): Promise<MemberStatement> {
-  const { payload } = await verifyJws(text, memberStatementRules, key => trust.authorityKeys.includes(key));
+  const maySign = (key: string) => trust.authorityKeys.includes(key);
+  const { payload, signer } = await verifyJws(text, memberStatementRules, maySign);
   const { iat, ...claims } = readClaims(memberSchema, payload, memberStatementRules);
-  return { ...claims, issuedAtMs: iat, invited: undefined, text };
+  return { ...claims, issuedAtMs: iat, signer, invited: undefined, text };
 }
 
 async function verifyInvitedForm(
@@ -147,7 +164,8 @@ async function verifyInvitedForm(
     labels: invitation.labels,
     seq: 0,
     issuedAtMs: iat,
-    invited: { key: invitation.key, by: invitation.signer, atMs: invitation.issuedAtMs },
+    signer: invitation.signer,
+    invited: invitation,
     text: joinEnrolment(invitationText, enrolmentText),
   };
 }
@@ -205,8 +223,8 @@ export type MemberDecision = 'accept' | 'keep' | 'name-taken';
 /** The same enrolment, whose invitation its signer has signed anew: with other labels, if with anything other. */
 function isInvitedAnew(candidate: MemberStatement, held: MemberStatement): boolean {
   const [after, before] = [candidate.invited, held.invited];
-  if (after === undefined || before === undefined || after.atMs <= before.atMs) return false;
-  const sameInvitation = after.key === before.key && after.by === before.by;
+  if (after === undefined || before === undefined || after.issuedAtMs <= before.issuedAtMs) return false;
+  const sameInvitation = after.key === before.key && after.signer === before.signer;
   return sameInvitation && candidate.name === held.name && candidate.role === held.role;
 }
 

@@ -2,9 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import { EntremiseError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import {
-  isGoodStill,
-  isKeyRevoked,
+  invitationStands,
+  keptInvitation,
   type MemberStatement,
+  memberStands,
   refuseRevokedKey,
   type TrustStatement,
   verifyEnrolment,
@@ -160,7 +161,7 @@ export class MemberRegistry {
   /** True when the invitation with that key is here, and whoever has signed it may still invite so. */
   invitationStands(key: string): boolean {
     const stored = this.options.store.invitation(key);
-    return stored !== undefined && isGoodStill(stored.text, this.options.trust());
+    return stored !== undefined && invitationStands(keptInvitation(stored.text), this.options.trust());
   }
 
   /** Forgets an invitation that nobody has used, so that its code is good no more here; false when there is none. */
@@ -187,7 +188,7 @@ export class MemberRegistry {
     const trust = this.options.trust();
     const out = this.roster
       .all()
-      .filter(({ key, text }) => isKeyRevoked(trust, key) || !isGoodStill(text, trust))
+      .filter(each => !memberStands(each, trust))
       .map(({ key }) => key);
     for (const key of out) this.roster.remove(key);
     try {

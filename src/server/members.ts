@@ -1,7 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import type { TrustStatement } from '../policy/documents.ts';
-import { jwsHeader } from '../policy/jws-parts.ts';
 import { readServerConfig } from './config.ts';
 import { Documents } from './documents.ts';
 import { Store } from './store.ts';
@@ -26,9 +25,8 @@ export interface MemberListing {
  */
 export function storedMembers(stateDir: string): Promise<MemberListing[]> {
   return withStored(stateDir, (documents, store) => {
-    const list = documents.allMembers().map(({ key, name, role, labels, text }) => {
+    const list = documents.allMembers().map(({ key, name, role, labels, signer }) => {
       const lastSeenMs = store.mediator(key)?.lastSeenMs ?? 0;
-      const signer = String(jwsHeader(text).kid);
       return { key, name, role, labels, lastSeenMs, invitationKeys: store.invitationsUsedBy(key), signer };
     });
     return list.sort((a, b) => a.name.localeCompare(b.name));

@@ -166,10 +166,7 @@ export async function makeRig(options: RigOptions = {}): Promise<Rig> {
     role: 'mediator',
     name: 'gateway',
     labels: [],
-    seq: 1,
-    issuedAtMs: 0,
-    invited: undefined,
-    text: '',
+    ...{ seq: 1, issuedAtMs: 0, signer: '', invited: undefined, text: '' },
   };
   const agent = new MediatorAgent({
     signer: mediatorKey,
