@@ -1,5 +1,7 @@
 import test from 'ava';
+import { EntremiseError } from '../../base/errors.ts';
 import { door, statuses } from '../testing/http-lab.ts';
+import { problemOf } from './problem.ts';
 
 /** HTTP from strangers, over real TLS, byte for byte: nothing gets in, nothing is taken for two requests, the door lives on. */
 
@@ -117,4 +119,18 @@ test('a page of another origin is given nothing, and there are no WebSockets', a
     `GET /v1/things/x HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${good}\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
   );
   t.false(statuses(upgrade).includes('101'), upgrade.slice(0, 80));
+});
+
+test('a path that is none is a problem like every other failure', async t => {
+  const { ask } = await door(t);
+  for (const path of ['/v1/things/%E0%A4%A', `/v1/things/${'a'.repeat(200)}`]) {
+    const answer = await ask(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    t.regex(answer, /^HTTP\/1\.1 4\d\d .*application\/problem\+json.*"detail":"The path is malformed\."/s);
+  }
+});
+
+test('what has failed on this machine is for its log: a problem names no file', t => {
+  const message = '/var/lib/entremise/issued.sqlite cannot be used (disk full)';
+  const problem = problemOf(new EntremiseError('state-unreadable', { message }));
+  t.like(problem, { type: 'about:blank', status: 500, detail: 'The log of the server has the cause.' });
 });

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
 import type { Clock } from '../../base/clock.ts';
 import { asEntremiseError, EntremiseError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -8,7 +9,7 @@ import { version } from '../../base/version.ts';
 import type { Api } from './api-request.ts';
 import { addDeadlines, defaultHttpLimits, endStranger, type HttpLimits } from './http-deadlines.ts';
 import { addIdempotency } from './idempotency.ts';
-import { ApiFailure, problemOf } from './problem.ts';
+import { ApiFailure, type Problem, problemOf } from './problem.ts';
 import { attachmentSchema, connectionSchema, mediatorSchema, portSchema, problemSchema } from './schemas.ts';
 import type { TokenStore } from './token-store.ts';
 
@@ -64,6 +65,9 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
     requestTimeout: 0,
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false } },
     forceCloseConnections: true,
+    // Of a path that is none, or too long a word of one: before any route is found.
+    frameworkErrors: ({ statusCode = 400 }, _request, reply) =>
+      void tell(reply as FastifyReply, problemOf(new ApiFailure(statusCode, 'The path is malformed.'))),
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as Api;
   guard(api, parts, waiting);
   addDeadlines(api, clock, limits);
@@ -122,18 +126,20 @@ function hostsOf({ rawHeaders }: http.IncomingMessage): number {
   return rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length;
 }
 
+function tell(reply: FastifyReply, problem: Problem) {
+  return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
 function failures(api: Api, log: Log): void {
   api.setErrorHandler((thrown, request, reply) => {
     const problem = problemOf(thrown);
     if (problem.status >= 500 && problem.type === 'about:blank')
       log.error({ err: asEntremiseError(thrown), route: request.routeOptions.url }, 'a request has failed');
-    return reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+    return tell(reply, problem);
   });
   api.setNotFoundHandler((request, reply) => {
-    const problem = problemOf(
-      new ApiFailure(404, `There is no ${request.method} ${request.url.slice(0, 200)}.`),
-    );
-    return reply.code(404).type('application/problem+json').send(JSON.stringify(problem));
+    const detail = `There is no ${request.method} ${request.url.slice(0, 200)}.`;
+    return tell(reply, problemOf(new ApiFailure(404, detail)));
   });
 }
 

@@ -36,7 +36,8 @@ export function addIdempotency(api: Api, clock: Clock): void {
     if (known.fingerprint !== fingerprint)
       throw new ApiFailure(422, 'That Idempotency-Key belongs to another request.');
     if (known.answer === undefined) throw new ApiFailure(409, 'The first request with that key still runs.');
-    reply.header('Idempotency-Replayed', 'true');
+    // A code may stand there.
+    reply.header('Idempotency-Replayed', 'true').header('Cache-Control', 'no-store');
     await reply.code(known.answer.status).type('application/json').send(known.answer.body);
   });
   api.addHook('onSend', async (request, reply, payload) => {

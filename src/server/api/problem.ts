@@ -1,4 +1,4 @@
-import { EntremiseError, type ErrorCode } from '../../base/errors.ts';
+import { codeForPeers, EntremiseError, type ErrorCode } from '../../base/errors.ts';
 import { reasonOf, TunnelError } from '../../terminal/index.ts';
 
 /** What a failed request answers (RFC 9457), media type `application/problem+json`. */
@@ -44,13 +44,14 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'timed-out': 504,
 };
 
-/** What went wrong as a problem, whatever was thrown. Unexpected failures say no more than that. */
+/** What went wrong as a problem, whatever was thrown. Unexpected failures, and those of this machine, say no more than that. */
 export function problemOf(thrown: unknown): Problem {
   if (thrown instanceof ApiFailure) return thrown.problem;
   if (!(thrown instanceof TunnelError || thrown instanceof EntremiseError)) return httpProblem(thrown);
   const code = reasonOf(thrown);
   const { message: detail, by } = thrown;
   const status = statuses[code] ?? 500;
+  if (status === 500 && codeForPeers(code) !== code) return httpProblem(thrown);
   const problem = { type: `urn:entremise:${code}`, title: new EntremiseError(code).message, status, detail };
   return by === undefined ? problem : { ...problem, by };
 }
@@ -72,6 +73,7 @@ const titles: Readonly<Record<number, string>> = {
   408: 'Request Timeout',
   409: 'Conflict',
   413: 'Content Too Large',
+  414: 'URI Too Long',
   415: 'Unsupported Media Type',
   422: 'Unprocessable Content',
   500: 'Internal Server Error',
