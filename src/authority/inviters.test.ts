@@ -6,8 +6,15 @@ import { generateSigningKey } from '../base/keys.ts';
 import { invitationKeyOf, parseEnrolmentCode } from '../policy/enrolment-code.ts';
 import { signInvitation } from '../policy/invite.ts';
 import { joinEnrolment, signEnrolment, verifyMemberStatement } from '../policy/member-statement.ts';
-import type { TrustStatement } from '../policy/trust-statement.ts';
-import { authorityFiles, initAuthority, issueTrustStatement, type KnownMember } from './index.ts';
+import { type TrustStatement, verifyTrustStatement } from '../policy/trust-statement.ts';
+import {
+  authorityFiles,
+  initAuthority,
+  issueTrustStatement,
+  type KnownMember,
+  retireKeys,
+  rotateKey,
+} from './index.ts';
 import { addInviter, isInviterKnown, removeInviter } from './inviters.ts';
 
 const nowMs = Date.UTC(2026, 10, 30);
@@ -45,6 +52,20 @@ test('while there are inviters the authority is not opened by a program that wou
   t.true(isInviterKnown(authority, 'api'));
   await removeInviter(authority, 'api', [], nowMs);
   t.is(version(), 1);
+});
+
+test('who came by an inviter rests on it also when the authority’s key is another, and beyond its bounds is signed anew', async t => {
+  const authority = await scene(t);
+  const { trust } = await addInviter(authority, wish, [], nowMs);
+  const { text, listed } = await invite(trust, 'new-1');
+  const elsewhere = { ...listed, key: generateSigningKey().text, name: 'home-1' };
+  const rotated = await rotateKey(authority.directory, [listed, elsewhere], nowMs);
+  t.is(rotated.members, 1);
+  const retired = await retireKeys(rotated.authority, [listed], nowMs, false);
+  const after = await verifyTrustStatement(retired.documents.at(-1) ?? '', rotated.authority.publicKeys);
+  t.like(await verifyMemberStatement(text, after), { name: 'new-1', signer: server.text });
+  const word = await verifyMemberStatement(rotated.documents[1] ?? '', after);
+  t.like(word, { name: 'home-1', key: elsewhere.key });
 });
 
 test('an inviter is named, and before it goes the authority itself says who came by it', async t => {

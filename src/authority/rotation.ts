@@ -2,8 +2,9 @@ import { EntremiseError } from '../base/errors.ts';
 import { loadSigningKey } from '../base/keys.ts';
 import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
 import type { Grant } from '../policy/grant.ts';
-import type { MemberIdentity } from '../policy/inviter.ts';
+import { identityRefusal, type MemberIdentity } from '../policy/inviter.ts';
 import { claimedAuthorityKeys, jwsHeader } from '../policy/jws-parts.ts';
+import type { TrustStatement } from '../policy/trust-statement.ts';
 import { listGrants, reissueGrant } from './grants.ts';
 import { issueMemberStatements } from './members.ts';
 import {
@@ -19,7 +20,7 @@ import { issueTrustStatement } from './trust.ts';
 
 /**
  * How the authority's key changes (P6.2). Rotation: the successor, whom every member believes already, signs from now on, and
- * says anew who every member is; the key before is believed for what it has signed. Retirement: it is believed no more, and
+ * says anew who its members are; the key before is believed for what it has signed. Retirement: it is believed no more, and
  * nothing that counts may hang on it then. Members that were away for both believe the successor by the statement they hold.
  */
 
@@ -106,8 +107,14 @@ function change(directory: string, members: readonly KnownMember[]): Authority {
   return advanceKeys(directory);
 }
 
+/** Its labels stay the inviter's to say, and the inviter's end stays its own. */
+function restsOnInviter(member: KnownMember, { inviters }: TrustStatement): boolean {
+  return inviters.some(each => each.key === member.signer && identityRefusal(each, member) === undefined);
+}
+
 /**
- * The successor's key signs from now on; that of before may be lost. `members`: all that the server knows, to be signed anew.
+ * The successor's key signs from now on; that of before may be lost. `members`: all that the server knows, to be signed anew
+ * unless they rest on an inviter.
  * Whatever was cut off, or did not come to the server, is done by the same again.
  * @throws EntremiseError `bad-usage` while a key of before is not retired or without a trust statement; `state-unreadable`,
  * `document-invalid`, `limit`
@@ -121,7 +128,8 @@ export async function rotateKey(
   const authority = await whileLocked(directory, async () => change(directory, members));
   const formerKeys = readAuthorityState(directory).retiring;
   const trust = await issueTrustStatement(authority, {}, nowMs);
-  const statements = await issueMemberStatements(authority, members, nowMs);
+  const anew = members.filter(member => !restsOnInviter(member, trust));
+  const statements = await issueMemberStatements(authority, anew, nowMs);
   const documents = [trust, ...statements].map(({ text }) => text);
   return kept({ authority, formerKeys, members: statements.length, grants: 0, documents });
 }
