@@ -67,6 +67,17 @@ async function measureOnce(
   return { p50Ms, p99Ms, bulkMbits: gbits * 1000 };
 }
 
+/** ssh's iperf3 has been seen to end in the middle of a measurement: one that fails is taken again, once. */
+async function onceMore<T>(context: BenchContext, what: string, measureIt: () => Promise<T>): Promise<T> {
+  try {
+    return await measureIt();
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    context.progress(`latency: ${what} is taken again: ${message.split('\n')[0]}`);
+    return measureIt();
+  }
+}
+
 const key = (tunnel: Tunnel, direction: Direction) => `${tunnel.what}.${direction}`;
 
 async function measureAll(site: Site, context: BenchContext): Promise<Map<string, UnderBulk[]>> {
@@ -77,7 +88,7 @@ async function measureAll(site: Site, context: BenchContext): Promise<Map<string
     for (const direction of directions)
       for (const tunnel of [entremise, ssh]) {
         const what = key(tunnel, direction);
-        const value = await measureOnce(site, tunnel, direction, seconds);
+        const value = await onceMore(context, what, () => measureOnce(site, tunnel, direction, seconds));
         values.set(what, [...(values.get(what) ?? []), value]);
         context.record({ round, what: `${what}.p50`, value: value.p50Ms, unit: 'ms' });
         context.record({ round, what: `${what}.p99`, value: value.p99Ms, unit: 'ms' });
