@@ -10,6 +10,7 @@ import { type TrustStatement, verifyTrustStatement } from '../policy/trust-state
 import {
   authorityFiles,
   initAuthority,
+  issueMemberStatement,
   issueTrustStatement,
   type KnownMember,
   retireKeys,
@@ -113,6 +114,18 @@ test('a list of members that a server made up names nobody whom the inviter coul
     { ...listed, signer: authority.key.text },
   ];
   t.deepEqual((await removeInviter(authority, 'api', lies, nowMs)).signedAnew, []);
+});
+
+test('a list of members that a server made up makes of nobody another whom the authority has spoken for', async t => {
+  const authority = await scene(t);
+  const { trust } = await addInviter(authority, wish, [], nowMs);
+  const { listed } = await invite(trust, 'new-1');
+  const said = { role: 'mediator', name: 'new-1', labels: [] } as const;
+  await issueMemberStatement(authority, listed.key, said, nowMs);
+  const lies = [listed, { ...listed, name: 'new-2', labels: [] }];
+  t.deepEqual((await addInviter(authority, { ...wish, labels: [] }, lies, nowMs)).signedAnew, []);
+  const undelivered = { ...listed, labels: [] };
+  t.deepEqual((await removeInviter(authority, 'api', [...lies, undelivered], nowMs)).signedAnew, ['new-1']);
 });
 
 test('an inviter that is bound otherwise leaves nobody behind', async t => {

@@ -1,6 +1,7 @@
 import { EntremiseError } from '../base/errors.ts';
-import { writePrivateFile } from '../base/state-file.ts';
+import { readStateFileIfPresent, writePrivateFile } from '../base/state-file.ts';
 import { type Inviter, identityRefusal, parseInviter } from '../policy/inviter.ts';
+import { claimedPayload } from '../policy/jws-parts.ts';
 import type { TrustStatement } from '../policy/trust-statement.ts';
 import { issueMemberStatements } from './members.ts';
 import type { KnownMember } from './rotation.ts';
@@ -51,18 +52,27 @@ function coversStill(after: Inviter | undefined, before: Inviter, member: KnownM
   return asLong && identityRefusal(after, member) === undefined;
 }
 
+/** The authority itself has said that this key is somebody else, or has other labels. */
+function isSaidOtherwise({ directory }: Authority, { key, role, name, labels }: KnownMember): boolean {
+  const text = readStateFileIfPresent(authorityFiles.member(directory, key))?.toString();
+  if (text === undefined) return false;
+  const said = claimedPayload(text);
+  return JSON.stringify([said.role, said.name, said.labels]) !== JSON.stringify([role, name, labels]);
+}
+
 /** Those of a list who came by the inviter and would be no members by its new entry. */
 function leftOut(
+  authority: Authority,
   members: readonly KnownMember[],
   before: Inviter | undefined,
   after: Inviter | undefined,
 ): KnownMember[] {
   if (before === undefined) return [];
-  // A list that a server has made up names nobody whom the inviter could not have invited.
+  // A list that a server has made up makes nobody a member whom the inviter could not have invited, and of none another.
   const invited = members.filter(
     member => member.signer === before.key && identityRefusal(before, member) === undefined,
   );
-  return invited.filter(member => !coversStill(after, before, member));
+  return invited.filter(member => !coversStill(after, before, member) && !isSaidOtherwise(authority, member));
 }
 
 /** The statements first: nobody is to be shut out between them. */
@@ -94,7 +104,7 @@ export async function addInviter(
   const claims = { key, name, notAfter: Math.floor((nowMs + lifeMs) / 1000), names, labels, ...lifeS };
   // Members leave out an inviter that is malformed, and say nothing.
   const after = parseInviter(claims);
-  const anew = leftOut(members, inviterNamed(authority, name), after);
+  const anew = leftOut(authority, members, inviterNamed(authority, name), after);
   return change(authority, anew, { addedInviters: [claims] }, nowMs);
 }
 
@@ -111,6 +121,11 @@ export async function removeInviter(
 ): Promise<InviterChange> {
   const before = inviterNamed(authority, name);
   if (before !== undefined)
-    return change(authority, leftOut(members, before, undefined), { removedInviters: [name] }, nowMs);
+    return change(
+      authority,
+      leftOut(authority, members, before, undefined),
+      { removedInviters: [name] },
+      nowMs,
+    );
   throw new EntremiseError('bad-usage', { message: `There is no inviter ${JSON.stringify(name)}.` });
 }
