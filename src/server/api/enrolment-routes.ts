@@ -13,7 +13,11 @@ const codeRequest = Type.Object(
     name: text(63),
     labels: Type.Optional(labelList),
     lifeS: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: maxInvitationLifeMs / 1000, description: '10 min when absent' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: maxInvitationLifeMs / 1000,
+        description: 'when absent 10 min, or less where the inviter allows less',
+      }),
     ),
   },
   closed,
