@@ -59,7 +59,7 @@ function bytes(api: Api, attachments: ApiAttachments): void {
   });
   api.post(
     `${base}/:connection/input`,
-    { schema: { ...named, querystring: schemas.inputQuery } },
+    { schema: { ...named, querystring: schemas.inputQuery, response: schemas.done } },
     async (request, reply) => {
       const { attachment, connection } = request.params;
       const socket = socketOf(tokenOf(request), attachment, connection);
@@ -68,9 +68,13 @@ function bytes(api: Api, attachments: ApiAttachments): void {
       return reply.code(204).send();
     },
   );
-  api.delete(`${base}/:connection`, { schema: named }, async (request, reply) => {
-    const { attachment, connection } = request.params;
-    socketOf(tokenOf(request), attachment, connection).resetAndDestroy();
-    return reply.code(204).send();
-  });
+  api.delete(
+    `${base}/:connection`,
+    { schema: { ...named, response: schemas.done } },
+    async (request, reply) => {
+      const { attachment, connection } = request.params;
+      socketOf(tokenOf(request), attachment, connection).resetAndDestroy();
+      return reply.code(204).send();
+    },
+  );
 }

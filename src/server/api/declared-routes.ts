@@ -9,6 +9,7 @@ import type { PublicationStatus } from '../features/publish-feature.ts';
 import type { ServiceStatus } from '../features/service-feature.ts';
 import { type Api, tokenWithScope } from './api-request.ts';
 import { ApiFailure } from './problem.ts';
+import { done } from './schemas.ts';
 
 const closed = { additionalProperties: false };
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 300, description });
@@ -129,7 +130,7 @@ function publicationRoutes(api: Api, features: GetFeatures, wallTimeMs: () => nu
     const desk = deskFor(request, features);
     return publicationOf(desk, request.params.id);
   });
-  api.delete(`${base}/:id`, { schema: { params } }, async (request, reply) => {
+  api.delete(`${base}/:id`, { schema: { params, response: done } }, async (request, reply) => {
     const desk = deskFor(request, features);
     const { id } = publicationOf(desk, request.params.id);
     desk.running.declarations.remove('publication', id);
@@ -170,7 +171,7 @@ function serviceRoutes(api: Api, features: GetFeatures): void {
     running.declarations.applyService(value, declaredBy);
     return serviceOf(desk, value.name);
   });
-  api.delete(`${base}/:name`, { schema: { params } }, async (request, reply) => {
+  api.delete(`${base}/:name`, { schema: { params, response: done } }, async (request, reply) => {
     const desk = deskFor(request, features);
     const { name } = serviceOf(desk, request.params.name);
     desk.running.declarations.remove('service', name);

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox';
 import { maxInvitationLifeMs } from '../../policy/inviter.ts';
 import { type Api, tokenWithScope } from './api-request.ts';
 import type { EnrolmentDesk, ListedCode } from './enrolment-desk.ts';
+import { done } from './schemas.ts';
 
 const closed = { additionalProperties: false };
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
@@ -70,7 +71,7 @@ export function enrolmentRoutes(api: Api, desk: EnrolmentDesk): void {
     const { name, key, labels } = await desk.label(token, request.params.name, request.body.labels);
     return { name, key, labels: [...labels] };
   });
-  const named = { params: Type.Object({ id: text(64) }, closed) };
+  const named = { params: Type.Object({ id: text(64) }, closed), response: done };
   api.delete('/v1/enrolment-codes/:id', { schema: named }, async (request, reply) => {
     desk.cancel(tokenWithScope(request, 'enrol'), request.params.id);
     return reply.code(204).send();

@@ -4,6 +4,7 @@ import { maxGrantLifeMs } from '../../policy/grant.ts';
 import { type PermissionVerb, permissionVerbs } from '../../policy/schema.ts';
 import { type Api, tokenWithScope } from './api-request.ts';
 import type { GrantDesk } from './grant-desk.ts';
+import { done } from './schemas.ts';
 
 const closed = { additionalProperties: false };
 const text = (maxLength: number) => Type.String({ minLength: 1, maxLength });
@@ -77,7 +78,7 @@ export function grantRoutes(api: Api, desk: GrantDesk): void {
   api.get('/v1/grants', { schema: listed }, async request => ({
     grants: desk.list(tokenWithScope(request, 'grants')).map(({ grant, status }) => viewOf(grant, status)),
   }));
-  const named = { params: Type.Object({ grant: text(64) }, closed) };
+  const named = { params: Type.Object({ grant: text(64) }, closed), response: done };
   api.delete('/v1/grants/:grant', { schema: named }, async (request, reply) => {
     desk.revoke(tokenWithScope(request, 'grants'), request.params.grant);
     return reply.code(204).send();

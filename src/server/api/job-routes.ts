@@ -6,6 +6,7 @@ import type { BulkJob } from './bulk-job.ts';
 import type { BulkJobs } from './bulk-jobs.ts';
 import { jobCommandSchema } from './job-command.ts';
 import { mediatorsOf } from './mediator-view.ts';
+import { done } from './schemas.ts';
 
 const closed = { additionalProperties: false };
 const name = Type.String({ minLength: 1, maxLength: 64 });
@@ -99,7 +100,7 @@ function oneJob(api: Api, jobs: BulkJobs): void {
     await job.ended;
     return viewOf(job);
   });
-  api.delete(`${base}/:job`, { schema: { params: jobParams } }, async (request, reply) => {
+  api.delete(`${base}/:job`, { schema: { params: jobParams, response: done } }, async (request, reply) => {
     jobs.remove(tokenOf(request), request.params.job);
     return reply.code(204).send();
   });

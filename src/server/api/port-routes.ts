@@ -46,14 +46,18 @@ export function portRoutes(api: Api, attachments: ApiAttachments): void {
 
 function onePort(api: Api, attachments: ApiAttachments): void {
   const named = { params: schemas.portParams };
-  api.delete(`${base}/:port`, { schema: named }, async (request, reply) => {
+  api.delete(`${base}/:port`, { schema: { ...named, response: schemas.done } }, async (request, reply) => {
     await attachments.get(tokenOf(request), request.params.attachment).closePort(request.params.port);
     return reply.code(204).send();
   });
-  api.post(`${base}/:port/listen`, { schema: named }, async (request, reply) => {
-    await attachments.get(tokenOf(request), request.params.attachment).listen(request.params.port);
-    return reply.code(204).send();
-  });
+  api.post(
+    `${base}/:port/listen`,
+    { schema: { ...named, response: schemas.done } },
+    async (request, reply) => {
+      await attachments.get(tokenOf(request), request.params.attachment).listen(request.params.port);
+      return reply.code(204).send();
+    },
+  );
   api.post(`${base}/:port/redirect`, { schema: { ...named, body: schemas.redirectWish } }, async request => {
     const made = attachments.get(tokenOf(request), request.params.attachment);
     const { port: id } = request.params;
@@ -61,7 +65,8 @@ function onePort(api: Api, attachments: ApiAttachments): void {
     made.datagrams(id);
     return { channel };
   });
-  const sent = { ...named, body: schemas.datagramWish };
+  const given = { 202: Type.Unsafe<undefined>({ type: 'null', description: 'given to the port' }) };
+  const sent = { ...named, body: schemas.datagramWish, response: given };
   api.post(`${base}/:port/datagrams`, { schema: sent }, async (request, reply) => {
     const made = attachments.get(tokenOf(request), request.params.attachment);
     const { address, port, content } = request.body;

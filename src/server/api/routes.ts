@@ -108,10 +108,14 @@ function attachmentRoutes(api: Api, { attachments }: RouteParts): void {
   api.get('/v1/attachments/:attachment', { schema: named }, async request =>
     attachmentView(attachments.get(tokenOf(request), request.params.attachment)),
   );
-  api.delete('/v1/attachments/:attachment', { schema: named }, async (request, reply) => {
-    attachments.get(tokenOf(request), request.params.attachment).attachment.detach();
-    return reply.code(204).send();
-  });
+  api.delete(
+    '/v1/attachments/:attachment',
+    { schema: { ...named, response: schemas.done } },
+    async (request, reply) => {
+      attachments.get(tokenOf(request), request.params.attachment).attachment.detach();
+      return reply.code(204).send();
+    },
+  );
   const asked = { params: schemas.attachmentParams, querystring: schemas.resolveQuery };
   api.get('/v1/attachments/:attachment/resolve', { schema: asked }, async request => {
     const { attachment } = attachments.get(tokenOf(request), request.params.attachment);

@@ -11,6 +11,9 @@ const text = (maxLength: number, description: string) =>
   Type.String({ minLength: 1, maxLength, description });
 const time = Type.String({ format: 'date-time' });
 
+/** The answer of what is done and has nothing to say. */
+export const done = { 204: Type.Unsafe<undefined>({ type: 'null', description: 'done' }) };
+
 /** RFC 9457. */
 export const problemSchema = Type.Object(
   {
