@@ -8,6 +8,7 @@ import { deferred } from '../base/deferred.ts';
 import type { RefusalReason } from './admissions.ts';
 import { createKeyAndCertificate } from './certificate.ts';
 import { connectTo, eventually, type Loopback, loopback, testAlpn, testCertificate } from './loopback.ts';
+import { patternAt } from './pattern.ts';
 import { record } from './recording-handlers.ts';
 import { listenTls } from './tls-server.ts';
 
@@ -109,6 +110,28 @@ test('P8.1: a connection is tuned when it is accepted, before TLS has said a wor
   };
   const { socket } = await tcpTo(t, await loopback(t, { tune }));
   t.is((await tuned.promise).remotePort, socket.localPort);
+});
+
+test('in a crowd that says nothing the next ones get TLS with their first byte: who speaks is served as ever', async t => {
+  const tuned: (number | undefined)[] = [];
+  const tune = ({ remotePort }: Socket) => {
+    tuned.push(remotePort);
+    return undefined;
+  };
+  const door = await loopback(t, { tune });
+  const crowd = await Promise.all(Array.from({ length: 40 }, () => tcpTo(t, door)));
+  await eventually(() => door.listener.counters.accepted === 40);
+  t.is(tuned.length, 32);
+  const client = await connectTo(t, door.listener, {});
+  const server = record(await door.transports.next());
+  client.write(patternAt(0, 100_000));
+  await server.untilBytes(100_000);
+  t.true(server.bytes.equals(patternAt(0, 100_000)));
+  const before = tuned.length;
+  const silent = crowd.find(({ socket }) => !tuned.includes(socket.localPort));
+  silent?.socket.write(Buffer.from('16', 'hex'));
+  await eventually(() => tuned.length === before + 1);
+  t.is(tuned.at(-1), silent?.socket.localPort);
 });
 
 test('a client without ALPN is closed', async t => {

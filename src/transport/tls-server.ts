@@ -108,6 +108,12 @@ function listenFailure(endpoint: string, cause: Error): EntremiseError {
   });
 }
 
+/**
+ * Where more than so many wait that have not proved who they are, the next have to speak before they get a TLS session: it costs a
+ * third of a millisecond, and memory that is collected in one go. Strangers that say nothing come in thousands at once.
+ */
+const crowd = 32;
+
 class Listener implements TlsListener {
   private readonly options: ListenTlsOptions;
   private readonly clock: Clock;
@@ -176,6 +182,20 @@ class Listener implements TlsListener {
   private accept(socket: Socket): void {
     this.accepted++;
     if (!this.admissions.admit(socket, this.serverPin)) return;
+    if (this.admissions.unauthenticated <= crowd) this.secure(socket);
+    else this.secureOnceItSpeaks(socket);
+  }
+
+  private secureOnceItSpeaks(socket: Socket): void {
+    socket.once('data', first => {
+      socket.pause();
+      // Node's TLS takes first what a socket has read already.
+      socket.unshift(first);
+      this.secure(socket);
+    });
+  }
+
+  private secure(socket: Socket): void {
     try {
       this.options.tune?.(socket);
       this.tls.emit('connection', socket);
