@@ -304,7 +304,8 @@ test('bytes that Node has read ahead of a pause are not lost in a RST', async t 
   it.device.write(', second');
   await until('Node has read the second', () => it.watched.socket.readableLength === 8);
   it.device.resetAndDestroy();
-  await closeOf(it.watched.socket);
+  // Whether Node reads on beside what it has read ahead, and closes, or the watch alone sees it, is Node's own affair.
+  await until('the RST is noticed', () => it.watched.socket.destroyed || it.told.includes('seen reset'));
   t.is(it.bytes().toString(), 'first');
   it.watched.resume();
   await closed(it);
