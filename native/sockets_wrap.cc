@@ -83,7 +83,7 @@ Value OnKnownFd(const CallbackInfo& info) {
   return Known(info.Env(), (Instance::Of(info.Env()).*kAct)(fd));
 }
 
-// A function of sockets.h that takes an fd alone.
+// A function of sockets.h or tcp_path.h that takes an fd alone.
 template <int (*kAct)(int)>
 Value OnFd(const CallbackInfo& info) {
   Arguments arguments(info);
@@ -91,7 +91,7 @@ Value OnFd(const CallbackInfo& info) {
   return arguments.ok() ? Done(info.Env(), kAct(fd)) : Value();
 }
 
-// A function of sockets.h that takes an fd and a number.
+// A function of sockets.h or tcp_path.h that takes an fd and a number.
 template <int (*kAct)(int, uint32_t)>
 Value OnFdWithNumber(const CallbackInfo& info) {
   Arguments arguments(info);
@@ -125,7 +125,7 @@ Value SocketError(const CallbackInfo& info) {
   return Done(info.Env(), error != 0 ? error : pending);
 }
 
-// A function of sockets.h that counts bytes of an fd.
+// A function of sockets.h or tcp_path.h that counts bytes of an fd.
 template <int (*kCount)(int, uint32_t*)>
 Value BytesOf(const CallbackInfo& info) {
   Arguments arguments(info);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { PathFacts, SocketPath } from '../transport/transport.ts';
+import type { PathFacts, PathReader, SocketPath } from '../transport/transport.ts';
 import type { NativeSockets, TcpInfo } from './addon.ts';
 import { BbrRestart } from './bbr-restart.ts';
 import { fdOf } from './fd-of.ts';
@@ -9,18 +9,19 @@ import { keepAlive } from './socket-options.ts';
 /** A path that is good again is not waited for longer than this, where round trips are short. */
 const leastRetransmitMs = 1_000;
 
-/** SO_MAX_PACING_RATE that is none. */
-const unbounded = 0xffffffff;
-
 /** The longest that Linux takes. */
 const mostRetransmitMs = 120_000;
+
+/** SO_MAX_PACING_RATE that is none. */
+const unbounded = 0xffffffff;
 
 /**
  * Sets on the socket of a link what Node cannot: a short send queue (of at most `notSentLowatBytes` that the kernel has
  * not sent), TCP keepalive as a last resort, and that lost bytes go again each second at the least, so that streams move
  * soon after an outage that the link survives (TCP_RTO_MAX_MS; P8.1); and BBR where the kernel has it, which neither fills
  * the queue of the narrowest hop nor takes each loss for a full one (P2.1). Answers its path, which is to be read
- * each second while something is under way: BBR begins anew where it crawls ({@link BbrRestart}).
+ * as {@link PathReader} says: BBR begins anew where it crawls ({@link BbrRestart}), and is bounded where bursts mislead it
+ * ({@link PaceGuard}).
  */
 export function tuneLink(
   native: NativeSockets,
@@ -35,11 +36,12 @@ export function tuneLink(
   const limit = new RetransmitLimit(ms => void native.setRetransmitMax(fd, ms));
   const bbr = hasBbr ? new BbrRestart(() => void native.restartBbr(fd)) : undefined;
   const guard = hasBbr ? new PaceGuard(rate => void native.setPacingRate(fd, rate ?? unbounded)) : undefined;
-  const read = () => {
+  const read: PathReader = () => {
     const info = readPath(native, socket);
     if (info === undefined) return undefined;
-    bbr?.onInfo(info, performance.now());
-    guard?.onInfo(info, performance.now());
+    const nowMs = performance.now();
+    bbr?.onInfo(info, nowMs);
+    guard?.onInfo(info, nowMs);
     const facts = factsOf(info);
     limit.onRoundTrip(facts.roundTripMs);
     return facts;

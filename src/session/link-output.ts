@@ -114,10 +114,9 @@ export class LinkOutput implements LinkPosition {
     const { transport, window, onWritten, clock } = this.options;
     const before = this.written;
     const limit = this.rate.backlogLimitBytes;
-    const unsent = this.stopped || limit >= machineBytes ? undefined : transport.unsentBytes();
-    const isFull = () => unsent !== undefined && unsent + this.written - before >= limit;
+    const room = this.roomInMachine(limit);
     let asks = false;
-    while (!this.stopped && transport.backlogBytes < limit && !isFull()) {
+    while (!this.stopped && transport.backlogBytes < limit && this.written - before < room) {
       const full = window?.isFull(this.written) === true;
       const frame = full ? this.scheduler.takeUrgent() : this.scheduler.take();
       if (frame === undefined) break;
@@ -125,12 +124,19 @@ export class LinkOutput implements LinkPosition {
       asks ||= frame[0] !== frameType.pong;
       transport.write(frame);
     }
-    const waitsForMachine = transport.backlogBytes === 0 && isFull();
+    const waitsForMachine = transport.backlogBytes === 0 && this.written - before >= room;
     if (transport.backlogBytes === 0 && !waitsForMachine) this.busySinceMs = undefined;
     else this.busySinceMs ??= clock.now();
-    if (waitsForMachine) this.pumpLater((unsent ?? 0) - limit / 2);
+    if (waitsForMachine) this.pumpLater(limit / 2 - room);
     if (this.written > before) onWritten(asks);
   };
+
+  /** How much the machine may be given beside what it has not sent. */
+  private roomInMachine(limit: number): number {
+    if (this.stopped || limit >= machineBytes) return Number.POSITIVE_INFINITY;
+    const unsent = this.options.transport.unsentBytes();
+    return unsent === undefined ? Number.POSITIVE_INFINITY : limit - unsent;
+  }
 
   /** The machine says nothing when it has sent so many of the bytes that it has taken. */
   private pumpLater(bytes: number): void {
