@@ -7,7 +7,7 @@ import {
   tcpServer,
   tryTcp,
 } from './fixtures/harness.ts';
-import { masquerade, until, untilInterfaceUp } from './index.ts';
+import { blockTcp, masquerade, until, untilInterfaceUp } from './index.ts';
 
 labTest('a link carries IPv4 and IPv6 as soon as it is made', async (t, lab) => {
   const left = await lab.namespace('left');
@@ -49,6 +49,24 @@ labTest('a bridge joins several hosts, one attached later, and its own namespace
   }
   t.deepEqual(bridge.hosts.map(String), ['one/eth0', 'two/eth0', 'three/eth0']);
   t.regex(await one.run(['ip', 'route']), /^default via 192\.168\.1\.1 dev eth0/);
+});
+
+labTest('what a bridge passes on, the firewall of its namespace does not see', async (t, lab) => {
+  const gateway = await lab.namespace('gateway');
+  const one = await lab.namespace('one');
+  const two = await lab.namespace('two');
+  const end = (namespace: typeof one, last: number) => ({
+    namespace,
+    interface: 'eth0',
+    addresses: [`192.168.1.${last}/24`],
+  });
+  await lab.bridge({ namespace: gateway, interface: 'br-lan', addresses: ['192.168.1.1/24'] }, [
+    end(one, 11),
+    end(two, 12),
+  ]);
+  await gateway.apply(blockTcp());
+  await tcpServer(two, 80);
+  t.regex(await tryTcp(one, '192.168.1.12', 80), /^connected/);
 });
 
 labTest('a route leads where it was set to', async (t, lab) => {

@@ -199,8 +199,15 @@ export async function makeBridge(spec: EndSpec, options: LinkOptions): Promise<I
   const kind = 'type bridge stp_state 0 forward_delay 0 mcast_snooping 0';
   await spec.namespace.ip(`link add name ${bridge.name} ${kind}`, ...bridge.setUpLines());
   await bridge.addGateways();
+  await switchOnly(spec.namespace);
   spec.namespace.interfaces.push(bridge);
   return bridge;
+}
+
+/** Where the kernel has br_netfilter, what a switch passes on would go through the firewall of its machine. */
+async function switchOnly(namespace: Namespace): Promise<void> {
+  const off = ['iptables', 'ip6tables', 'arptables'].map(which => `net.bridge.bridge-nf-call-${which}=0`);
+  await namespace.run(['sysctl', '-eqw', ...off]);
 }
 
 /**
