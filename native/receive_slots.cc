@@ -37,19 +37,19 @@ ReceiveSlots::~ReceiveSlots() {
   if (memory_ != nullptr) munmap(memory_, kMapped);
 }
 
-size_t ReceiveSlots::Receive(UdpSocket* socket, size_t most, uint64_t* overflow) {
-  for (size_t index = 0; index < most; index++) {
+size_t ReceiveSlots::Receive(UdpSocket* socket, size_t first, size_t most, uint64_t* overflow) {
+  for (size_t index = first; index < first + most; index++) {
     messages_[index].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
     messages_[index].msg_hdr.msg_controllen = kControlBytes;
   }
   const auto count = static_cast<unsigned>(most);
-  int got = recvmmsg(socket->fd.number(), messages_.data(), count, MSG_DONTWAIT, nullptr);
+  mmsghdr* const into = &messages_[first];
+  int got = recvmmsg(socket->fd.number(), into, count, MSG_DONTWAIT, nullptr);
   // What ICMP said of something sent before is told in place of data, once.
-  if (got < 0 && errno != EAGAIN) got = recvmmsg(socket->fd.number(), messages_.data(), count, MSG_DONTWAIT, nullptr);
-  *overflow = 0;
+  if (got < 0 && errno != EAGAIN) got = recvmmsg(socket->fd.number(), into, count, MSG_DONTWAIT, nullptr);
   if (got < 0) return 0;
   for (int index = 0; index < got; index++) {
-    const auto at = static_cast<size_t>(index);
+    const size_t at = first + static_cast<size_t>(index);
     received_[at] = {static_cast<uint8_t*>(vectors_[at].iov_base), messages_[at].msg_len, EndpointOf(names_[at]), {}, 0};
     if (messages_[at].msg_hdr.msg_controllen > 0) ReadControl(at, socket, overflow);
   }

@@ -36,9 +36,9 @@ class ReceiveSlots {
   ReceiveSlots(const ReceiveSlots&) = delete;
   ReceiveSlots& operator=(const ReceiveSlots&) = delete;
 
-  // How many datagrams came, at most `most`; they stay until the next call. *overflow: how many more the kernel has
-  // dropped for want of room since the last time.
-  size_t Receive(UdpSocket* socket, size_t most, uint64_t* overflow);
+  // How many datagrams came, at most `most`, into the slots from `first` on; they stay until the next call for the same slots.
+  // *overflow grows by how many more the kernel has dropped for want of room since the last time.
+  size_t Receive(UdpSocket* socket, size_t first, size_t most, uint64_t* overflow);
   const Received& operator[](size_t index) const { return received_[index]; }
 
  private:

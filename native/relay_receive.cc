@@ -9,9 +9,16 @@ namespace entremise {
 namespace {
 
 // A packet that came in one piece with others is up to 64 KiB: fewer of them fill the turn.
-constexpr size_t kDoorBatch = 16;
+constexpr size_t kPieces = 16;
 constexpr size_t kMostHeld = 256;
 constexpr uint64_t kTellElsewhereMs = 250;
+
+bool AreSingle(const ReceiveSlots& slots, size_t count) {
+  for (size_t index = 0; index < count; index++) {
+    if (slots[index].segment > 0) return false;
+  }
+  return true;
+}
 
 bool Hears(const Port& port, const Address& from) {
   if (port.only_from.empty()) return true;
@@ -45,7 +52,10 @@ void RelayCore::OnReady(uint64_t tag, uint32_t events) {
 
 void RelayCore::OnDoor(Door* door) {
   uint64_t overflow = 0;
-  const size_t count = slots_.Receive(&door->socket, kDoorBatch, &overflow);
+  size_t count = slots_.Receive(&door->socket, 0, kPieces, &overflow);
+  if (count == kPieces && AreSingle(slots_, count)) {
+    count += slots_.Receive(&door->socket, count, ReceiveSlots::kSlots - count, &overflow);
+  }
   if (overflow > 0) door->counters->Add(Count::kOverflow, overflow);
   for (size_t index = 0; index < count; index++) {
     const Received& received = slots_[index];
@@ -163,7 +173,7 @@ void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8
 
 void RelayCore::OnPort(Port* port) {
   uint64_t overflow = 0;
-  const size_t count = slots_.Receive(&port->socket, ReceiveSlots::kSlots, &overflow);
+  const size_t count = slots_.Receive(&port->socket, 0, ReceiveSlots::kSlots, &overflow);
   if (overflow > 0) port->counters->Add(Count::kOverflow, overflow);
   if (port->service_port != 0) port->used_ms = now_ms_;
   for (size_t index = 0; index < count; index++) OnPortDatagram(port, slots_[index]);
