@@ -3,14 +3,14 @@ import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median, medianRatio } from './median.ts';
 import { atLeast, atMost, type Figure } from './report.ts';
-import { type RoundTripRun, roundTrips, startEcho } from './round-trips.ts';
+import { benchProgram, type RoundTripRun, roundTrips, startEcho } from './round-trips.ts';
 import { measureRounds, type RoundValues, type Variant, valuesOf, warmUp } from './rounds.ts';
 import { startSsh, withSshFolder } from './ssh-tunnel.ts';
 import { withSite } from './with-home.ts';
 
 /**
  * New streams, each of which carries 64 B there and back and ends: how many a second, one and 16 at a time, through
- * `forward` and through ssh. Then on an access line of 20 ms each way: from the connect to the first byte back, against one
+ * `forward` and through ssh, and through two programs of Node that only pass on. Then on an access line of 20 ms each way: from the connect to the first byte back, against one
  * round trip on the routed path, which the device opens.
  */
 
@@ -25,6 +25,8 @@ interface Tunnel {
 
 const entremise: Tunnel = { what: 'entremise', address: '127.0.0.1', port: 15_007 };
 const ssh: Tunnel = { what: 'ssh', address: homeAddresses.server, port: 16_007 };
+/** As little as Node can do: a program at either end that accepts, connects and passes on; no tunnel, no encryption, no NAT. */
+const bareNode: Tunnel = { what: 'bare_node', address: '127.0.0.1', port: 15_107 };
 const crowds = [1, 16] as const;
 
 /** A grant that says nothing allows 100 new streams a second. */
@@ -37,6 +39,15 @@ const grant = ['ports=2000', 'streams=2000', 'newStreamsPerSecond=10000'].flatMa
 async function forgetEnded({ home }: Site): Promise<void> {
   for (const namespace of [home.gateway, home.terminal, home.server, home.device])
     await namespace.run(['sysctl', '-qw', 'net.ipv4.tcp_max_tw_buckets=1000']);
+}
+
+async function startBareNode({ terminal, server }: Site['home']): Promise<void> {
+  const serverEnd = [homeAddresses.server, String(bareNode.port)];
+  await startEcho(server, homeAddresses.server, echoPort);
+  server.node(benchProgram('pass-on.mjs'), [...serverEnd, homeAddresses.server, String(echoPort)]);
+  await server.untilListening('tcp', bareNode.port);
+  terminal.node(benchProgram('pass-on.mjs'), [bareNode.address, String(bareNode.port), ...serverEnd]);
+  await terminal.untilListening('tcp', bareNode.port);
 }
 
 async function startEnds(site: Site, folder: string): Promise<void> {
@@ -59,7 +70,7 @@ const rateName = (tunnel: Tunnel, atOnce: number) => `${tunnel.what}.${atOnce}`;
 
 function rateVariants(site: Site, seconds: number): Variant[] {
   return crowds.flatMap(atOnce =>
-    [entremise, ssh].map(tunnel => ({
+    [entremise, ssh, bareNode].map(tunnel => ({
       what: rateName(tunnel, atOnce),
       unit: 'streams/s',
       measure: async () => (await roundTrips(throughTunnel(site, tunnel, atOnce, seconds))).perSecond,
@@ -82,6 +93,12 @@ function rateFigures(values: RoundValues): Figure[] {
       unit: 'streams/s',
       goal: undefined,
     },
+    {
+      name: `streams.bare_node_vs_ssh_${atOnce}`,
+      value: medianRatio(of(bareNode, atOnce), of(ssh, atOnce)),
+      unit: 'ratio',
+      goal: undefined,
+    },
   ]);
 }
 
@@ -89,6 +106,7 @@ async function measureRates(context: BenchContext, folder: string): Promise<Figu
   context.progress('streams: building the home, enrolling server, mediator and terminal');
   return withSite('bench', { grant }, async site => {
     await startEnds(site, folder);
+    await startBareNode(site.home);
     const variants = rateVariants(site, context.quick ? 1 : 4);
     await warmUp(context, variants);
     return rateFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
