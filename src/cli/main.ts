@@ -1,6 +1,7 @@
 import process from 'node:process';
+import { collectInOneGo, keepYoungGenerationSmall } from './collections.ts';
 import { main } from './program.ts';
-import { keepYoungGenerationSmall } from './young-generation.ts';
 
 keepYoungGenerationSmall();
+collectInOneGo();
 process.exitCode = await main(process.argv.slice(2));
