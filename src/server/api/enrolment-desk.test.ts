@@ -234,6 +234,19 @@ test('of labels that are said at the same moment those that count are answered, 
   t.is(lab.audit.length, lines);
 });
 
+test('a code whose name somebody else has come by is listed as refused', async t => {
+  const { desk, ready, enrol } = await scene(t);
+  await ready();
+  const [, second] = [
+    await desk.issue(token, { name: 'new-1' }),
+    await desk.issue(token, { name: 'new-1' }),
+  ];
+  const states = () => desk.list(token).map(({ state }) => state);
+  t.deepEqual(states(), ['pending', 'pending']);
+  await enrol(second.code);
+  t.deepEqual(states(), ['used', 'refused']);
+});
+
 test('a thousand codes of a token that are over are listed, however many it has taken back', async t => {
   const { lab, desk, issued, store, ready } = await scene(t);
   await ready();

@@ -43,8 +43,8 @@ export interface CodeRequest {
 /** A code of the API, and what has become of it. */
 export interface ListedCode extends IssuedCode {
   /**
-   * `refused`: in time, and good for nothing: its inviter may not invite so any more, or the key of the server or the
-   * authority is another.
+   * `refused`: in time, and good for nothing: its inviter may not invite so any more, the key of the server or the
+   * authority is another, or somebody else has come by the name.
    */
   readonly state: 'pending' | 'used' | 'expired' | 'cancelled' | 'refused';
   /** Text of the key of the mediator that has used it. */
@@ -195,11 +195,12 @@ export class EnrolmentDesk {
   }
 
   private stateOfUnused(code: IssuedCode, operator: string): ListedCode['state'] {
-    const { invitations, clock } = this.options;
+    const { invitations, memberNamed, clock } = this.options;
     if (code.cancelledAtMs !== undefined) return 'cancelled';
     if (code.expiresAtMs <= clock.wallTimeMs()) return 'expired';
     const leadsHere = (code.operatorHash ?? operator) === operator;
-    return leadsHere && invitations.invitationStands(code.id) ? 'pending' : 'refused';
+    const isNameFree = memberNamed(code.name) === undefined;
+    return leadsHere && isNameFree && invitations.invitationStands(code.id) ? 'pending' : 'refused';
   }
 
   /** Takes one back that nobody has used, at this server, at once. @throws ApiFailure 404, 409 */
