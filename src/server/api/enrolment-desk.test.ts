@@ -237,10 +237,7 @@ test('of labels that are said at the same moment those that count are answered, 
 test('a code whose name somebody else has come by is listed as refused', async t => {
   const { desk, ready, enrol } = await scene(t);
   await ready();
-  const [, second] = [
-    await desk.issue(token, { name: 'new-1' }),
-    await desk.issue(token, { name: 'new-1' }),
-  ];
+  const [, second] = [await desk.issue(token, { name: 'new-1' }), await desk.issue(token, { name: 'new-1' })];
   const states = () => desk.list(token).map(({ state }) => state);
   t.deepEqual(states(), ['pending', 'pending']);
   await enrol(second.code);
