@@ -206,8 +206,13 @@ export async function makeBridge(spec: EndSpec, options: LinkOptions): Promise<I
 
 /** Where the kernel has br_netfilter, what a switch passes on would go through the firewall of its machine. */
 async function switchOnly(namespace: Namespace): Promise<void> {
-  const off = ['iptables', 'ip6tables', 'arptables'].map(which => `net.bridge.bridge-nf-call-${which}=0`);
-  await namespace.run(['sysctl', '-eqw', ...off]);
+  const { code } = await namespace.exec(['test', '-e', '/proc/sys/net/bridge']);
+  if (code !== 0) return;
+  await namespace.sysctl({
+    'net.bridge.bridge-nf-call-iptables': 0,
+    'net.bridge.bridge-nf-call-ip6tables': 0,
+    'net.bridge.bridge-nf-call-arptables': 0,
+  });
 }
 
 /**
