@@ -1,12 +1,12 @@
 import test from 'ava';
 import { fakeClock } from '../base/clock.ts';
-import { collectInStepsOnceLarge } from './collections.ts';
+import { markInStepsOnceLarge } from './collections.ts';
 
 test('a heap that has become large is marked in steps for good', t => {
   const clock = fakeClock();
   let bytes = 60 * 1024 * 1024;
   const flags: string[] = [];
-  collectInStepsOnceLarge(
+  markInStepsOnceLarge(
     clock,
     () => bytes,
     flag => void flags.push(flag),
@@ -24,7 +24,7 @@ test('who ends the looking is not told later', t => {
   const clock = fakeClock();
   let bytes = 0;
   const flags: string[] = [];
-  const end = collectInStepsOnceLarge(
+  const end = markInStepsOnceLarge(
     clock,
     () => bytes,
     flag => void flags.push(flag),

@@ -1,7 +1,6 @@
 import process from 'node:process';
-import { collectInOneGo, keepYoungGenerationSmall } from './collections.ts';
+import { collectCheaply } from './collections.ts';
 import { main } from './program.ts';
 
-keepYoungGenerationSmall();
-collectInOneGo();
+collectCheaply();
 process.exitCode = await main(process.argv.slice(2));

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { memoryFacts } from '../base/memory-facts.ts';
 import { MemoryKeeper, serverThrift } from '../base/memory-keeper.ts';
 import type { NativeSockets } from '../native/addon.ts';
-import { collectInStepsOnceLarge } from './collections.ts';
+import { markInStepsOnceLarge } from './collections.ts';
 
 /** V8's collector, which a program that was started without --expose-gc can have so too. */
 function collector(): () => void {
@@ -28,7 +28,7 @@ export function keepServerMemory(native: NativeSockets | undefined, clock: Clock
   };
   const keeper = new MemoryKeeper(memoryFacts(giveBack), clock, serverThrift);
   keeper.start();
-  const endLooking = collectInStepsOnceLarge(clock);
+  const endLooking = markInStepsOnceLarge(clock);
   return () => {
     keeper.stop();
     endLooking();
