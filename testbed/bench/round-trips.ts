@@ -1,13 +1,9 @@
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import type { Namespace } from 'netns-test-helpers';
 import { EntremiseError } from '../../src/base/errors.ts';
+import { programPath } from '../scenarios/support/peers.ts';
 
 /** Small messages there and back, by `testbed/programs/round-trips.mjs`. */
-
-/** The path of a program of `testbed/programs`. */
-export const benchProgram = (name: string): string =>
-  fileURLToPath(new URL(`../../../testbed/programs/${name}`, import.meta.url));
 
 /** What is sent where. */
 export interface RoundTripRun {
@@ -39,7 +35,7 @@ export const messageBytes = 64;
 
 /** Starts a service that sends everything back, and waits until it listens. The lab ends it. */
 export async function startEcho(namespace: Namespace, address: string, port: number): Promise<void> {
-  namespace.node(benchProgram('tcp-service.mjs'), ['echo', address, String(port)]);
+  namespace.node(programPath('tcp-service.mjs'), ['echo', address, String(port)]);
   await namespace.untilListening('tcp', port);
 }
 
@@ -51,7 +47,7 @@ export async function roundTrips(run: RoundTripRun): Promise<RoundTrips> {
   const { client, address, port, manner, warmUpMs, durationMs, patienceMs = 30_000 } = run;
   const [name, third] = 'ping' in manner ? ['ping', manner.ping.everyMs] : ['stream', manner.stream.atOnce];
   const words = [name, address, port, messageBytes, third, warmUpMs, durationMs].map(String);
-  const argv = [process.execPath, benchProgram('round-trips.mjs'), ...words];
+  const argv = [process.execPath, programPath('round-trips.mjs'), ...words];
   const printed = await client.run(argv, { deadlineMs: warmUpMs + durationMs + patienceMs });
   const result = JSON.parse(printed) as RoundTrips;
   if (result.count > 0) return result;

@@ -1,17 +1,18 @@
+import { programPath } from '../scenarios/support/peers.ts';
 import { mediatorName, type Site } from '../site.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import type { Bench, BenchContext } from './bench.ts';
 import { median, medianRatio } from './median.ts';
 import { atLeast, atMost, type Figure } from './report.ts';
-import { benchProgram, type RoundTripRun, roundTrips, startEcho } from './round-trips.ts';
+import { type RoundTripRun, roundTrips, startEcho } from './round-trips.ts';
 import { measureRounds, type RoundValues, type Variant, valuesOf, warmUp } from './rounds.ts';
 import { startSsh, withSshFolder } from './ssh-tunnel.ts';
 import { withSite } from './with-home.ts';
 
 /**
  * New streams, each of which carries 64 B there and back and ends: how many a second, one and 16 at a time, through
- * `forward` and through ssh, and through two programs of Node that only pass on. Then on an access line of 20 ms each way: from the connect to the first byte back, against one
- * round trip on the routed path, which the device opens.
+ * `forward`, through ssh, and through two programs of Node that only pass on. Then on an access line of 20 ms each way:
+ * from the connect to the first byte back, against one round trip on the routed path, which the device opens.
  */
 
 const echoPort = 7;
@@ -44,9 +45,9 @@ async function forgetEnded({ home }: Site): Promise<void> {
 async function startBareNode({ terminal, server }: Site['home']): Promise<void> {
   const serverEnd = [homeAddresses.server, String(bareNode.port)];
   await startEcho(server, homeAddresses.server, echoPort);
-  server.node(benchProgram('pass-on.mjs'), [...serverEnd, homeAddresses.server, String(echoPort)]);
+  server.node(programPath('pass-on.mjs'), [...serverEnd, homeAddresses.server, String(echoPort)]);
   await server.untilListening('tcp', bareNode.port);
-  terminal.node(benchProgram('pass-on.mjs'), [bareNode.address, String(bareNode.port), ...serverEnd]);
+  terminal.node(programPath('pass-on.mjs'), [bareNode.address, String(bareNode.port), ...serverEnd]);
   await terminal.untilListening('tcp', bareNode.port);
 }
 

@@ -1,10 +1,10 @@
 import { pathToFileURL } from 'node:url';
-import { type Program, until } from 'netns-test-helpers';
+import type { Program } from 'netns-test-helpers';
 import { iperfGbits, startIperfServer } from '../bench/iperf.ts';
 import { homeAddresses } from '../topologies/home.ts';
 import { programPath } from './support/peers.ts';
 import { setStage } from './support/stage.ts';
-import { jsonLines, startForward } from './support/verbs.ts';
+import { saidUponWinch, startForward } from './support/verbs.ts';
 
 /** What V8 does beside the relaying: a third of the processor went into collections that found nothing (docs/performance.md). */
 
@@ -20,12 +20,7 @@ const claim = setStage({
 });
 
 async function beyondYoung(program: Program): Promise<number> {
-  const last = () => jsonLines(program.stderr).findLast(line => 'beyondYoung' in line);
-  const before = Number(last()?.asked ?? 0);
-  program.kill('SIGWINCH');
-  const said = await until(() => [last()].find(line => Number(line?.asked ?? 0) > before), {
-    what: `${program} to say how it has collected`,
-  });
+  const said = await saidUponWinch(program, 'asked', `${program} to say how it has collected`);
   return Number(said.beyondYoung);
 }
 

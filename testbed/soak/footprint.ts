@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { type Program, until } from 'netns-test-helpers';
+import type { Program } from 'netns-test-helpers';
 import { ownMb } from '../bench/resident.ts';
 import { programPath } from '../scenarios/support/peers.ts';
-import { jsonLines } from '../scenarios/support/verbs.ts';
+import { saidUponWinch } from '../scenarios/support/verbs.ts';
 
 /** What a process holds once it has collected its garbage. */
 export interface Footprint {
@@ -35,12 +35,7 @@ export function descriptorsOf(pid: number): number {
  * @throws LabError `deadline` when it says nothing, EntremiseError `internal` when there is no such process any more
  */
 export async function footprintOf(program: Program): Promise<Footprint> {
-  const last = () => jsonLines(program.stderr).findLast(line => 'collected' in line);
-  const before = Number(last()?.collected ?? 0);
-  program.kill('SIGWINCH');
-  const said = await until(() => [last()].find(line => Number(line?.collected ?? 0) > before), {
-    what: `${program} to collect its garbage`,
-  });
+  const said = await saidUponWinch(program, 'collected', `${program} to collect its garbage`);
   return {
     heapMb: Number(said.heapMb),
     externalMb: Number(said.externalMb),

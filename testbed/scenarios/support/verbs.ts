@@ -41,6 +41,17 @@ export function startVerb(
   return program;
 }
 
+/**
+ * Has a program say on stderr what it is preloaded to say upon SIGWINCH (testbed/programs), and gives that line. `counter`: the
+ * field of it that counts how often it was asked.
+ */
+export function saidUponWinch(program: Program, counter: string, what: string): Promise<Json> {
+  const last = () => jsonLines(program.stderr).findLast(line => counter in line);
+  const before = Number(last()?.[counter] ?? 0);
+  program.kill('SIGWINCH');
+  return until(() => [last()].find(line => Number(line?.[counter] ?? 0) > before), { what });
+}
+
 /** Waits until a program has printed a JSON line of which `matches` is true, on stdout or stderr. */
 export function untilJson(
   program: Program,
