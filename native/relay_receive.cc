@@ -8,7 +8,7 @@
 namespace entremise {
 namespace {
 
-// A packet that came in one piece with others is up to 64 KiB: fewer of them fill the turn.
+// What came in one piece with others is up to 64 KiB: so many of these fill a turn, and of single packets as many as there are slots.
 constexpr size_t kPieces = 16;
 constexpr size_t kMostHeld = 256;
 constexpr uint64_t kTellElsewhereMs = 250;
