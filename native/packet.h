@@ -14,7 +14,8 @@ constexpr uint64_t kMaxPacketsPerKey = uint64_t{1} << 30;
 
 constexpr uint8_t kDatagram = 0x01;
 constexpr uint8_t kPart = 0x02;
-constexpr uint8_t kLastKind = 0x0b;
+constexpr uint8_t kBundle = 0x0c;
+constexpr uint8_t kLastKind = kBundle;
 
 // id u32 · index u8, in front of half of a datagram's body.
 constexpr size_t kPartHeadBytes = 5;

@@ -88,7 +88,10 @@ void RelayCore::OnEpoch(Channel* channel, uint8_t epoch, std::unique_ptr<Aead> s
 }
 
 void RelayCore::SetPath(uint32_t cid, const Path& path) {
-  if (Channel* channel = ChannelOf(cid)) channel->path = path;
+  Channel* channel = ChannelOf(cid);
+  if (channel == nullptr) return;
+  SealGathered(channel);
+  channel->path = path;
 }
 
 void RelayCore::RemoveChannel(uint32_t cid) {

@@ -59,13 +59,17 @@ class RelayCore final : public RelayThread::Work {
   int OnTurn(uint64_t now_ms) override;
 
  private:
+  // Whether a body has memory of its own around it, for header and tag, or stands among others.
+  enum class Around { kRoom, kOthers };
+
   void OnDoor(Door* door);
   void OnEpoch(Channel* channel, uint8_t epoch, std::unique_ptr<Aead> seal);
   void OnPacket(Door* door, const Received& packet, uint8_t* bytes, size_t length);
   void OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t length, const Received& packet, Door* door);
   void OnPart(Channel* channel, const uint8_t* part, size_t length);
-  void OnBody(Channel* channel, uint8_t* body, size_t length);
-  void Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length);
+  void OnBundle(Channel* channel, uint8_t* bundle, size_t length);
+  void OnBody(Channel* channel, uint8_t* body, size_t length, Around around);
+  void Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length, Around around);
   void OnPort(Port* port);
   void OnPortErrors(Port* port);
   void OnPortDatagram(Port* port, const Received& datagram);
@@ -73,7 +77,12 @@ class RelayCore final : public RelayThread::Work {
   bool Pays(Port* port, size_t bytes);
   void SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
   void SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
-  void SendBody(Channel* channel, uint8_t* body, size_t length);
+  void SendBody(Channel* channel, uint8_t* body, size_t length, Around around);
+  // Small ones leave with the others of their channel, at the end of the turn. False: it is not for a bundle.
+  bool Gather(Channel* channel, const uint8_t* body, size_t length);
+  void SealGathered(Channel* channel);
+  // Everything that waits leaves; what it was made from stays.
+  void SendWaiting();
   void SendHalves(Channel* channel, const Door& door, const uint8_t* body, size_t length);
   void SealAndSend(Channel* channel, Door* door, const Endpoint& to, uint8_t kind, uint8_t* body, size_t length);
   void Release(Channel* channel, const RouteId& id, Route* route);
@@ -100,6 +109,9 @@ class RelayCore final : public RelayThread::Work {
   GsoSend send_;
   uint64_t now_ms_ = 0;
   std::vector<std::vector<uint8_t>> kept_until_flush_;
+  BundleMemory bundle_memory_;
+  // Channels that have gathered something.
+  std::vector<Channel*> gathering_;
   std::unordered_map<uint32_t, Door> doors_;
   std::unordered_map<uint32_t, std::unique_ptr<Channel>> channels_;
   std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;

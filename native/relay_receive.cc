@@ -94,7 +94,7 @@ void RelayCore::OnPacket(Door* door, const Received& packet, uint8_t* bytes, siz
 
 void RelayCore::OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t length, const Received& packet,
                          Door* door) {
-  if (kind != kDatagram && kind != kPart) {
+  if (kind != kDatagram && kind != kPart && kind != kBundle) {
     return upcalls_->Tell(Upcall::kControl, channel->cid, door->id, kind, packet.from, {}, body, length);
   }
   const Path& path = channel->path;
@@ -104,7 +104,8 @@ void RelayCore::OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t l
     upcalls_->Tell(Upcall::kElsewhere, channel->cid, door->id, 0, packet.from, {}, nullptr, 0);
   }
   if (kind == kPart) return OnPart(channel, body, length);
-  OnBody(channel, body, length);
+  if (kind == kBundle) return OnBundle(channel, body, length);
+  OnBody(channel, body, length, Around::kRoom);
 }
 
 void RelayCore::OnPart(Channel* channel, const uint8_t* part, size_t length) {
@@ -113,17 +114,24 @@ void RelayCore::OnPart(Channel* channel, const uint8_t* part, size_t length) {
   uint64_t lost = 0;
   const bool complete = channel->parts.Take(part, length, now_ms_, &whole, &lost);
   if (lost > 0) channel->counters->Add(Count::kHalves, lost);
-  if (complete) OnBody(channel, Copy(whole.data(), whole.size()), whole.size());
+  if (complete) OnBody(channel, Copy(whole.data(), whole.size()), whole.size(), Around::kRoom);
 }
 
-void RelayCore::OnBody(Channel* channel, uint8_t* body, size_t length) {
+void RelayCore::OnBundle(Channel* channel, uint8_t* bundle, size_t length) {
+  const bool whole = ReadBundle(bundle, length, [this, channel](uint8_t* body, size_t bytes) {
+    OnBody(channel, body, bytes, Around::kOthers);
+  });
+  if (!whole) channel->counters->Add(Count::kMalformed);
+}
+
+void RelayCore::OnBody(Channel* channel, uint8_t* body, size_t length, Around around) {
   Datagram datagram;
   if (!ReadDatagram(body, length, &datagram)) return channel->counters->Add(Count::kMalformed);
   const RouteId id = {channel->cid, datagram.route};
   const auto found = channel->routes.find(datagram.route);
   if (found == channel->routes.end()) return channel->counters->Add(Count::kUnbound);
   Route& route = found->second;
-  if (!route.held) return Deliver(channel, id, &route, body, length);
+  if (!route.held) return Deliver(channel, id, &route, body, length, around);
   if (route.kept.empty()) {
     route.held_until_ms = now_ms_ + times_.hold_ms;
     held_.push_back(id);
@@ -141,11 +149,12 @@ void RelayCore::Release(Channel* channel, const RouteId& id, Route* route) {
   for (auto& each : kept) {
     const size_t length = each.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
     uint8_t* body = Keep(std::move(each));
-    Deliver(channel, id, route, body, length);
+    Deliver(channel, id, route, body, length, Around::kRoom);
   }
 }
 
-void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length) {
+void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8_t* body, size_t length,
+                        Around around) {
   Datagram datagram;
   if (!ReadDatagram(body, length, &datagram)) return;
   const Target& target = route->target;
@@ -162,7 +171,7 @@ void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8
     case Target::Kind::kRoute:
       if (Channel* next = ChannelOf(target.route.cid)) {
         WriteU32(body, target.route.route);
-        return SendBody(next, body, length);
+        return SendBody(next, body, length, around);
       }
       break;
     case Target::Kind::kDrop:
@@ -211,7 +220,7 @@ void RelayCore::OnPortDatagram(Port* port, const Received& datagram) {
   uint8_t* body = datagram.bytes - added;
   WriteU32(body, target.route.route);
   peer.Write(body + kRouteBytes);
-  SendBody(channel, body, added + datagram.length);
+  SendBody(channel, body, added + datagram.length, Around::kRoom);
 }
 
 }  // namespace entremise

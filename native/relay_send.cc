@@ -1,4 +1,6 @@
-// What goes out: sealed, in halves where the path is short, or to a peer as it is.
+// What goes out: sealed, small ones together, in halves where the path is short, or to a peer as it is.
+#include <algorithm>
+
 #include "datagram_body.h"
 #include "relay_core.h"
 
@@ -16,8 +18,15 @@ Address AnswerFrom(const Channel& channel, const Door& door, const Endpoint& to)
 
 }  // namespace
 
-void RelayCore::Flush() {
+void RelayCore::SendWaiting() {
+  for (Channel* channel : gathering_) SealGathered(channel);
+  gathering_.clear();
   send_.Flush(now_ms_);
+  bundle_memory_.Clear();
+}
+
+void RelayCore::Flush() {
+  SendWaiting();
   kept_until_flush_.clear();
 }
 
@@ -82,11 +91,50 @@ Port* RelayCore::ServiceSocketFor(Port* service_port, const Endpoint& peer) {
   return made;
 }
 
-void RelayCore::SendBody(Channel* channel, uint8_t* body, size_t length) {
+bool RelayCore::Gather(Channel* channel, const uint8_t* body, size_t length) {
+  Bundle& bundle = channel->bundle;
+  if (bundle.Fits(length)) {
+    bundle.Add(body, length);
+    return true;
+  }
+  if (bundle.count > 0) SealGathered(channel);
+  // Where no second one of its length fits beside it there is nothing to gain by copying it.
+  const size_t room = std::min(channel->path.bundle_bytes, channel->path.packet_bytes);
+  if (kOverheadBytes + 2 * (kBundledLengthBytes + length) > room) return false;
+  const size_t taken = room - kOverheadBytes;
+  uint8_t* memory = bundle_memory_.Take(taken);
+  if (memory == nullptr) {
+    SendWaiting();
+    memory = bundle_memory_.Take(taken);
+    if (memory == nullptr) return false;
+  }
+  bundle.body = memory;
+  bundle.taken = taken;
+  bundle.Add(body, length);
+  if (gathering_.empty() || gathering_.back() != channel) gathering_.push_back(channel);
+  return true;
+}
+
+void RelayCore::SealGathered(Channel* channel) {
+  const Bundle bundle = channel->bundle;
+  channel->bundle = {};
+  Door* door = DoorOf(channel->path.door);
+  if (bundle.count == 0) return;
+  if (door == nullptr) return channel->counters->Add(Count::kPathless, bundle.count);
+  bundle_memory_.Trim(bundle.body, bundle.taken, bundle.length);
+  const bool alone = bundle.count == 1;
+  const size_t before = alone ? kBundledLengthBytes : 0;
+  SealAndSend(channel, door, channel->path.peer, alone ? kDatagram : kBundle, bundle.body + before,
+              bundle.length - before);
+}
+
+void RelayCore::SendBody(Channel* channel, uint8_t* body, size_t length, Around around) {
   Door* door = DoorOf(channel->path.door);
   if (door == nullptr) return channel->counters->Add(Count::kPathless);
+  if (Gather(channel, body, length)) return;
   const size_t packet = channel->path.packet_bytes;
   if (kOverheadBytes + length <= packet) {
+    if (around == Around::kOthers) body = Copy(body, length);
     return SealAndSend(channel, door, channel->path.peer, kDatagram, body, length);
   }
   if (kOverheadBytes + kPartHeadBytes + (length + 1) / 2 <= packet) return SendHalves(channel, *door, body, length);
@@ -135,7 +183,7 @@ void RelayCore::SendDatagram(uint32_t cid, std::vector<uint8_t> body) {
   Channel* channel = ChannelOf(cid);
   if (channel == nullptr) return;
   const size_t length = body.size() - ReceiveSlots::kHeadroom - ReceiveSlots::kTailroom;
-  SendBody(channel, Keep(std::move(body)), length);
+  SendBody(channel, Keep(std::move(body)), length, Around::kRoom);
 }
 
 void RelayCore::SendPlain(uint32_t port_id, const Endpoint& peer, const Address& from, std::vector<uint8_t> bytes) {

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bundle.h"
 #include "channel_seal.h"
 #include "endpoint_table.h"
 #include "part_assembly.h"
@@ -107,6 +108,8 @@ struct Path {
   uint32_t door = 0;
   Endpoint peer;
   size_t packet_bytes = 0;
+  // The longest packet that datagrams share; 0: the other side opens none.
+  size_t bundle_bytes = 0;
 };
 
 struct Channel {
@@ -122,6 +125,7 @@ struct Channel {
   bool told_spent = false;
   Path path;
   uint32_t next_part = 0;
+  Bundle bundle;
   PartAssembly parts;
   uint64_t told_elsewhere_ms = 0;
   std::unordered_map<uint32_t, Route> routes;

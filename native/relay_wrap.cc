@@ -119,7 +119,8 @@ void AddEpoch(RelayArguments& arguments) {
 
 void SetPath(RelayArguments& arguments) {
   const uint32_t cid = arguments.Id(1);
-  const Path path = {arguments.Id(2), arguments.Peer(3), arguments.Number(4, UINT16_MAX, "packetBytes")};
+  const Path path = {arguments.Id(2), arguments.Peer(3), arguments.Number(4, UINT16_MAX, "packetBytes"),
+                     arguments.Number(5, UINT16_MAX, "bundleBytes")};
   if (Relay* relay = arguments.relay()) relay->SetPath(cid, path);
 }
 

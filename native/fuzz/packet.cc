@@ -1,9 +1,11 @@
 // sources: aead.cc
-// What comes to a door: headers, sealed bodies, replays, epochs (native/channel_seal.h), and the bodies of datagrams.
+// What comes to a door: headers, sealed bodies, replays, epochs (native/channel_seal.h), and the bodies of datagrams, alone and
+// in one packet with others (native/bundle.h).
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "../bundle.h"
 #include "../channel_seal.h"
 #include "../datagram_body.h"
 #include "check.h"
@@ -29,6 +31,20 @@ void ReadBody(uint8_t* body, size_t length) {
   Check(memcmp(again.data(), body, length) == 0);
 }
 
+// What is read is written as it was; what is not read has called nobody.
+void ReadBundled(uint8_t* body, size_t length) {
+  std::vector<uint8_t> again(length + kBundledLengthBytes);
+  Bundle bundle;
+  bundle.body = again.data();
+  bundle.taken = length;
+  const bool whole = ReadBundle(body, length, [&bundle](const uint8_t* one, size_t bytes) {
+    Check(bundle.Fits(bytes));
+    bundle.Add(one, bytes);
+  });
+  Check(whole ? bundle.count >= 2 && bundle.length == length : bundle.count == 0);
+  Check(memcmp(again.data(), body, bundle.length) == 0);
+}
+
 void OpenRaw(ChannelOpener* opener, std::vector<uint8_t> packet) {
   PacketHeader header;
   if (!ReadHeader(packet.data(), packet.size(), &header)) return;
@@ -49,6 +65,7 @@ void OpenSealed(ChannelSealer* sealer, ChannelOpener* opener, const uint8_t* bod
   Check(opener->Open(header, packet.data(), packet.size(), 0) == Opened::kDone);
   Check(memcmp(packet.data() + kHeaderBytes, body, length) == 0);
   ReadBody(packet.data() + kHeaderBytes, length);
+  ReadBundled(packet.data() + kHeaderBytes, length);
   Check(opener->Open(header, copy.data(), copy.size(), 0) == Opened::kReplayed);
 }
 

@@ -239,8 +239,10 @@ export class ChannelKeeper {
     this.options.onSize();
   }
 
-  private setPath({ hub, server }: ChannelSession, { cid, packetBytes }: MemberChannel): void {
-    if (cid !== undefined) hub.relay.setPath(cid, { door: this.doorOf(ownPlace), peer: server, packetBytes });
+  private setPath({ hub, server }: ChannelSession, { cid, packetBytes, bundleBytes }: MemberChannel): void {
+    if (cid === undefined) return;
+    const path = { door: this.doorOf(ownPlace), peer: server, packetBytes, bundleBytes };
+    hub.relay.setPath(cid, path);
   }
 
   private look(): void {

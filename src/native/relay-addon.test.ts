@@ -22,7 +22,7 @@ const calls: Record<keyof NativeRelays, readonly unknown[]> = {
   relayDoorNumber: [0, 1],
   relayAddChannel: [0, 1, 0, ...key, ...key],
   relayAddEpoch: [0, 1, 0, ...key, ...key, true],
-  relaySetPath: [0, 1, 1, peer, 1200],
+  relaySetPath: [0, 1, 1, peer, 1200, 1200],
   relayRemoveChannel: [0, 1],
   relayAddPort: [0, 0, true, false, bytes],
   relayAddService: [0, peer, 1, 1, 1],

@@ -54,8 +54,15 @@ export interface NativeRelays {
     openIv: Uint8Array,
     sealNow: boolean,
   ): void;
-  /** A door of 0: no path. */
-  relaySetPath(relay: number, cid: number, door: number, peer: Uint8Array, packetBytes: number): void;
+  /** A door of 0: no path. `bundleBytes` of 0: the other side opens no bundles. */
+  relaySetPath(
+    relay: number,
+    cid: number,
+    door: number,
+    peer: Uint8Array,
+    packetBytes: number,
+    bundleBytes: number,
+  ): void;
   relayRemoveChannel(relay: number, cid: number): void;
   /** Takes over an fd that the addon owns. `onlyFrom`: peers one after another, whose numbers are lengths of prefixes. */
   relayAddPort(

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { claimBundles } from './testing/bundle-claims.ts';
 import { claimPlainPeers } from './testing/plain-claims.ts';
 import { claimPorts } from './testing/port-claims.ts';
 import { RelayLab, type RelaySubject } from './testing/relay-lab.ts';
@@ -16,6 +17,7 @@ export function relayComplies(name: string, subject: RelaySubject): void {
       await run(t, new RelayLab(t, subject));
     });
   claimSealing(claim);
+  claimBundles(claim, subject);
   claimRoutes(claim);
   claimPorts(claim, subject);
   claimPlainPeers(claim, subject);

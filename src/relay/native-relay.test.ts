@@ -7,4 +7,5 @@ relayComplies('the addon’s thread', {
   knowsLocal: true,
   idleMs: 1_000,
   hearsUnreachable: true,
+  bundles: true,
 });

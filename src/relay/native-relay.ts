@@ -5,12 +5,17 @@ import { bindError } from '../native/errno.ts';
 import type { UdpSource } from '../native/held-number.ts';
 import { relayCounts } from '../native/relay-addon.ts';
 import type { IpText } from '../wire/ip.ts';
-import { encodePacketBody, encodePeer, type PacketPeer, packetKind } from '../wire/packet.ts';
+import {
+  type ControlBody,
+  encodePacketBody,
+  encodePeer,
+  type PacketPeer,
+  packetKind,
+} from '../wire/packet.ts';
 import type { PacketKey, PacketSuite } from '../wire/packet-key.ts';
 import { tellUpcalls, type UpcallOwner } from './native-upcalls.ts';
 import type {
   ChannelPath,
-  ControlBody,
   DoorId,
   EpochKeys,
   PeerTarget,
@@ -145,8 +150,9 @@ class NativeRelay implements Relay, UpcallOwner {
   }
 
   setPath(cid: number, path: ChannelPath | undefined): void {
-    if (path === undefined) this.#addon.relaySetPath(this.#relay, cid, 0, none, 0);
-    else this.#addon.relaySetPath(this.#relay, cid, path.door, encodePeer(path.peer), path.packetBytes);
+    if (path === undefined) return this.#addon.relaySetPath(this.#relay, cid, 0, none, 0, 0);
+    const { door, peer, packetBytes, bundleBytes = 0 } = path;
+    this.#addon.relaySetPath(this.#relay, cid, door, encodePeer(peer), packetBytes, bundleBytes);
   }
 
   removeChannel(cid: number): void {

@@ -1,6 +1,13 @@
 import { type IpText, ipFromBytes } from '../wire/ip.ts';
-import { decodePacketBody, decodePeer, kindOfNumber, type PacketPeer } from '../wire/packet.ts';
-import type { ControlBody, RelayHandlers } from './relay.ts';
+import {
+  type ControlBody,
+  decodePacketBody,
+  decodePeer,
+  isControlBody,
+  kindOfNumber,
+  type PacketPeer,
+} from '../wire/packet.ts';
+import type { RelayHandlers } from './relay.ts';
 
 /** Reads what the addon's relay tells, packed as native/relay_upcalls.h says, and tells it on. */
 
@@ -55,7 +62,7 @@ function readControl(kindNumber: number, bytes: Buffer): ControlBody | undefined
   if (kind === undefined) return undefined;
   try {
     const body = decodePacketBody(kind, bytes);
-    return body.kind === 'datagram' || body.kind === 'part' ? undefined : body;
+    return isControlBody(body) ? body : undefined;
   } catch {
     return undefined;
   }

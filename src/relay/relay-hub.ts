@@ -1,6 +1,6 @@
 import type { IpText } from '../wire/ip.ts';
-import type { PacketPeer } from '../wire/packet.ts';
-import type { ControlBody, DoorId, OpenRelay, Relay, RelayHandlers, RelayPort } from './relay.ts';
+import type { ControlBody, PacketPeer } from '../wire/packet.ts';
+import type { DoorId, OpenRelay, Relay, RelayHandlers, RelayPort } from './relay.ts';
 
 /** One relay and those who are told what happens on their part of it. What comes for nobody is dropped. */
 

@@ -1,6 +1,6 @@
 import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
-import type { PacketBody, PacketPeer } from '../wire/packet.ts';
+import type { ControlBody, PacketPeer } from '../wire/packet.ts';
 import type { PacketKey } from '../wire/packet-key.ts';
 
 /**
@@ -17,9 +17,6 @@ export type DoorId = number;
 
 /** A plain UDP socket: a redirected port, a forward's local socket, a published one. Not the id of a port on the wire. */
 export type RelayPort = number;
-
-/** A body that is no datagram: JavaScript's to make and to answer. */
-export type ControlBody = Exclude<PacketBody, { readonly kind: 'datagram' | 'part' }>;
 
 /** Keys of a channel: those it begins with, or the next ones. The suite stands in them, and is one. */
 export interface EpochKeys {
@@ -38,6 +35,8 @@ export interface ChannelPath {
   readonly peer: PacketPeer;
   /** The greatest packet as a whole, header and tag included; up to twice that goes in two PARTs (P7.5). */
   readonly packetBytes: number;
+  /** The greatest packet that several datagrams may share (P7.2); absent: the other side opens none. */
+  readonly bundleBytes?: number | undefined;
 }
 
 /** One direction of a route of a channel: what stands in the packets is `route`. */

@@ -1,4 +1,5 @@
 import {
+  type DatagramBody,
   decodePacketBody,
   encodePacketBody,
   type PacketBody,
@@ -11,9 +12,6 @@ import type { ChannelPath, EpochKeys, SealFrom } from './relay.ts';
 import type { ScriptRoute } from './script-route.ts';
 
 /** One channel of a script relay: its keys, its routes, and datagrams in halves (P7.5). */
-
-/** A datagram's body as it stands in a packet. */
-export type DatagramBody = Extract<PacketBody, { readonly kind: 'datagram' }>;
 
 /** Halves that wait for the other one, and how long. */
 const maxHalves = 256;
@@ -113,6 +111,13 @@ export class ScriptChannel {
       this.nextSealer = undefined;
     }
     return body.kind === 'part' ? this.join(body.id, body.index, body.bytes, nowMs) : body;
+  }
+
+  /** A datagram has come: its route has it. */
+  take(datagram: DatagramBody): void {
+    const route = this.routes.get(datagram.route);
+    if (route === undefined) this.tally.unbound++;
+    else route.take(datagram);
   }
 
   private join(id: number, index: 0 | 1, bytes: Buffer, nowMs: number): DatagramBody | undefined {

@@ -21,4 +21,5 @@ relayComplies('JavaScript', {
   knowsLocal: false,
   idleMs: 1_500_000,
   hearsUnreachable: false,
+  bundles: false,
 });

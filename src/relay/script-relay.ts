@@ -1,13 +1,18 @@
 import type { Clock } from '../base/clock.ts';
 import type { UdpSource } from '../native/held-number.ts';
 import type { IpText } from '../wire/ip.ts';
-import { decodePacketHeader, type PacketPeer } from '../wire/packet.ts';
+import {
+  type ControlBody,
+  type DatagramBody,
+  decodePacketHeader,
+  isControlBody,
+  type PacketPeer,
+} from '../wire/packet.ts';
 import { newTally, reportOf, type Tally, tallyIn, tallyOut } from './counters.ts';
 import { dgramSockets } from './dgram-sockets.ts';
 import { peerKey } from './idle-sweep.ts';
 import type {
   ChannelPath,
-  ControlBody,
   DoorId,
   EpochKeys,
   PeerTarget,
@@ -25,7 +30,7 @@ import type {
 } from './relay.ts';
 import type { OnArrival, RelaySocket, RelaySockets } from './relay-sockets.ts';
 import { ByteBudgets } from './script-budget.ts';
-import { type DatagramBody, ScriptChannel } from './script-channel.ts';
+import { ScriptChannel } from './script-channel.ts';
 import { type PlainPort, ScriptPort } from './script-port.ts';
 import type { ScriptRelayOptions } from './script-relay-options.ts';
 import { ScriptRoute } from './script-route.ts';
@@ -235,12 +240,10 @@ export class ScriptRelay implements Relay {
     }
     const body = channel.open(packet, this.clock.now());
     if (body === undefined) return;
-    if (body.kind !== 'datagram')
+    if (isControlBody(body))
       return this.upcalls.tell(() => this.handlers.onControl(channel.cid, door, from, body));
     if (!channel.isFromPath(door, from)) this.tellElsewhere(channel, door, from);
-    const route = channel.routes.get(body.route);
-    if (route === undefined) channel.tally.unbound++;
-    else route.take(body);
+    for (const datagram of body.kind === 'bundle' ? body.datagrams : [body]) channel.take(datagram);
   }
 
   private tellElsewhere({ cid, path }: ScriptChannel, door: DoorId, from: PacketPeer): void {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
+import type { DatagramBody } from '../wire/packet.ts';
 import type { RouteTarget } from './relay.ts';
-import type { DatagramBody } from './script-channel.ts';
 
 /** One route of a script relay's channel: where it leads, and what is held before it goes there. */
 

@@ -1,10 +1,7 @@
-import type { PacketBody } from '../wire/packet.ts';
+import type { ControlBody } from '../wire/packet.ts';
 import type { PacketKey } from '../wire/packet-key.ts';
 
 /** What the machine of a channel needs of whoever seals and carries its packets: the relay, which owns every counter. */
-
-/** A body that is no datagram. */
-export type ControlBody = Exclude<PacketBody, { readonly kind: 'datagram' | 'part' }>;
 
 /** The keys of an epoch, for this side. */
 export interface EpochKeys {

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorCodeOf } from '../base/errors.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import type { PacketPeer } from '../wire/packet.ts';
+import { bundleBytesOf, type ControlBody, openedKinds, type PacketPeer } from '../wire/packet.ts';
 import type { PacketSuite } from '../wire/packet-key.ts';
 import { ChannelKeepalive } from './channel-keepalive.ts';
 import { type ChannelSecret, channelKeys } from './channel-keys.ts';
-import type { ChannelPackets, ControlBody, EpochKeys } from './channel-packets.ts';
+import type { ChannelPackets, EpochKeys } from './channel-packets.ts';
 import { parsePeer } from './parse-peer.ts';
 import { PathSize } from './path-size.ts';
 
@@ -81,6 +81,8 @@ export class MemberChannel {
   private phase: 'offered' | 'probing' | 'up' | 'down' = 'offered';
   private cancelTimer = () => {};
   private suite: PacketSuite | undefined;
+  /** Kinds that the server opens beyond the first eleven. */
+  private serverOpens: readonly number[] = [];
   /** Since the last ALIVE. */
   private isUsed = false;
   /** Of the keys in use: since when, and how many packets had passed by then. */
@@ -126,10 +128,16 @@ export class MemberChannel {
     return this.size.packetBytes;
   }
 
+  /** The longest packet that datagrams may share on the way to the server; undefined: it opens none (P7.2). */
+  get bundleBytes(): number | undefined {
+    return bundleBytesOf(this.size.packetBytes, this.serverOpens);
+  }
+
   /** Offers the channel. */
   start(): void {
     this.wait(acceptMs, () => this.down('refused'));
-    this.options.say({ step: 'offer', nonce: this.nonce, suites: [...this.options.suites] });
+    const { say, suites } = this.options;
+    say({ step: 'offer', nonce: this.nonce, suites: [...suites], opens: [...openedKinds] });
   }
 
   /** CHANNEL has come over the link. */
@@ -266,12 +274,13 @@ export class MemberChannel {
     if (this.number !== undefined) this.options.packets.send(this.number, place, body);
   }
 
-  private onAccept({ cid, epoch, nonce, suite }: Channel): void {
+  private onAccept({ cid, epoch, nonce, suite, opens = [] }: Channel): void {
     if (cid === undefined || epoch === undefined || nonce === undefined || suite === undefined)
       return this.down('refused', 'bad-request');
     const keys = this.keysOf({ cid, epoch, suite, memberNonce: this.nonce, serverNonce: nonce });
     this.number = cid;
     this.suite = suite;
+    this.serverOpens = opens;
     this.options.packets.add(cid, keys);
     this.phase = 'probing';
     this.probe(0);

@@ -2,7 +2,9 @@ import test from 'ava';
 import fc from 'fast-check';
 import { errorNumber } from '../base/errors.ts';
 import { PacketSealer } from '../relay/packet-seal.ts';
+import type { ChannelPath } from '../relay/relay.ts';
 import { channelKeys } from '../session/channel-keys.ts';
+import type { Channel } from '../wire/messages/attach.ts';
 import { encodePacketHeader, type PacketPeer, packetKind, probeBytes } from '../wire/packet.ts';
 import { ChannelWorld, worldServer } from './testing/channel-world.ts';
 
@@ -46,6 +48,39 @@ test('the first suite of the list that is known is taken; none, or no nonce, is 
       ['refuse', errorNumber('bad-request')],
     ],
   );
+});
+
+test('P7.1: datagrams may share a packet towards who says that he opens BUNDLE, and none beyond what PROBE has shown', async t => {
+  for (const [opens, bundleBytes] of [
+    [[packetKind.bundle, 200], probeBytes],
+    [[200], undefined],
+    [undefined, undefined],
+  ] as const) {
+    const world = await ChannelWorld.make({ setsDf: true });
+    const paths: (ChannelPath | undefined)[] = [];
+    const { setPath } = world.relay;
+    world.relay.setPath = (cid, path) => {
+      paths.push(path);
+      setPath.call(world.relay, cid, path);
+    };
+    const member = world.member();
+    const without = ({ opens: _, ...message }: Channel): Channel => {
+      return opens === undefined ? message : { ...message, opens: [...opens] };
+    };
+    const { desk } = world;
+    const { onMessage } = desk;
+    desk.onMessage = (link, message) => onMessage.call(desk, link, without(message));
+    const { channel } = member;
+    const { onMessage: onAnswer } = channel;
+    channel.onMessage = message => onAnswer.call(channel, without(message));
+    channel.start();
+    world.clock.advance(second);
+    t.true(channel.up);
+    t.is(channel.packetBytes, 1472);
+    t.is(channel.bundleBytes, bundleBytes);
+    t.is(paths.at(-1)?.packetBytes, 1472);
+    t.is(paths.at(-1)?.bundleBytes, bundleBytes);
+  }
 });
 
 test('a PROBE, a CHALLENGE or an `up` that is lost is made good', async t => {

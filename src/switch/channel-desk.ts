@@ -1,10 +1,10 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, errorNumber } from '../base/errors.ts';
-import type { ControlBody, DoorId, Relay, RelayCounters } from '../relay/relay.ts';
+import type { DoorId, Relay, RelayCounters } from '../relay/relay.ts';
 import { type ChannelSecret, channelKeys } from '../session/channel-keys.ts';
 import type { Channel } from '../wire/messages/attach.ts';
-import type { PacketPeer } from '../wire/packet.ts';
+import { bundleBytesOf, type ControlBody, openedKinds, type PacketPeer } from '../wire/packet.ts';
 import { type PacketSuite, packetSuites } from '../wire/packet-key.ts';
 import type { LinkIdentity } from './members.ts';
 import { OwnedChannels } from './owned-channels.ts';
@@ -163,7 +163,7 @@ export class ChannelDesk {
     for (const cid of this.entries.all()) this.end(cid);
   }
 
-  private onOffer(link: ChannelLink, { nonce, suites = [] }: Channel): void {
+  private onOffer(link: ChannelLink, { nonce, suites = [], opens = [] }: Channel): void {
     const suite = suites.find(each => packetSuites.includes(each));
     if (nonce === undefined) return refuse(link, 'bad-request');
     if (suite === undefined) return refuse(link, 'unsupported');
@@ -174,8 +174,10 @@ export class ChannelDesk {
     const { nonce: serverNonce, keys } = freshKeys(link, { memberNonce: nonce, cid, epoch, suite });
     const { relay, door } = this.options;
     relay.addChannel(cid, keys);
-    const setPath = (peer: PacketPeer) =>
-      relay.setPath(cid, { door, peer, packetBytes: entry.channel.packetBytes });
+    const setPath = (peer: PacketPeer) => {
+      const { packetBytes } = entry.channel;
+      relay.setPath(cid, { door, peer, packetBytes, bundleBytes: bundleBytesOf(packetBytes, opens) });
+    };
     const entry: Entry = {
       channel: new UdpChannel(this.options.clock, {
         send: (body, to) => relay.sendControl(cid, door, to, body),
@@ -202,7 +204,7 @@ export class ChannelDesk {
       cancelOrphan: () => {},
     };
     this.entries.add(cid, entry);
-    link.sendChannel({ step: 'accept', cid, epoch, nonce: serverNonce, suite });
+    link.sendChannel({ step: 'accept', cid, epoch, nonce: serverNonce, suite, opens: [...openedKinds] });
   }
 
   /** A channel that lost its link gives way; false when the member has all it may and uses them. */

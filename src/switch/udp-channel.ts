@@ -1,9 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { TokenBucket } from '../policy/rate.ts';
-import type { ControlBody } from '../relay/relay.ts';
 import { PathSize } from '../session/path-size.ts';
-import { maxEchoAfterMs, type PacketPeer, tokenBytes } from '../wire/packet.ts';
+import { type ControlBody, maxEchoAfterMs, type PacketPeer, tokenBytes } from '../wire/packet.ts';
 
 /** How long a challenge may be answered, and until when the old path's answer outweighs the new one's (P7.4). */
 const challengeMs = 10_000;

@@ -87,7 +87,7 @@ test('another version, a used zero, an unknown kind, a counter past the limit an
   t.deepEqual(decodePacketHeader(packet), header);
   for (const [at, value] of [
     [0, 0],
-    [0, 0x0c],
+    [0, 0x0d],
     [2, 0],
     [2, 2],
     [3, 1],

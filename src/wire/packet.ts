@@ -37,6 +37,7 @@ export const packetKind = {
   echo: 0x09,
   size: 0x0a,
   sized: 0x0b,
+  bundle: 0x0c,
 } as const;
 
 /** Name of a kind of packet. */
@@ -83,9 +84,19 @@ export interface PacketPeer {
   readonly number: number;
 }
 
+/** A datagram's body as it stands in a packet. */
+export interface DatagramBody {
+  readonly kind: 'datagram';
+  readonly route: number;
+  readonly peer: PacketPeer;
+  readonly bytes: Buffer;
+}
+
 /** What stands sealed in a packet, by its kind (P7.2). */
 export type PacketBody =
-  | { readonly kind: 'datagram'; readonly route: number; readonly peer: PacketPeer; readonly bytes: Buffer }
+  | DatagramBody
+  /** Two or more that share a packet. */
+  | { readonly kind: 'bundle'; readonly datagrams: readonly DatagramBody[] }
   /** Half of the body of a datagram that is too long for the path; `index` 0 is the first (P7.5). */
   | { readonly kind: 'part'; readonly id: number; readonly index: 0 | 1; readonly bytes: Buffer }
   | { readonly kind: 'probe' }
@@ -98,6 +109,17 @@ export type PacketBody =
   /** `packetBytes` is what the whole packet has, header and tag included. */
   | { readonly kind: 'size' | 'sized'; readonly id: number; readonly packetBytes: number };
 
+/** A body that is no datagram: whoever has the channel makes and answers it. */
+export type ControlBody = Exclude<PacketBody, { readonly kind: 'datagram' | 'part' | 'bundle' }>;
+
+/** True for what is not a datagram, half of one, or several. */
+export function isControlBody(body: PacketBody): body is ControlBody {
+  return body.kind !== 'datagram' && body.kind !== 'part' && body.kind !== 'bundle';
+}
+
+/** Kinds that this version opens beyond the first eleven, as CHANNEL says (P7.1). */
+export const openedKinds: readonly number[] = [packetKind.bundle];
+
 /** Length of the token of CHALLENGE and ANSWER. */
 export const tokenBytes = 16;
 
@@ -106,6 +128,14 @@ const aliveBytes = 23;
 
 /** Everything of a packet that is not its body. */
 export const packetOverheadBytes = packetHeaderBytes + packetTagBytes;
+
+/**
+ * The longest packet that datagrams may share on a path that packets of `packetBytes` come through, towards a side that opens
+ * the kinds of `opens`; undefined: none. Not beyond what PROBE has shown: a path that grows shorter loses none by it (P7.2).
+ */
+export function bundleBytesOf(packetBytes: number, opens: readonly number[]): number | undefined {
+  return opens.includes(packetKind.bundle) ? Math.min(packetBytes, probeBytes) : undefined;
+}
 
 /**
  * A peer as it stands in packets: family u8, address, number u16.
@@ -125,6 +155,13 @@ function words(numbers: readonly number[], length = numbers.length * 4): Buffer 
   return bytes;
 }
 
+function encodeBundled(datagram: DatagramBody): readonly Buffer[] {
+  const bytes = encodePacketBody(datagram);
+  const length = Buffer.allocUnsafe(2);
+  length.writeUInt16BE(bytes.length);
+  return [length, bytes];
+}
+
 /**
  * The bytes of a body, before they are sealed.
  * @throws EntremiseError `bad-request` for an address that is none
@@ -133,6 +170,8 @@ export function encodePacketBody(body: PacketBody): Buffer {
   switch (body.kind) {
     case 'datagram':
       return Buffer.concat([words([body.route]), encodePeer(body.peer), body.bytes]);
+    case 'bundle':
+      return Buffer.concat(body.datagrams.flatMap(encodeBundled));
     case 'part':
       return Buffer.concat([words([body.id]), Buffer.of(body.index), body.bytes]);
     case 'probe':
@@ -186,10 +225,23 @@ function readPeer(kind: PacketKindName, body: Buffer, at: number) {
   return read;
 }
 
-function decodeDatagram(body: Buffer): PacketBody {
+function decodeDatagram(body: Buffer): DatagramBody {
   if (body.length < 4) throw malformed('datagram');
   const { peer, end } = readPeer('datagram', body, 4);
   return { kind: 'datagram', route: body.readUInt32BE(0), peer, bytes: body.subarray(end) };
+}
+
+function decodeBundle(body: Buffer): PacketBody {
+  const datagrams: DatagramBody[] = [];
+  for (let at = 0; at < body.length; ) {
+    const begin = at + 2;
+    const end = begin <= body.length ? begin + body.readUInt16BE(at) : Number.POSITIVE_INFINITY;
+    if (end > body.length) throw malformed('bundle');
+    datagrams.push(decodeDatagram(body.subarray(begin, end)));
+    at = end;
+  }
+  if (datagrams.length < 2) throw malformed('bundle');
+  return { kind: 'bundle', datagrams };
 }
 
 function decodePart(body: Buffer): PacketBody {
@@ -224,6 +276,8 @@ export function decodePacketBody(kind: PacketKindName, body: Buffer): PacketBody
   switch (kind) {
     case 'datagram':
       return decodeDatagram(body);
+    case 'bundle':
+      return decodeBundle(body);
     case 'part':
       return decodePart(body);
     case 'probe':

@@ -19,7 +19,7 @@ import type { PacketKey, PacketSuite } from '../../src/wire/packet-key.ts';
 const mediatorCid = 1;
 const terminalCid = 2;
 const route = 1;
-const packetBytes = 1400;
+const lengths = { packetBytes: 1400, bundleBytes: Number(process.env.BUNDLE ?? 1200) };
 
 const handlers: RelayHandlers = {
   onControl() {},
@@ -58,7 +58,7 @@ function openMember(relay: Relay, cid: number, suite: PacketSuite, server: Packe
     sealKey: keyOf(suite, cid * 2),
     openKey: keyOf(suite, cid * 2 + 1),
   });
-  relay.setPath(cid, { door, peer: server, packetBytes });
+  relay.setPath(cid, { door, peer: server, ...lengths });
   const speak = () => relay.sendControl(cid, door, server, { kind: 'keepalive', id: 1 });
   speak();
   setInterval(speak, 1000);
@@ -68,7 +68,7 @@ async function runServer(suite: PacketSuite, own: PacketPeer, peer: PacketPeer |
   const relay: Relay = nativeRelay(requireAddon(), {
     ...handlers,
     onControl(cid, from, to) {
-      relay.setPath(cid, { door: from, peer: to, packetBytes });
+      relay.setPath(cid, { door: from, peer: to, ...lengths });
       say('up');
     },
   });

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { until } from '../../native/test-sockets.ts';
-import type { PacketBody, PacketPeer } from '../../wire/packet.ts';
+import { isControlBody, type PacketBody, type PacketPeer } from '../../wire/packet.ts';
 import type { PacketKey, PacketSuite } from '../../wire/packet-key.ts';
 import { readGroup, withBytes } from '../../wire/testing/vectors.ts';
 import type { Opened, RawPeer, RelayLab } from './relay-lab.ts';
@@ -62,7 +62,7 @@ async function seals(t: ExecutionContext, { relay, door, peer }: Bench, vector: 
   relay.setPath(cid, { door, peer: peer.peer, packetBytes: 1200 });
   const begun = peer.got.length;
   if (body.kind === 'datagram') relay.sendDatagram(cid, body.route, body.peer, body.bytes);
-  else if (body.kind !== 'part') relay.sendControl(cid, door, peer.peer, body);
+  else if (isControlBody(body)) relay.sendControl(cid, door, peer.peer, body);
   else return;
   await until('the packet is there', () => peer.got.length > begun);
   t.is(peer.got.at(-1)?.bytes.toString('hex'), vector.hex, vector.name);
@@ -75,18 +75,21 @@ async function opens(t: ExecutionContext, bench: Bench, vector: PacketVector, me
   if (body.kind === 'part') return;
   const key = keyFor(vector);
   relay.addChannel(cid, { epoch, sealKey: key, openKey: key });
-  if (body.kind === 'datagram') relay.bindRoute(cid, body.route, 'script');
+  const datagrams = body.kind === 'bundle' ? body.datagrams : body.kind === 'datagram' ? [body] : [];
+  for (const { route } of datagrams) relay.bindRoute(cid, route, 'script');
   const told = () => heard.controls.length + heard.datagrams.length;
   const begun = told();
   peer.send(Buffer.from(hex, 'hex'), member);
-  await until(`${name} is opened`, () => told() > begun);
+  await until(`${name} is opened`, () => told() >= begun + Math.max(1, datagrams.length));
   const what = `${name}, counter ${vector.counter}`;
-  if (body.kind !== 'datagram') {
+  if (datagrams.length === 0) {
     t.deepEqual(plain(heard.controls.at(-1)?.body), plain(body), what);
-  } else {
-    const text = Buffer.from(body.bytes).toString('latin1');
-    t.deepEqual(heard.datagrams.at(-1), { cid, route: body.route, peer: body.peer, text }, what);
+    return;
   }
+  const expected = datagrams.map(({ route, peer: from, bytes }) => {
+    return { cid, route, peer: from, text: Buffer.from(bytes).toString('latin1') };
+  });
+  t.deepEqual(heard.datagrams.slice(-datagrams.length), expected, what);
 }
 
 /** Buffers and other byte arrays with the same bytes are the same here. */

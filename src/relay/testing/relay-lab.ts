@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import type { ExecutionContext } from 'ava';
 import { requireAddon } from '../../native/addon.ts';
 import { until } from '../../native/test-sockets.ts';
-import type { PacketPeer } from '../../wire/packet.ts';
+import type { ControlBody, PacketPeer } from '../../wire/packet.ts';
 import type { PacketKey, PacketSuite } from '../../wire/packet-key.ts';
-import type { ControlBody, DoorId, Relay, RelayHandlers, RelayPort } from '../relay.ts';
+import type { DoorId, Relay, RelayHandlers, RelayPort } from '../relay.ts';
 
 /** Relays, raw UDP sockets and keys on loopback, for the suite of compliance.ts. */
 
@@ -31,6 +31,8 @@ export interface RelaySubject {
   readonly idleMs: number;
   /** ICMP errors. */
   readonly hearsUnreachable: boolean;
+  /** Datagrams that leave at once share packets; all open those (P7.2). */
+  readonly bundles: boolean;
 }
 
 /** Everything that one relay has told, in order. */

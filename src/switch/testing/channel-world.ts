@@ -104,8 +104,9 @@ export class ChannelWorldMember implements ChannelLink {
   }
 
   private setPath(): void {
-    const { cid, packetBytes } = this.channel;
-    if (cid !== undefined) this.relay.setPath(cid, { door: this.ownDoor, peer: worldServer, packetBytes });
+    const { cid, packetBytes, bundleBytes } = this.channel;
+    if (cid === undefined) return;
+    this.relay.setPath(cid, { door: this.ownDoor, peer: worldServer, packetBytes, bundleBytes });
   }
 
   private get packets(): ChannelPackets {

@@ -89,6 +89,8 @@ export const channel = message('CHANNEL', {
   /** The address the server sees the channel come from, address:number. */
   observed: optional(7, text(64)),
   reason: optional(8, u8),
+  /** Kinds of packets that the sender opens beyond the first eleven (P7.2). */
+  opens: optional(128, list(u8, 16)),
 });
 export type Channel = MessageOf<typeof channel>;
 
