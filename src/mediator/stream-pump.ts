@@ -116,11 +116,18 @@ export class StreamPump implements StreamHandlers {
     );
     if (this.phase === 'over') return this.socket.reset();
     this.phase = 'coupled';
-    const early = this.early;
-    this.early = [];
-    for (const bytes of early) this.write(this.socket, bytes);
+    this.writeEarly(this.socket);
     if (this.earlyFin) this.socket.end();
     this.readOn();
+  }
+
+  /** What has waited for the connection waits for nothing else: results and events of this turn leave behind it. */
+  private writeEarly(socket: WatchedSocket): void {
+    const { early } = this;
+    this.early = [];
+    socket.socket.cork();
+    for (const bytes of early) socket.write(bytes, () => this.onWritten(bytes.length));
+    socket.socket.uncork();
   }
 
   /** Ends both sides: RESET with `code` to the terminal, RST to the device. The owner is told. */

@@ -37,6 +37,10 @@ const recordBytes = 16 * 1024;
 const pieceBytes = 1000;
 const mostPieces = 4;
 
+/** Who says so often within a second what takes several pieces is not idle: each of them is a record and a system call. */
+const mostSpared = 16;
+const sparedWithinMs = 1000;
+
 /** How often the path is read while bytes leave: who reads it looks after it (P2.1). */
 const lookMs = 100;
 
@@ -77,8 +81,9 @@ export class TlsTransport implements Transport {
   private gathered: Buffer[] = [];
   private gatheredLength = 0;
   private flushTurn: NodeJS.Immediate | undefined;
-  /** Nothing has been written yet that does not fit {@link mostPieces}. */
+  /** Nothing has been written yet that does not fit {@link mostPieces}, nor often what needs some of them. */
   private sparing = true;
+  private spared = { sinceMs: 0, times: 0 };
   /** A piece is on its way, and the next waits for it. */
   private pieceUnderWay = false;
   private bypassing = false;
@@ -148,7 +153,7 @@ export class TlsTransport implements Transport {
     this.flushTurn = undefined;
     if (this.pieceUnderWay) return;
     const { gatheredLength } = this;
-    this.sparing &&= gatheredLength <= pieceBytes * mostPieces;
+    if (gatheredLength > pieceBytes) this.sparing &&= this.maySpare(gatheredLength);
     if (!this.sparing || gatheredLength <= pieceBytes) return this.flushAll();
     const whole = this.takeGathered();
     this.pieceUnderWay = true;
@@ -156,6 +161,13 @@ export class TlsTransport implements Transport {
     this.gathered.push(whole.subarray(pieceBytes));
     this.gatheredLength = whole.length - pieceBytes;
   };
+
+  private maySpare(lengthBytes: number): boolean {
+    const nowMs = this.clock.now();
+    if (nowMs - this.spared.sinceMs > sparedWithinMs) this.spared = { sinceMs: nowMs, times: 0 };
+    this.spared.times++;
+    return lengthBytes <= pieceBytes * mostPieces && this.spared.times <= mostSpared;
+  }
 
   private readonly onPieceWritten = (): void => {
     this.pieceUnderWay = false;

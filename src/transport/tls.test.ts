@@ -86,6 +86,21 @@ test('what is said on an idle link goes in records of at most 1,000 bytes, in or
   t.deepEqual(atServer.bytes, Buffer.concat(sent));
 });
 
+test('a link that often says what takes several records of 1,000 bytes has whole ones', async t => {
+  const { client, server } = await tlsPair(t);
+  const [atServer, atClient] = [record(server), record(client)];
+  let sent = 0;
+  while (!atServer.pieces.some(({ length }) => length === 2500)) {
+    client.write(Buffer.alloc(1250));
+    client.write(Buffer.alloc(1250));
+    sent += 2500;
+    await atServer.untilBytes(sent);
+    await atClient.until(() => client.backlogBytes === 0);
+  }
+  const inPieces = atServer.pieces.filter(({ length }) => length < 2500);
+  t.true(inPieces.length >= 16, `${inPieces.length} pieces before`);
+});
+
 test('what is written while a piece is under way, and by end(), goes behind it', async t => {
   const { client, server } = await tlsPair(t);
   const atServer = record(server);

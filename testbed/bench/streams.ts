@@ -159,6 +159,7 @@ async function measureLongLine(context: BenchContext, folder: string): Promise<F
       await startEnds(site, folder);
       await startEcho(site.home.terminal, homeAddresses.terminal, directPort);
       const variants = longLineVariants(site, context.quick ? 1 : 4);
+      await warmUp(context, variants);
       return longLineFigures(await measureRounds(context, context.quick ? 1 : 5, variants));
     },
     line,

@@ -51,6 +51,10 @@ export interface SoakReport {
 const recoveryDeadlineMs = 60_000;
 const shortestMs = 50;
 
+/** What a long break has held back is on its way for a while after streams move again; a leak stays. */
+const drainMs = 30_000;
+const lookEveryMs = 1_000;
+
 /** While there is no way commands pile up, and with the first answers each of them holds a port. */
 const grant = ['--limit', 'ports=1000'];
 
@@ -83,6 +87,20 @@ async function setScene({ boxed = false }: SoakOptions): Promise<Scene> {
 
 async function footprints({ site, server }: World): Promise<Record<string, Footprint>> {
   return { mediator: await footprintOf(site.mediator), server: await footprintOf(server) };
+}
+
+const allLeaks = (before: Record<string, Footprint>, after: Record<string, Footprint>) =>
+  Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
+
+/** What is held once everything that was held back has left, or after {@link drainMs}. */
+async function drainedFootprints(world: World, before: Record<string, Footprint>) {
+  const startedAt = performance.now();
+  for (;;) {
+    const after = await footprints(world);
+    const waitedMs = performance.now() - startedAt;
+    if (allLeaks(before, after).length === 0 || waitedMs > drainMs) return { after, waitedMs };
+    await delay(lookEveryMs);
+  }
 }
 
 async function happen(scene: Scene, load: Load, mishap: Mishap, lastsMs: number): Promise<Happened> {
@@ -128,10 +146,11 @@ async function play(scene: Scene, options: SoakOptions, happened: Happened[]): P
   scene.load = load;
   await mishapsFor(scene, load, options, happened);
   await load.untilMoving();
-  const after = await footprints(scene);
+  const { after, waitedMs } = await drainedFootprints(scene, before);
+  options.say(`footprints ${Math.round(waitedMs)} ms after all streams moved`);
   for (const [name, now] of Object.entries(after))
     options.say(`${name}: ${footprintText(before[name] ?? now)}; now ${footprintText(now)}`);
-  const leaks = Object.entries(after).flatMap(([name, now]) => leaksOf(name, before[name] ?? now, now));
+  const leaks = allLeaks(before, after);
   return [...flawsOfLoad(await load.stop('together', 60_000)), ...leaks, ...flawsOfBox(scene, options)];
 }
 

@@ -88,6 +88,8 @@ export class WireView {
   private trouble: string | undefined;
   private lastId = 0;
   private cancelApply: (() => void) | undefined;
+  /** What {@link apply} has not seen yet. */
+  private readonly news = new Set<Tap | 'environment'>();
   private cancelLinger: (() => void) | undefined;
   private cancelTick: (() => void) | undefined;
 
@@ -121,7 +123,7 @@ export class WireView {
     const sinceMs = this.options.clock.wallTimeMs();
     const tap = { id: ++this.lastId, port, listener, sinceMs };
     this.taps.add(tap);
-    this.applySoon();
+    this.applySoon(tap);
     const keyOf = (localAddress: IpText, { peerAddress, peerNumber }: WirePeer) => {
       const local = endpointKey({ address: ipToBytes(localAddress), number: port.number });
       const peer = endpointKey({ address: ipToBytes(peerAddress), number: peerNumber });
@@ -137,25 +139,35 @@ export class WireView {
       close: () => {
         if (!this.taps.delete(tap)) return;
         this.connections.forget(tap);
-        this.applySoon();
+        if (!this.news.delete(tap)) this.applySoon(tap);
+        else if (this.news.size === 0) this.cancelApply?.();
       },
     };
   }
 
   /** Interfaces or the owner's word for them have changed. */
   onEnvironment(): void {
-    this.applySoon();
+    this.applySoon('environment');
   }
 
   /** A port that connects within this turn was never to be listened for: it costs nothing. */
-  private applySoon(): void {
+  private applySoon(news: Tap | 'environment'): void {
     if (this.capture === undefined) return;
-    this.cancelApply ??= this.options.clock.after(0, () => this.apply());
+    this.news.add(news);
+    this.cancelApply ??= this.applyLater();
+  }
+
+  private applyLater(): () => void {
+    const cancel = this.options.clock.after(0, () => this.apply());
+    return () => {
+      this.cancelApply = undefined;
+      cancel();
+    };
   }
 
   private apply(): void {
     this.cancelApply?.();
-    this.cancelApply = undefined;
+    this.news.clear();
     const { capture } = this;
     if (capture === undefined) return;
     const interfaces = this.options.interfaces();
@@ -182,7 +194,7 @@ export class WireView {
   private judge(refused: string | undefined): void {
     const before = this.trouble;
     this.trouble = refused === undefined ? undefined : `an interface cannot be captured: ${refused}`;
-    if (refused !== undefined) this.options.clock.after(retryMs, () => this.applySoon());
+    if (refused !== undefined) this.options.clock.after(retryMs, () => this.applySoon('environment'));
     if (before === this.trouble) return;
     if (refused !== undefined) this.options.log.warn({ reason: this.trouble }, 'capture is incomplete');
     this.options.onChange();

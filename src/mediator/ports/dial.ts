@@ -45,13 +45,19 @@ function wrongFamily(what: string, family: 4 | 6): EntremiseError {
   });
 }
 
-async function candidatesOf(options: DialOptions): Promise<readonly CanonicalAddress[]> {
+function fitting(what: string, all: readonly CanonicalAddress[], family: 4 | 6): readonly CanonicalAddress[] {
+  const found = all.filter(address => address.family === family);
+  if (found.length > 0) return found;
+  throw wrongFamily(what, family);
+}
+
+/** The answer is there at once where there is nothing to look up: who waits for it lets everything else go first. */
+function candidatesOf(
+  options: DialOptions,
+): readonly CanonicalAddress[] | Promise<readonly CanonicalAddress[]> {
   const { target, family, lookup, attempt } = options;
-  const all =
-    target.kind === 'address' ? [target.address] : await unlessAborted(lookup(target.name), attempt.signal);
-  const fitting = all.filter(address => address.family === family);
-  if (fitting.length > 0) return fitting;
-  throw wrongFamily(target.kind === 'address' ? target.address.text : target.name, family);
+  if (target.kind === 'address') return fitting(target.address.text, [target.address], family);
+  return unlessAborted(lookup(target.name), attempt.signal).then(all => fitting(target.name, all, family));
 }
 
 const sentences: Readonly<Record<string, string>> = {
@@ -129,7 +135,9 @@ export async function dial(options: DialOptions): Promise<Dialled> {
     attempt.abort();
   });
   try {
-    return await connectFirst(options, await candidatesOf(options));
+    const candidates = candidatesOf(options);
+    // The SYN leaves before what else this turn has to do, results and frames.
+    return await connectFirst(options, candidates instanceof Promise ? await candidates : candidates);
   } catch (thrown) {
     if (!attempt.signal.aborted) throw thrown;
     throw isLate ? tooLate(options, thrown) : new EntremiseError('aborted', { cause: thrown });
