@@ -27,6 +27,8 @@ export function collectCheaply(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
   // A full collection waits until the heap itself is full, and then is one pause.
   setFlagsFromString('--no-incremental-marking');
+  // And a cheap one, of 1 MiB, is over before other threads are awake to help.
+  setFlagsFromString('--no-parallel-scavenge');
 }
 
 /**

@@ -5,7 +5,7 @@ import { parseToml } from '../base/toml.ts';
 import { defaultOwnerPolicy, type OwnerPolicy, parseOwnerPolicy } from '../policy/owner-policy.ts';
 import { closedObject, firstIssue, listOf, oneOf, parsedText, wholeNumber } from '../policy/schema.ts';
 import { parseServerAddress, type ServerAddress } from '../policy/server-address.ts';
-import { defaultRekeyPackets } from '../session/member-channel.ts';
+import { defaultRekeyPackets } from '../session/member-channel-options.ts';
 import { type HttpProxy, parseProxy } from '../transport/proxy.ts';
 import type { WantedService } from '../wire/messages/report.ts';
 import { commonLeaseFiles } from './devices/leases.ts';

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { ErrorCode } from '../base/errors.ts';
-import type { ChannelEnd, MemberChannel } from '../session/member-channel.ts';
+import type { MemberChannel } from '../session/member-channel.ts';
+import type { ChannelEnd } from '../session/member-channel-options.ts';
 import { suitesBySpeed } from '../session/suite-order.ts';
 import type { Channel } from '../wire/messages/attach.ts';
 import type { PacketPeer } from '../wire/packet.ts';

@@ -1,6 +1,6 @@
 import { asEntremiseError, type ErrorCode } from '../base/errors.ts';
 import { RelayHub } from '../relay/relay-hub.ts';
-import type { ChannelEnd } from '../session/member-channel.ts';
+import type { ChannelEnd } from '../session/member-channel-options.ts';
 import type { MemberLink } from '../session/member-link.ts';
 import { parsePeer } from '../session/parse-peer.ts';
 import { ladderPlan, type PathKnowledge, PathLifetime } from '../session/path-lifetime.ts';

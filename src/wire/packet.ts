@@ -117,9 +117,6 @@ export function isControlBody(body: PacketBody): body is ControlBody {
   return body.kind !== 'datagram' && body.kind !== 'part' && body.kind !== 'bundle';
 }
 
-/** Kinds that this version opens beyond the first eleven, as CHANNEL says (P7.1). */
-export const openedKinds: readonly number[] = [packetKind.bundle];
-
 /** Length of the token of CHALLENGE and ANSWER. */
 export const tokenBytes = 16;
 
@@ -128,14 +125,6 @@ const aliveBytes = 23;
 
 /** Everything of a packet that is not its body. */
 export const packetOverheadBytes = packetHeaderBytes + packetTagBytes;
-
-/**
- * The longest packet that datagrams may share on a path that packets of `packetBytes` come through, towards a side that opens
- * the kinds of `opens`; undefined: none. Not beyond what PROBE has shown: a path that grows shorter loses none by it (P7.2).
- */
-export function bundleBytesOf(packetBytes: number, opens: readonly number[]): number | undefined {
-  return opens.includes(packetKind.bundle) ? Math.min(packetBytes, probeBytes) : undefined;
-}
 
 /**
  * A peer as it stands in packets: family u8, address, number u16.
