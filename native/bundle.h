@@ -12,11 +12,14 @@
 namespace entremise {
 
 constexpr size_t kBundledLengthBytes = 2;
+// Of a BUNDLE's body: that of a packet as long as PROBE.
+constexpr size_t kLongestBundle = 1200 - kOverheadBytes;
 
 // Calls `each(body, length)` for every body of a BUNDLE's. False, and none is called, when it is laid out otherwise.
 template <typename Each>
 bool ReadBundle(uint8_t* bundle, size_t length, const Each& each) {
   const auto bytes_at = [bundle](size_t at) { return static_cast<size_t>(bundle[at] << 8 | bundle[at + 1]); };
+  if (length > kLongestBundle) return false;
   size_t count = 0;
   for (size_t at = 0; at < length; count++) {
     Datagram datagram;

@@ -99,7 +99,7 @@ bool RelayCore::Gather(Channel* channel, const uint8_t* body, size_t length) {
   }
   if (bundle.count > 0) SealGathered(channel);
   // Where no second one of its length fits beside it there is nothing to gain by copying it.
-  const size_t room = std::min(channel->path.bundle_bytes, channel->path.packet_bytes);
+  const size_t room = std::min({channel->path.bundle_bytes, channel->path.packet_bytes, kOverheadBytes + kLongestBundle});
   if (kOverheadBytes + 2 * (kBundledLengthBytes + length) > room) return false;
   const size_t taken = room - kOverheadBytes;
   uint8_t* memory = bundle_memory_.Take(taken);
@@ -124,6 +124,8 @@ void RelayCore::SealGathered(Channel* channel) {
   bundle_memory_.Trim(bundle.body, bundle.taken, bundle.length);
   const bool alone = bundle.count == 1;
   const size_t before = alone ? kBundledLengthBytes : 0;
+  // One is counted where it is not sealed.
+  if (channel->sealer.spent()) channel->counters->Add(Count::kPathless, bundle.count - 1);
   SealAndSend(channel, door, channel->path.peer, alone ? kDatagram : kBundle, bundle.body + before,
               bundle.length - before);
 }

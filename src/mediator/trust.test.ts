@@ -82,6 +82,20 @@ test('P6.2: a revoked grant, and a revoked key, end what they allowed at once', 
   });
 });
 
+test('P6.2: what is taken back while a connection is being made hears nothing, not even what came early', async t => {
+  const { rig, terminal } = await attached(t);
+  const allowing = rig.basis.owner;
+  const denying = parseOwnerPolicy({ ...ownerTable, commands: ['open', 'close'] }, 'test');
+  const isAsked = () => rig.lines.some(({ verb }) => verb === 'connect');
+  Object.defineProperty(rig.basis, 'owner', { get: () => (isAsked() ? denying : allowing) });
+  const played = await playing(t);
+  const { stream, result } = terminal.connect({ port: (await terminal.open()).port ?? 0 }, played.number);
+  stream.stream.send(Buffer.from('early'));
+  t.deepEqual(await readToEnd(await played.next()), { end: 'ECONNRESET', text: '' });
+  t.not((await result).code, 'ok');
+  await stream.heard('reset not-permitted');
+});
+
 test('P6.2: what the owner takes back is closed, and nothing else', async t => {
   const { rig, terminal } = await attached(t);
   const [first, second] = [await playing(t), await playing(t, socket => socket.pipe(socket))];

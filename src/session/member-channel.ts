@@ -90,7 +90,7 @@ export class MemberChannel {
 
   /** The longest packet that datagrams may share on the way to the server; undefined: it opens none (P7.2). */
   get bundleBytes(): number | undefined {
-    return bundleBytesOf(this.size.packetBytes, this.serverOpens);
+    return bundleBytesOf(this.size, this.serverOpens);
   }
 
   /** Offers the channel. */

@@ -107,6 +107,22 @@ test('P7.5: while nothing passes no size counts as too long, and little is asked
   t.is(path.asked.at(-1), 1472);
 });
 
+test('P7.5: where not even 1,200 bytes are answered it is known, until they are', t => {
+  const { clock, told, size, path } = world({ most: 1100 });
+  size.begin(peers.ipv4);
+  t.true(size.passesBase);
+  clock.advance(60_000);
+  t.false(size.passesBase);
+  t.deepEqual([size.packetBytes, told], [1200, [1200]]);
+  size.confirm(true);
+  clock.advance(1_000);
+  t.false(size.passesBase, 'asking again is no answer');
+  path.most = 1200;
+  clock.advance(60_000);
+  t.true(size.passesBase);
+  t.deepEqual([size.packetBytes, told], [1200, [1200, 1200]]);
+});
+
 test('P7.5: another path is searched anew, whatever was asked for on the one before', t => {
   const { clock, told, size, path } = world({ delayMs: 500 });
   size.begin(peers.ipv4);

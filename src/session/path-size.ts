@@ -62,6 +62,7 @@ export class PathSize {
   private nextId = 1;
   private cancelTimer = nothing;
   private settledMs = 0;
+  private basePasses = true;
 
   constructor(options: PathSizeOptions) {
     this.options = options;
@@ -70,6 +71,11 @@ export class PathSize {
   /** The longest packet that is known to come through, header and tag included. */
   get packetBytes(): number {
     return this.known;
+  }
+
+  /** False while it is known that not even packets of 1,200 bytes, which PROBE has shown once, come through. */
+  get passesBase(): boolean {
+    return this.basePasses;
   }
 
   /** The path to `peer` is new, or another one: what was known is forgotten. */
@@ -102,6 +108,7 @@ export class PathSize {
   /** SIZED has come. */
   onSized(id: number, packetBytes: number): void {
     if (this.asked.get(id) !== packetBytes) return;
+    this.setBasePasses(true);
     if (packetBytes > this.known) this.set(packetBytes);
     if (this.question?.packetBytes === packetBytes) this.question.onComes();
   }
@@ -157,7 +164,17 @@ export class PathSize {
 
   /** Too long, or does nothing pass at all? */
   private askBase(onTooLong: () => void): void {
-    this.ask({ packetBytes: basePacketBytes, onComes: onTooLong, onNone: () => this.rest('stuck') });
+    const onNone = () => {
+      this.setBasePasses(false);
+      this.rest('stuck');
+    };
+    this.ask({ packetBytes: basePacketBytes, onComes: onTooLong, onNone });
+  }
+
+  private setBasePasses(passes: boolean): void {
+    if (this.basePasses === passes) return;
+    this.basePasses = passes;
+    this.options.onChange(this.known);
   }
 
   private ask(question: Question): void {

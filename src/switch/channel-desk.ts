@@ -177,7 +177,7 @@ export class ChannelDesk {
     relay.addChannel(cid, keys);
     const setPath = (peer: PacketPeer) => {
       const { packetBytes } = entry.channel;
-      relay.setPath(cid, { door, peer, packetBytes, bundleBytes: bundleBytesOf(packetBytes, opens) });
+      relay.setPath(cid, { door, peer, packetBytes, bundleBytes: bundleBytesOf(entry.channel, opens) });
     };
     const entry: Entry = {
       channel: new UdpChannel(this.options.clock, {

@@ -73,6 +73,11 @@ export class UdpChannel {
     return this.size.packetBytes;
   }
 
+  /** See {@link PathSize.passesBase}. */
+  get passesBase(): boolean {
+    return this.size.passesBase;
+  }
+
   /** Silences that have not ended. */
   get echoCount(): number {
     return this.echoes.size;

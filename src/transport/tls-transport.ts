@@ -152,26 +152,31 @@ export class TlsTransport implements Transport {
   private readonly flush = (): void => {
     this.flushTurn = undefined;
     if (this.pieceUnderWay) return;
+    if (this.gatheredLength > pieceBytes) this.sparing &&= this.maySpare();
+    this.writePiece();
+  };
+
+  private writePiece(): void {
     const { gatheredLength } = this;
-    if (gatheredLength > pieceBytes) this.sparing &&= this.maySpare(gatheredLength);
+    this.sparing &&= gatheredLength <= pieceBytes * mostPieces;
     if (!this.sparing || gatheredLength <= pieceBytes) return this.flushAll();
     const whole = this.takeGathered();
     this.pieceUnderWay = true;
     this.socket.write(whole.subarray(0, pieceBytes), this.onPieceWritten);
     this.gathered.push(whole.subarray(pieceBytes));
     this.gatheredLength = whole.length - pieceBytes;
-  };
+  }
 
-  private maySpare(lengthBytes: number): boolean {
+  private maySpare(): boolean {
     const nowMs = this.clock.now();
     if (nowMs - this.spared.sinceMs > sparedWithinMs) this.spared = { sinceMs: nowMs, times: 0 };
     this.spared.times++;
-    return lengthBytes <= pieceBytes * mostPieces && this.spared.times <= mostSpared;
+    return this.spared.times <= mostSpared;
   }
 
   private readonly onPieceWritten = (): void => {
     this.pieceUnderWay = false;
-    if (this.phase === 'open' && this.flushTurn === undefined) this.flush();
+    if (this.phase === 'open' && this.flushTurn === undefined) this.writePiece();
     this.onWritten();
   };
 

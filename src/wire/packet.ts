@@ -221,6 +221,7 @@ function decodeDatagram(body: Buffer): DatagramBody {
 }
 
 function decodeBundle(body: Buffer): PacketBody {
+  if (body.length > probeBytes - packetOverheadBytes) throw malformed('bundle');
   const datagrams: DatagramBody[] = [];
   for (let at = 0; at < body.length; ) {
     const begin = at + 2;

@@ -174,7 +174,7 @@ export class WireView {
     this.tapsAt = this.tapsByEndpoint(interfaces);
     const endpoints = [...this.tapsAt.keys()].map(endpointOf);
     if (this.taps.size === 0) {
-      this.cancelLinger ??= this.options.clock.after(lingerMs, () => this.leave());
+      this.linger();
       this.judge(capture.setTargets(endpoints));
       return;
     }
@@ -188,7 +188,13 @@ export class WireView {
 
   private leave(): void {
     this.cancelLinger = undefined;
-    if (this.taps.size === 0) this.capture?.watch([]);
+    // One that is new may be gone before it is applied: then nobody would look again.
+    if (this.taps.size > 0) this.linger();
+    else this.capture?.watch([]);
+  }
+
+  private linger(): void {
+    this.cancelLinger ??= this.options.clock.after(lingerMs, () => this.leave());
   }
 
   private judge(refused: string | undefined): void {

@@ -139,9 +139,9 @@ export class TcpPort {
         },
         lookup,
       });
-      pump.couple(socket);
-      // What was allowed when it began may have been taken back since.
+      // What was allowed when it began may have been taken back since: then the device hears nothing but a RST.
       if (door.ask({ verb: 'connect', target: address, number }) !== undefined) pump.abort('not-permitted');
+      pump.couple(socket);
       // Too late: the connection was reset at once, and its number went with it.
       if (pump.over && this.kind === 'connecting') this.leave();
       if (this.kind !== 'connecting') throw new EntremiseError('aborted');
