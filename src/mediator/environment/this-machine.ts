@@ -13,7 +13,12 @@ type Watching = Pick<NativeSockets, 'watchNetwork' | 'closeWatch'>;
 function watchNetwork(native: Watching | undefined, onNews: () => void): (() => void) | undefined {
   const watch = native?.watchNetwork(onNews);
   if (native === undefined || watch === undefined || typeof watch === 'string') return undefined;
-  return () => void native.closeWatch(watch);
+  let isOpen = true;
+  return () => {
+    // Once: its number is another watch's as soon as it is closed.
+    if (isOpen) native.closeWatch(watch);
+    isOpen = false;
+  };
 }
 
 /** A watcher of the machine that this runs on; it looks once, and again when it is started. `networkFile`: netifd's word. */
