@@ -9,7 +9,7 @@ import { loadAddon, requireAddon } from './addon.ts';
 import { fdOf } from './fd-of.ts';
 import type { NativeRelays } from './relay-addon.ts';
 import { keepAlive } from './socket-options.ts';
-import { fdTargets, inWorker, listener, pair, socketOf, until } from './test-sockets.ts';
+import { fdTargets, inWorker, listener, mayCapture, pair, socketOf, until } from './test-sockets.ts';
 
 const native = requireAddon();
 const nothing = () => {};
@@ -330,14 +330,7 @@ test('what a watch callback throws is an uncaught exception of its thread', asyn
   t.is(thrown, 'from the callback');
 });
 
-/** True where this process may open packet sockets. */
-const mayCapture = (() => {
-  const capture = native.startCapture(nothing);
-  if (typeof capture === 'number') native.stopCapture(capture);
-  return typeof capture === 'number';
-})();
-
-const captureTest = mayCapture ? test.serial : test.skip;
+const captureTest = mayCapture() ? test.serial : test.skip;
 
 /** As {@link inWorker}, in a process with no other worker: how many sockets there were, and which are left. */
 function inWorkerAlone(body: string, end: string): unknown {

@@ -27,6 +27,14 @@ export function untilFree(isFree: () => boolean | Promise<boolean>): Promise<voi
   return until('the number is free', isFree);
 }
 
+/** True where this process may open packet sockets. */
+export function mayCapture(): boolean {
+  const native = requireAddon();
+  const capture = native.startCapture(() => {});
+  if (typeof capture === 'number') native.stopCapture(capture);
+  return typeof capture === 'number';
+}
+
 /** The number that `server` listens on. */
 export function numberOf(server: Server): number {
   const address = server.address();
