@@ -126,7 +126,7 @@ export class StreamPump implements StreamHandlers {
     const { early } = this;
     this.early = [];
     socket.socket.cork();
-    for (const bytes of early) socket.write(bytes, () => this.onWritten(bytes.length));
+    for (const bytes of early) this.put(socket, bytes);
     socket.socket.uncork();
   }
 
@@ -166,6 +166,10 @@ export class StreamPump implements StreamHandlers {
 
   private write(socket: WatchedSocket, bytes: Buffer): void {
     this.surroundings.cork.hold(socket.socket);
+    this.put(socket, bytes);
+  }
+
+  private put(socket: WatchedSocket, bytes: Buffer): void {
     socket.write(bytes, () => this.onWritten(bytes.length));
   }
 

@@ -19,7 +19,7 @@ import type { PacketKey, PacketSuite } from '../../src/wire/packet-key.ts';
 const mediatorCid = 1;
 const terminalCid = 2;
 const route = 1;
-const lengths = { packetBytes: 1400, bundleBytes: Number(process.env.BUNDLE ?? 1200) };
+const lengths = { packetBytes: 1400, bundleBytes: 1200 };
 
 const handlers: RelayHandlers = {
   onControl() {},
