@@ -10,7 +10,7 @@
 namespace {
 
 // Counted up with every change of what is exported, so that a stale build is told apart (src/native/addon.ts).
-constexpr int kInterfaceVersion = 11;
+constexpr int kInterfaceVersion = 12;
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   entremise::Instance::Create(env);

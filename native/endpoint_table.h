@@ -20,7 +20,8 @@ class EndpointTable {
     const auto found = index_.find(peer);
     if (found == index_.end()) return nullptr;
     const auto entry = found->second;
-    if (now_ms - entry->used_ms >= idle_ms_) {
+    // `now_ms` may be an older reading of the clock than that of Put.
+    if (entry->used_ms + idle_ms_ <= now_ms) {
       entries_.erase(entry);
       index_.erase(found);
       return nullptr;

@@ -125,6 +125,10 @@ void Relay::Approve(uint32_t port, const Endpoint& peer) {
   thread_.Run([this, port, peer] { core_.Approve(port, peer); });
 }
 
+void Relay::Refuse(uint32_t port, const Endpoint& peer) {
+  thread_.Run([this, port, peer] { core_.Refuse(port, peer); });
+}
+
 void Relay::ClearApprovals(uint32_t port) {
   thread_.RunAndWait([this, port] { core_.ClearApprovals(port); });
 }

@@ -53,6 +53,7 @@ class Relay {
   void RemovePort(uint32_t id);
   void LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second);
   void Approve(uint32_t port, const Endpoint& peer);
+  void Refuse(uint32_t port, const Endpoint& peer);
   // Nobody is sent to any more by an approval from before when it returns.
   void ClearApprovals(uint32_t port);
   void BindPort(uint32_t port, const Target& to);

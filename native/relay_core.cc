@@ -174,7 +174,18 @@ void RelayCore::ClosePort(Port* port) {
 }
 
 void RelayCore::Approve(uint32_t port, const Endpoint& peer) {
-  if (Port* found = PortOf(port)) found->approved.Put(peer, true, MonotonicMs());
+  Port* found = PortOf(port);
+  if (found == nullptr) return;
+  now_ms_ = MonotonicMs();
+  found->approved.Put(peer, true, now_ms_);
+  for (auto& each : found->asked.Take(peer)) {
+    const size_t length = each.size();
+    SendToPort(found, peer, KeepBare(std::move(each)), length);
+  }
+}
+
+void RelayCore::Refuse(uint32_t port, const Endpoint& peer) {
+  if (Port* found = PortOf(port)) found->counters->Add(Count::kUnbound, found->asked.Take(peer).size());
 }
 
 void RelayCore::ClearApprovals(uint32_t port) {

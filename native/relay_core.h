@@ -42,7 +42,9 @@ class RelayCore final : public RelayThread::Work {
   void RemovePort(uint32_t id);
   // Ports of one group have one budget; 0 bytes a second: no bound.
   void LimitPort(uint32_t port, uint32_t group, uint32_t bytes_per_second);
+  // What waits for the answer about that peer leaves, or is dropped.
   void Approve(uint32_t port, const Endpoint& peer);
+  void Refuse(uint32_t port, const Endpoint& peer);
   void ClearApprovals(uint32_t port);
   void BindPort(uint32_t port, const Target& to);
   // A target of kScript without an idle time takes the peer's own binding away.
@@ -76,6 +78,7 @@ class RelayCore final : public RelayThread::Work {
 
   bool Pays(Port* port, size_t bytes);
   void SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
+  void KeepUntilAnswered(Port* port, const Endpoint& peer, const uint8_t* bytes, size_t length);
   void SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length);
   void SendBody(Channel* channel, uint8_t* body, size_t length, Around around);
   // Small ones leave with the others of their channel, at the end of the turn. False: it is not for a bundle.
@@ -96,6 +99,7 @@ class RelayCore final : public RelayThread::Work {
   // Memory of the copy until the next Flush.
   uint8_t* Copy(const uint8_t* bytes, size_t length);
   uint8_t* Keep(std::vector<uint8_t> with_room);
+  uint8_t* KeepBare(std::vector<uint8_t> bytes);
 
   Door* DoorOf(uint32_t id);
   Channel* ChannelOf(uint32_t cid);

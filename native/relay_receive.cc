@@ -95,7 +95,8 @@ void RelayCore::OnPacket(Door* door, const Received& packet, uint8_t* bytes, siz
 void RelayCore::OnOpened(Channel* channel, uint8_t kind, uint8_t* body, size_t length, const Received& packet,
                          Door* door) {
   if (kind != kDatagram && kind != kPart && kind != kBundle) {
-    return upcalls_->Tell(Upcall::kControl, channel->cid, door->id, kind, packet.from, {}, body, length);
+    upcalls_->Tell(Upcall::kControl, channel->cid, door->id, kind, packet.from, {}, body, length);
+    return;
   }
   const Path& path = channel->path;
   const bool elsewhere = path.door != 0 && (path.door != door->id || path.peer != packet.from);
@@ -161,7 +162,8 @@ void RelayCore::Deliver(Channel* channel, const RouteId& id, Route* route, uint8
   const Endpoint& peer = datagram.peer;
   switch (target.kind) {
     case Target::Kind::kScript:
-      return upcalls_->Tell(Upcall::kDatagram, id.cid, id.route, 0, peer, {}, datagram.bytes, datagram.length);
+      upcalls_->Tell(Upcall::kDatagram, id.cid, id.route, 0, peer, {}, datagram.bytes, datagram.length);
+      return;
     case Target::Kind::kPort:
       if (target.only.known() && target.only != peer) break;
       if (Port* port = PortOf(target.port)) {
@@ -210,8 +212,8 @@ void RelayCore::OnPortDatagram(Port* port, const Received& datagram) {
   const Target& target = own == nullptr ? bound->target : own->target;
   if (own != nullptr) own->used_ms = now_ms_;
   if (target.kind == Target::Kind::kScript) {
-    return upcalls_->Tell(Upcall::kPortDatagram, bound->id, 0, 0, from, datagram.local, datagram.bytes,
-                          datagram.length);
+    upcalls_->Tell(Upcall::kPortDatagram, bound->id, 0, 0, from, datagram.local, datagram.bytes, datagram.length);
+    return;
   }
   Channel* channel = target.kind == Target::Kind::kRoute ? ChannelOf(target.route.cid) : nullptr;
   if (channel == nullptr) return port->counters->Add(Count::kUnbound);

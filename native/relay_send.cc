@@ -31,8 +31,12 @@ void RelayCore::Flush() {
 }
 
 uint8_t* RelayCore::Keep(std::vector<uint8_t> with_room) {
-  kept_until_flush_.push_back(std::move(with_room));
-  return kept_until_flush_.back().data() + ReceiveSlots::kHeadroom;
+  return KeepBare(std::move(with_room)) + ReceiveSlots::kHeadroom;
+}
+
+uint8_t* RelayCore::KeepBare(std::vector<uint8_t> bytes) {
+  kept_until_flush_.push_back(std::move(bytes));
+  return kept_until_flush_.back().data();
 }
 
 uint8_t* RelayCore::Copy(const uint8_t* bytes, size_t length) {
@@ -50,12 +54,20 @@ bool RelayCore::Pays(Port* port, size_t bytes) {
 void RelayCore::SendToPort(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {
   if (port->service != nullptr) return SendToService(port, peer, bytes, length);
   if (port->approve && port->approved.Find(peer, now_ms_) == nullptr) {
-    return upcalls_->Tell(Upcall::kUnapproved, port->id, 0, 0, peer, {}, bytes, length);
+    return KeepUntilAnswered(port, peer, bytes, length);
   }
   if (!Pays(port, length)) return;
   if (Binding* binding = BindingOf(port, peer)) binding->used_ms = now_ms_;
   const Address* from = port->socket.wildcard ? port->asked_at.Find(peer, now_ms_) : nullptr;
   send_.Add({&port->socket, peer, from == nullptr ? Address{} : *from, port->counters.get()}, bytes, length);
+}
+
+// What follows waits behind it: the answer comes from another thread, and nothing may overtake.
+void RelayCore::KeepUntilAnswered(Port* port, const Endpoint& peer, const uint8_t* bytes, size_t length) {
+  const bool is_asked = port->asked.Knows(peer);
+  if (!port->asked.Keep(peer, {bytes, bytes + length})) return port->counters->Add(Count::kFull);
+  if (is_asked || upcalls_->Tell(Upcall::kUnapproved, port->id, 0, 0, peer, {}, nullptr, 0)) return;
+  port->asked.Take(peer);
 }
 
 void RelayCore::SendToService(Port* port, const Endpoint& peer, uint8_t* bytes, size_t length) {

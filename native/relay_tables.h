@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "asked_peers.h"
 #include "bundle.h"
 #include "channel_seal.h"
 #include "endpoint_table.h"
@@ -152,6 +153,7 @@ struct Port {
   // Shared with the other ports of its grant; null: no bound.
   std::shared_ptr<Budget> budget;
   EndpointTable<bool> approved;
+  AskedPeers asked;
   // At which of a wildcard's addresses they have asked.
   EndpointTable<Address> asked_at{kMostAsked, kAskedIdleMs};
   // It has no socket of its own then.

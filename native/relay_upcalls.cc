@@ -16,7 +16,7 @@ bool IsDatagram(Upcall type) {
 
 }  // namespace
 
-void RelayUpcalls::Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, const Endpoint& peer,
+bool RelayUpcalls::Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, const Endpoint& peer,
                         const Address& local, const uint8_t* bytes, size_t length) {
   const size_t peer_bytes = peer.known() ? peer.WireBytes() : 1;
   const size_t local_bytes = local.family == 0 ? 1 : 1 + local.length();
@@ -27,7 +27,7 @@ void RelayUpcalls::Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, con
     const size_t before = waiting_.size();
     if (before + record > (IsDatagram(type) ? kMostDatagramBytes : kMostBytes)) {
       dropped_.fetch_add(1, std::memory_order_relaxed);
-      return;
+      return false;
     }
     waiting_.resize(before + record);
     uint8_t* at = waiting_.data() + before;
@@ -49,6 +49,7 @@ void RelayUpcalls::Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, con
     wake = before == 0;
   }
   if (wake) wake_();
+  return true;
 }
 
 std::vector<uint8_t> RelayUpcalls::Take() {

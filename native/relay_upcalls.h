@@ -32,7 +32,8 @@ class RelayUpcalls {
 
   // type u8 · x u32 · y u32 · detail u8 · peer · local (family u8, address) · length u32 · bytes; see the writer for
   // what x, y and detail are by type. A peer or local that is none has family 0 and nothing behind it.
-  void Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, const Endpoint& peer, const Address& local,
+  // False when it was dropped.
+  bool Tell(Upcall type, uint32_t x, uint32_t y, uint8_t detail, const Endpoint& peer, const Address& local,
             const uint8_t* bytes, size_t length);
   std::vector<uint8_t> Take();
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }

@@ -131,10 +131,12 @@ void LimitPort(RelayArguments& arguments) {
   if (Relay* relay = arguments.relay()) relay->LimitPort(port, group, bytes_per_second);
 }
 
-void Approve(RelayArguments& arguments) {
+// A function of Relay that takes a port and a peer.
+template <void (Relay::*kAct)(uint32_t, const Endpoint&)>
+void OnPeer(RelayArguments& arguments) {
   const uint32_t port = arguments.Id(1);
   const Endpoint peer = arguments.Peer(2);
-  if (Relay* relay = arguments.relay()) relay->Approve(port, peer);
+  if (Relay* relay = arguments.relay()) (relay->*kAct)(port, peer);
 }
 
 void BindPort(RelayArguments& arguments) {
@@ -256,7 +258,8 @@ void ExportRelays(Napi::Env env, Napi::Object exports) {
   put("relayRemoveChannel", Ask<OnId<&Relay::RemoveChannel>>);
   put("relayRemovePort", Ask<OnId<&Relay::RemovePort>>);
   put("relayLimitPort", Ask<LimitPort>);
-  put("relayApprove", Ask<Approve>);
+  put("relayApprove", Ask<OnPeer<&Relay::Approve>>);
+  put("relayRefuse", Ask<OnPeer<&Relay::Refuse>>);
   put("relayClearApprovals", Ask<OnId<&Relay::ClearApprovals>>);
   put("relayBindPort", Ask<BindPort>);
   put("relayBindPeer", Ask<BindPeer>);

@@ -29,6 +29,7 @@ const calls: Record<keyof NativeRelays, readonly unknown[]> = {
   relayRemovePort: [0, 1],
   relayLimitPort: [0, 1, 1, 1],
   relayApprove: [0, 1, peer],
+  relayRefuse: [0, 1, peer],
   relayClearApprovals: [0, 1],
   relayBindPort: [0, 1, ...target],
   relayBindPeer: [0, 1, peer, ...target, 0],

@@ -83,6 +83,7 @@ export interface NativeRelays {
   /** Ports of one group share what they may move; 0: no bound. */
   relayLimitPort(relay: number, port: number, group: number, bytesPerSecond: number): void;
   relayApprove(relay: number, port: number, peer: Uint8Array): void;
+  relayRefuse(relay: number, port: number, peer: Uint8Array): void;
   relayClearApprovals(relay: number, port: number): void;
   /** A target is kind (native/relay_tables.h), port, cid, route, peer; what a kind has no use for is 0 or empty. */
   relayBindPort(

@@ -197,6 +197,10 @@ class NativeRelay implements Relay, UpcallOwner {
     this.#addon.relayApprove(this.#relay, port, encodePeer(peer));
   }
 
+  refuse(port: RelayPort, peer: PacketPeer): void {
+    this.#addon.relayRefuse(this.#relay, port, encodePeer(peer));
+  }
+
   clearApprovals(port: RelayPort): void {
     this.#addon.relayClearApprovals(this.#relay, port);
   }

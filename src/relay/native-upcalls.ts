@@ -84,7 +84,7 @@ function tell(record: Told, handlers: RelayHandlers, owner: UpcallOwner): void {
     case upcall.portDatagram:
       return handlers.onPortDatagram(x, peer, bytes, local);
     case upcall.unapproved:
-      return handlers.onUnapproved(x, peer, bytes);
+      return handlers.onUnapproved(x, peer);
     case upcall.oversize:
       return handlers.onOversize(x, y, peer, bytes);
     case upcall.unreachable:

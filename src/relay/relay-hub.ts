@@ -22,7 +22,8 @@ export interface RouteListener {
 export interface PortListener {
   /** It leads to script, and a datagram has come to it. */
   onDatagram(peer: PacketPeer, bytes: Buffer, local: IpText | undefined): void;
-  onUnapproved(peer: PacketPeer, bytes: Buffer): void;
+  /** See {@link RelayHandlers.onUnapproved}. */
+  onUnapproved(peer: PacketPeer): void;
   onUnreachable(peer: PacketPeer, code: number): void;
   /** See {@link RelayHandlers.onIdle}. */
   onIdle?(peer: PacketPeer): void;
@@ -57,7 +58,7 @@ export class RelayHub {
       onDatagram: (cid, route, peer, bytes) => this.routes.get(routeKey(cid, route))?.onDatagram(peer, bytes),
       onOversize: (cid, route, peer, bytes) => this.routes.get(routeKey(cid, route))?.onOversize(peer, bytes),
       onPortDatagram: (port, peer, bytes, local) => this.ports.get(port)?.onDatagram(peer, bytes, local),
-      onUnapproved: (port, peer, bytes) => this.ports.get(port)?.onUnapproved(peer, bytes),
+      onUnapproved: (port, peer) => this.ports.get(port)?.onUnapproved(peer),
       onUnreachable: (port, peer, code) => this.ports.get(port)?.onUnreachable(peer, code),
       onIdle: (port, peer) => this.ports.get(port)?.onIdle?.(peer),
     };

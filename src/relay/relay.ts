@@ -98,7 +98,7 @@ export interface RelayDrops {
   readonly malformed: number;
   readonly forged: number;
   readonly replayed: number;
-  /** Bound to nothing, or to `drop`. */
+  /** Bound to nothing, or to `drop`, or for a peer that was refused. */
   readonly unbound: number;
   /** The channel has no path, or its key has sealed all that it may. */
   readonly pathless: number;
@@ -106,7 +106,7 @@ export interface RelayDrops {
   readonly oversize: number;
   /** The kernel did not take it. */
   readonly unsent: number;
-  /** A queue, a hold or a table was full. */
+  /** A queue, a hold, a table, or what waits for an approval was full. */
   readonly full: number;
   /** Half a datagram whose other half did not come. */
   readonly halves: number;
@@ -139,8 +139,11 @@ export interface RelayHandlers {
   onDatagram(cid: number, route: number, peer: PacketPeer, bytes: Buffer): void;
   /** A datagram at a plain port that is bound to `script`. `local`: the address it came to. */
   onPortDatagram(port: RelayPort, peer: PacketPeer, bytes: Buffer, local: IpText | undefined): void;
-  /** A datagram for a peer that has not been approved on that port (P5.9). It was not sent. */
-  onUnapproved(port: RelayPort, peer: PacketPeer, bytes: Buffer): void;
+  /**
+   * A datagram has come on a route for a peer that has not been approved on that port (P5.9). It waits, and those for that peer
+   * behind it, until {@link Relay.approve} or {@link Relay.refuse} is the answer; told once until then.
+   */
+  onUnapproved(port: RelayPort, peer: PacketPeer): void;
   /** A datagram that two packets do not hold (P7.5): the TCP channel takes it. */
   onOversize(cid: number, route: number, peer: PacketPeer, bytes: Buffer): void;
   /** ICMP: that peer cannot be reached from that port. `code`: ICMP's, of "destination unreachable". */
@@ -204,8 +207,13 @@ export interface Relay {
    * that was said. A fifth of a second's worth goes at once; what is beyond is dropped and counted.
    */
   limitPort(port: RelayPort, limit: PortLimit | undefined): void;
-  /** That peer may be sent to, until it is idle for 5 min or 1,024 newer ones have come (P5.9). */
+  /**
+   * That peer may be sent to, until it is idle for 5 min or 1,024 newer ones have come (P5.9). What waits for that leaves, in
+   * the order in which it came and before what comes later.
+   */
   approve(port: RelayPort, peer: PacketPeer): void;
+  /** What waits for that peer's approval is dropped. The next datagram for it is asked about again. */
+  refuse(port: RelayPort, peer: PacketPeer): void;
   /** Nobody is approved any more. Holds from the moment that it returns. */
   clearApprovals(port: RelayPort): void;
   /** Sends a datagram out of a plain port, approved or not. `local`: from which of its addresses, on a wildcard. */

@@ -17,6 +17,9 @@ import type { ScriptRoute } from './script-route.ts';
 const maxHalves = 256;
 const halfMs = 500;
 
+/** How often at most somebody is told that datagrams come from elsewhere. */
+const elsewhereEveryMs = 250;
+
 /** id u32, index u8. */
 const partHeadBytes = 5;
 
@@ -38,6 +41,7 @@ export class ScriptChannel {
   private nextSealer: PacketSealer | undefined;
   private readonly halves = new Map<number, Half>();
   private nextPartId = 0;
+  private toldElsewhereMs = -elsewhereEveryMs;
 
   constructor(cid: number, { epoch, sealKey, openKey }: EpochKeys) {
     this.cid = cid;
@@ -147,9 +151,12 @@ export class ScriptChannel {
     }
   }
 
-  /** True when packets from there are from where the channel's datagrams go. */
-  isFromPath(door: number, from: PacketPeer): boolean {
+  /** True when packets from there are from elsewhere than the channel's datagrams go to, and that was not told just now. */
+  tellsElsewhere(door: number, { address, number }: PacketPeer, nowMs: number): boolean {
     const { path } = this;
-    return path?.door === door && path.peer.address === from.address && path.peer.number === from.number;
+    if (path === undefined || nowMs - this.toldElsewhereMs < elsewhereEveryMs) return false;
+    if (path.door === door && path.peer.address === address && path.peer.number === number) return false;
+    this.toldElsewhereMs = nowMs;
+    return true;
   }
 }

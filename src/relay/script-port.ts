@@ -1,17 +1,14 @@
 import { BlockList } from 'node:net';
 import type { Clock } from '../base/clock.ts';
 import type { PacketPeer } from '../wire/packet.ts';
+import { Approvals } from './approvals.ts';
 import { newTally, type Tally, tallyIn, tallyOut } from './counters.ts';
-import { IdleSweep, peerKey } from './idle-sweep.ts';
+import { IdleSweep } from './idle-sweep.ts';
 import type { PeerNetwork, PeerTarget, PortOptions, PortTarget } from './relay.ts';
 import type { RelaySocket } from './relay-sockets.ts';
 import type { ByteBudget } from './script-budget.ts';
 
-/** One plain port of a script relay, and whom it may send to (P5.9). */
-
-/** Approved peers, and after how long without a datagram to one it is forgotten. */
-const mostApproved = 1024;
-const approvalIdleMs = 5 * 60_000;
+/** One plain port of a script relay. */
 
 /** Where a datagram that has come goes; undefined: it was dropped. */
 export type Arrived = Exclude<PortTarget, 'drop'> | PeerTarget | undefined;
@@ -33,12 +30,13 @@ export interface PlainPort {
   forget(cid: number): void;
   /** A datagram has come from that peer, and is counted. */
   onArrival(bytes: Buffer, from: PacketPeer): Arrived;
-  /** See {@link Relay.bindPeer}, {@link Relay.approve}, {@link Relay.clearApprovals}. */
+  /** See {@link Relay.bindPeer}, {@link Relay.approve}, {@link Relay.refuse}, {@link Relay.clearApprovals}. */
   bindPeer(from: PacketPeer, to: PeerTarget | 'script' | undefined, idleMs?: number): void;
   approve(peer: PacketPeer): void;
+  refuse(peer: PacketPeer): void;
   clearApprovals(): void;
-  /** Whether what comes on routes may leave for that peer; counts as use. */
-  mayLeaveFor(peer: PacketPeer): boolean;
+  /** Sends what has come on a route, or keeps it until its peer is approved; true when that must be asked for. */
+  sendIfApproved(peer: PacketPeer, bytes: Buffer): boolean;
   send(peer: PacketPeer, bytes: Uint8Array): void;
   close(): void;
 }
@@ -62,14 +60,14 @@ export class ScriptPort implements PlainPort {
   private readonly onlyFrom: BlockList | undefined;
   private socket: RelaySocket | undefined;
   private readonly peers: IdleSweep<PeerTarget | 'script'>;
-  /** When each was sent to last; the oldest stand first. */
-  private readonly approved = new Map<string, number>();
+  private readonly approvals: Approvals;
 
   constructor(clock: Clock, options: PortOptions, onIdle: (peer: PacketPeer) => void) {
     this.clock = clock;
     this.options = options;
     this.onlyFrom = options.onlyFrom && listOf(options.onlyFrom);
     this.peers = new IdleSweep(clock, onIdle);
+    this.approvals = new Approvals(clock);
   }
 
   /** The socket is there. */
@@ -106,27 +104,22 @@ export class ScriptPort implements PlainPort {
   }
 
   approve(peer: PacketPeer): void {
-    this.touch(peerKey(peer));
-    const [oldest] = this.approved.keys();
-    if (this.approved.size > mostApproved && oldest !== undefined) this.approved.delete(oldest);
+    for (const bytes of this.approvals.approve(peer)) this.send(peer, bytes);
   }
 
-  private touch(key: string): void {
-    this.approved.delete(key);
-    this.approved.set(key, this.clock.now());
+  refuse(peer: PacketPeer): void {
+    this.tally.unbound += this.approvals.answered(peer).length;
   }
 
   clearApprovals(): void {
-    this.approved.clear();
+    this.approvals.clear();
   }
 
-  mayLeaveFor(peer: PacketPeer): boolean {
-    if (!this.options.approve) return true;
-    const key = peerKey(peer);
-    const usedMs = this.approved.get(key);
-    if (usedMs === undefined || this.clock.now() - usedMs >= approvalIdleMs) return false;
-    this.touch(key);
-    return true;
+  sendIfApproved(peer: PacketPeer, bytes: Buffer): boolean {
+    const judged = this.options.approve ? this.approvals.judge(peer, bytes) : 'go';
+    if (judged === 'go') this.send(peer, bytes);
+    else if (judged === 'full') this.tally.full++;
+    return judged === 'ask';
   }
 
   send(peer: PacketPeer, bytes: Uint8Array): void {

@@ -39,9 +39,6 @@ import { Upcalls } from './upcalls.ts';
 
 /** The relay in JavaScript: for members without the addon, and for tests, over whatever sockets they like. */
 
-/** How often at most somebody is told that datagrams come from elsewhere. */
-const elsewhereEveryMs = 250;
-
 interface Door {
   readonly tally: Tally;
   readonly socket: RelaySocket;
@@ -57,7 +54,6 @@ export class ScriptRelay implements Relay {
   private readonly channels = new Map<number, ScriptChannel>();
   private readonly ports = new Map<RelayPort, PlainPort>();
   private readonly budgets = new ByteBudgets();
-  private readonly toldElsewhereMs = new Map<number, number>();
   private nextId = 1;
   private closed = false;
 
@@ -118,7 +114,6 @@ export class ScriptRelay implements Relay {
     const channel = this.channels.get(cid);
     if (channel === undefined) return;
     this.channels.delete(cid);
-    this.toldElsewhereMs.delete(cid);
     for (const route of channel.routes.values()) route.end();
     for (const port of this.ports.values()) port.forget(cid);
     for (const { routes } of this.channels.values())
@@ -163,6 +158,10 @@ export class ScriptRelay implements Relay {
 
   approve(port: RelayPort, peer: PacketPeer): void {
     this.ports.get(port)?.approve(peer);
+  }
+
+  refuse(port: RelayPort, peer: PacketPeer): void {
+    this.ports.get(port)?.refuse(peer);
   }
 
   clearApprovals(port: RelayPort): void {
@@ -242,16 +241,9 @@ export class ScriptRelay implements Relay {
     if (body === undefined) return;
     if (isControlBody(body))
       return this.upcalls.tell(() => this.handlers.onControl(channel.cid, door, from, body));
-    if (!channel.isFromPath(door, from)) this.tellElsewhere(channel, door, from);
+    if (channel.tellsElsewhere(door, from, this.clock.now()))
+      this.upcalls.tell(() => this.handlers.onElsewhere(channel.cid, door, from));
     for (const datagram of body.kind === 'bundle' ? body.datagrams : [body]) channel.take(datagram);
-  }
-
-  private tellElsewhere({ cid, path }: ScriptChannel, door: DoorId, from: PacketPeer): void {
-    const nowMs = this.clock.now();
-    if (path === undefined || nowMs - (this.toldElsewhereMs.get(cid) ?? -elsewhereEveryMs) < elsewhereEveryMs)
-      return;
-    this.toldElsewhereMs.set(cid, nowMs);
-    this.upcalls.tell(() => this.handlers.onElsewhere(cid, door, from));
   }
 
   private deliver(channel: ScriptChannel, to: RouteTarget, body: DatagramBody): void {
@@ -267,8 +259,7 @@ export class ScriptRelay implements Relay {
   private sendFromPort(channel: ScriptChannel, id: RelayPort, peer: PacketPeer, bytes: Buffer): void {
     const port = this.ports.get(id);
     if (port === undefined) channel.tally.unbound++;
-    else if (port.mayLeaveFor(peer)) port.send(peer, bytes);
-    else this.upcalls.tell(() => this.handlers.onUnapproved(id, peer, bytes));
+    else if (port.sendIfApproved(peer, bytes)) this.upcalls.tell(() => this.handlers.onUnapproved(id, peer));
   }
 
   private onPortArrival(id: RelayPort, port: PlainPort, bytes: Buffer, from: PacketPeer): void {

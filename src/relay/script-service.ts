@@ -71,10 +71,12 @@ export class ScriptService implements PlainPort {
 
   bindPeer(): void {}
   approve(): void {}
+  refuse(): void {}
   clearApprovals(): void {}
 
-  mayLeaveFor(): boolean {
-    return true;
+  sendIfApproved(peer: PacketPeer, bytes: Uint8Array): boolean {
+    this.send(peer, bytes);
+    return false;
   }
 
   close(): void {

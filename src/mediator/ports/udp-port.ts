@@ -82,7 +82,7 @@ export class UdpPort {
     this.limit();
     hub.listenToPort(this.port, {
       onDatagram: (peer, bytes, local) => this.onArrival(peer, bytes, local),
-      onUnapproved: (peer, bytes) => this.sendTo(peer, bytes),
+      onUnapproved: peer => this.answer(peer),
       onUnreachable: (peer, code) => this.onUnreachable(peer, code),
     });
   }
@@ -138,15 +138,26 @@ export class UdpPort {
   }
 
   private sendTo(peer: PacketPeer, bytes: Buffer, local?: IpText): void {
-    if (!this.open) return;
+    if (!this.maySendTo(peer)) return;
     const { relay } = this.surroundings.hub;
-    const verdict = this.destinations.verdict(peer.address, peer.number);
-    if (verdict === 'allowed') {
-      relay.approve(this.port, peer);
-      relay.sendPlain(this.port, peer, bytes, local);
-    } else if (verdict === 'too-fast') this.tooFast();
+    relay.approve(this.port, peer);
+    relay.sendPlain(this.port, peer, bytes, local);
+  }
+
+  /** What has come by UDP for that peer waits for the answer. */
+  private answer(peer: PacketPeer): void {
+    const { relay } = this.surroundings.hub;
+    if (this.maySendTo(peer)) relay.approve(this.port, peer);
+    else relay.refuse(this.port, peer);
+  }
+
+  private maySendTo({ address, number }: PacketPeer): boolean {
+    if (!this.open) return false;
+    const verdict = this.destinations.verdict(address, number);
+    if (verdict === 'too-fast') this.tooFast();
     else if (verdict === 'denied') this.dropped.denied++;
-    else this.dropped.failed++;
+    else if (verdict === 'undecided') this.dropped.failed++;
+    return verdict === 'allowed';
   }
 
   private decide(address: string, number: number): 'allowed' | 'denied' | 'undecided' {

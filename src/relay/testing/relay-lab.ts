@@ -42,7 +42,7 @@ export class Heard implements RelayHandlers {
   readonly datagrams: { cid: number; route: number; peer: PacketPeer; text: string }[] = [];
   readonly portDatagrams: { port: RelayPort; peer: PacketPeer; text: string; local: string | undefined }[] =
     [];
-  readonly unapproved: { port: RelayPort; peer: PacketPeer; text: string }[] = [];
+  readonly unapproved: { port: RelayPort; peer: PacketPeer }[] = [];
   readonly oversize: { cid: number; route: number; peer: PacketPeer; length: number }[] = [];
   readonly unreachable: { port: RelayPort; peer: PacketPeer; code: number }[] = [];
   readonly spent: number[] = [];
@@ -60,8 +60,8 @@ export class Heard implements RelayHandlers {
   onPortDatagram(port: RelayPort, peer: PacketPeer, bytes: Buffer, local: string | undefined): void {
     this.portDatagrams.push({ port, peer, text: bytes.toString('latin1'), local });
   }
-  onUnapproved(port: RelayPort, peer: PacketPeer, bytes: Buffer): void {
-    this.unapproved.push({ port, peer, text: bytes.toString('latin1') });
+  onUnapproved(port: RelayPort, peer: PacketPeer): void {
+    this.unapproved.push({ port, peer });
   }
   onOversize(cid: number, route: number, peer: PacketPeer, bytes: Buffer): void {
     this.oversize.push({ cid, route, peer, length: bytes.length });
