@@ -35,11 +35,13 @@ export function askPort(port: number, text: string): Promise<string> {
   });
 }
 
-/** A number that is free now. */
+/** A number that is free now, and that nobody is given who asks for any: other tests do, between now and its use. */
 export async function freeNumber(): Promise<number> {
+  const candidate = 15_000 + Math.floor(Math.random() * 15_000);
   const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const port = portOf(server);
+  const isFree = await new Promise<boolean>(resolve => {
+    server.on('error', () => resolve(false)).listen(candidate, '127.0.0.1', () => resolve(true));
+  });
   await new Promise<void>(resolve => server.close(() => resolve()));
-  return port;
+  return isFree ? candidate : freeNumber();
 }

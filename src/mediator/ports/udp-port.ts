@@ -15,15 +15,13 @@ import type { BoundTo, HeldNumber } from './open.ts';
 import type { PortCondition } from './port-states.ts';
 import { type Fallback, Redirection } from './redirection.ts';
 import type { PortSurroundings } from './surroundings.ts';
+import { UdpTeller } from './udp-teller.ts';
 
 /**
  * A UDP port (S8, S12, S13, P5.9). Its socket is the relay's. Opened, its datagrams go both ways in the TCP channel;
  * redirected, over a UDP channel and past JavaScript, to peers that were approved here. What cannot go at once is dropped
  * and counted, as UDP has it; a port never makes a stream wait.
  */
-
-/** How often at most a terminal is told of the same thing. */
-const tellEveryMs = 1000;
 
 /** Datagrams of a port that did not go, by reason. */
 export interface DroppedDatagrams {
@@ -46,11 +44,8 @@ export class UdpPort {
   private readonly destinations: Destinations;
   private redirection: Redirection | undefined;
   private open = true;
-  private untold = 0;
+  private readonly teller: UdpTeller;
   private untoldAway = 0;
-  private cancelTelling: (() => void) | undefined;
-  /** When each peer was told to be unreachable last. */
-  private readonly unreachableMs = new Map<string, number>();
 
   /**
    * Receives from now on. `onClosed`: the port is gone, once.
@@ -69,6 +64,7 @@ export class UdpPort {
     this.bound = bound;
     this.surroundings = surroundings;
     this.onClosed = onClosed;
+    this.teller = new UdpTeller(id, surroundings);
     this.destinations = new Destinations(clock, (address, number) => this.decide(address, number));
     this.port = held.reserved.handTo(hub.relay, {
       family: bound.family,
@@ -83,7 +79,7 @@ export class UdpPort {
     hub.listenToPort(this.port, {
       onDatagram: (peer, bytes, local) => this.onArrival(peer, bytes, local),
       onUnapproved: peer => this.answer(peer),
-      onUnreachable: (peer, code) => this.onUnreachable(peer, code),
+      onUnreachable: (peer, code) => this.teller.unreachable(peer, code),
     });
   }
 
@@ -154,8 +150,10 @@ export class UdpPort {
   private maySendTo({ address, number }: PacketPeer): boolean {
     if (!this.open) return false;
     const verdict = this.destinations.verdict(address, number);
-    if (verdict === 'too-fast') this.tooFast();
-    else if (verdict === 'denied') this.dropped.denied++;
+    if (verdict === 'too-fast') {
+      this.dropped.tooFast++;
+      this.teller.tooFast();
+    } else if (verdict === 'denied') this.dropped.denied++;
     else if (verdict === 'undecided') this.dropped.failed++;
     return verdict === 'allowed';
   }
@@ -209,7 +207,7 @@ export class UdpPort {
       sendPortroute,
       sendMark: () => sendDatagram({ port: this.id, mark: true }),
       sendOversize: (peer, bytes) => this.onArrival(peer, bytes, undefined),
-      onCarrier: channel => this.tell({ kind: 'channel', channel }),
+      onCarrier: channel => this.teller.tell({ kind: 'channel', channel }),
     });
     return this.redirection.firstCarrier;
   }
@@ -230,40 +228,6 @@ export class UdpPort {
     this.redirection?.onMark();
   }
 
-  private tell(
-    what: { kind: 'channel'; channel: Carrier } | { kind: 'lost' | 'limit'; count: number },
-  ): void {
-    const { clock, sendEvent } = this.surroundings;
-    sendEvent({ ...what, port: this.id, timeMs: clock.wallTimeMs() });
-  }
-
-  private onUnreachable({ address, number }: PacketPeer, code: number): void {
-    const { clock, sendEvent, holder, controlFull } = this.surroundings;
-    const nowMs = clock.now();
-    const key = `${address}|${number}`;
-    if (holder.away || controlFull() || nowMs - (this.unreachableMs.get(key) ?? -tellEveryMs) < tellEveryMs)
-      return;
-    if (this.unreachableMs.size >= 256) this.unreachableMs.clear();
-    this.unreachableMs.set(key, nowMs);
-    const common = { port: this.id, timeMs: clock.wallTimeMs() };
-    sendEvent({ kind: 'unreachable', ...common, peerAddress: address, peerNumber: number, code });
-  }
-
-  /** The first drop is told at once, those that follow together. */
-  private tooFast(): void {
-    this.dropped.tooFast++;
-    this.untold++;
-    if (this.cancelTelling === undefined) this.tellDropped();
-  }
-
-  private tellDropped(): void {
-    this.cancelTelling = undefined;
-    if (this.untold === 0) return;
-    this.tell({ kind: 'limit', count: this.untold });
-    this.untold = 0;
-    this.cancelTelling = this.surroundings.clock.after(tellEveryMs, () => this.tellDropped());
-  }
-
   /** The terminal is away, and with it the way that a redirected port had. */
   onAway(): void {
     this.redirection?.onAway();
@@ -271,7 +235,7 @@ export class UdpPort {
 
   /** The terminal is back: it is told how many datagrams it missed (P4.7), and a redirected port asks for its way. */
   onBack(): void {
-    if (this.untoldAway > 0) this.tell({ kind: 'lost', count: this.untoldAway });
+    if (this.untoldAway > 0) this.teller.tell({ kind: 'lost', count: this.untoldAway });
     this.untoldAway = 0;
     this.limit();
     this.redirection?.onBack();
@@ -281,7 +245,7 @@ export class UdpPort {
   close(_streams: 'reset' | 'drain' = 'reset'): void {
     if (!this.open) return;
     this.open = false;
-    this.cancelTelling?.();
+    this.teller.close();
     this.redirection?.close();
     const { hub } = this.surroundings;
     hub.listenToPort(this.port, undefined);

@@ -186,12 +186,10 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
   });
 
   claim('IPv4 members reach a door on ::, and are known by their IPv4 addresses', async (t, lab) => {
-    const server = lab.open();
-    const number = freeNumber('::');
-    const door = await server.relay.openServiceDoor('::', number);
-    const pair = await lab.channel({ ...server, door, peer: { address: '127.0.0.1', number } }, 4);
+    const server = await lab.server('::');
+    const pair = await lab.channel({ ...server, peer: { ...server.peer, address: '127.0.0.1' } }, 4);
     t.is(pair.memberPeer.address, '127.0.0.1');
-    server.relay.sendControl(4, door, pair.memberPeer, { kind: 'echo', id: 8 });
+    server.relay.sendControl(4, server.door, pair.memberPeer, { kind: 'echo', id: 8 });
     await until('it is answered', () => pair.member.heard.controls.length === 1);
   });
 
@@ -250,12 +248,10 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
         device.got.map(({ from }) => from.address),
         ['127.0.0.7', '127.0.0.8'],
       );
-      const server = lab.open();
-      const number = freeNumber('0.0.0.0');
-      const door = await server.relay.openServiceDoor('0.0.0.0', number);
+      const server = await lab.server('0.0.0.0');
       // The member's door takes packets from that address alone.
-      const pair = await lab.channel({ ...server, door, peer: { address: '127.0.0.9', number } }, 5);
-      server.relay.sendControl(5, door, pair.memberPeer, { kind: 'echo', id: 8 });
+      const pair = await lab.channel({ ...server, peer: { ...server.peer, address: '127.0.0.9' } }, 5);
+      server.relay.sendControl(5, server.door, pair.memberPeer, { kind: 'echo', id: 8 });
       await until('it is answered', () => pair.member.heard.controls.length === 1);
     });
 }
