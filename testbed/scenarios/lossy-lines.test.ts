@@ -63,7 +63,7 @@ claim(
     const words = [profileFolder(stage.site.terminalEnv), mediatorName, '50'];
     const { stdout, stderr } = await stage.home.gateway.exec(
       [process.execPath, programPath('sdk-connects.mjs'), ...words],
-      { deadlineMs: 150_000 },
+      { deadlineMs: 135_000 },
     );
     const times = jsonLines(stdout)
       .map(({ connectedMs }) => Number(connectedMs))
