@@ -17,6 +17,7 @@ class AskedPeers {
  public:
   using Datagrams = std::deque<std::vector<uint8_t>>;
 
+  static constexpr size_t kMostPeers = 256;
   static constexpr size_t kMostEach = 64;
   // Of all peers together.
   static constexpr size_t kMostBytes = 128 * 1024;
@@ -26,8 +27,8 @@ class AskedPeers {
   // False when there is no room.
   bool Keep(const Endpoint& peer, std::vector<uint8_t> datagram) {
     const auto found = waiting_.find(peer);
-    if (bytes_ + datagram.size() > kMostBytes) return false;
-    if (found != waiting_.end() && found->second.size() >= kMostEach) return false;
+    const bool is_full = found == waiting_.end() ? waiting_.size() >= kMostPeers : found->second.size() >= kMostEach;
+    if (is_full || bytes_ + datagram.size() > kMostBytes) return false;
     bytes_ += datagram.size();
     waiting_[peer].push_back(std::move(datagram));
     return true;

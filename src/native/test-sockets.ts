@@ -23,8 +23,8 @@ export async function until(
  * Resolves when `isFree` says that a number which was closed can be had. Test files share a process: while another of them
  * starts a program, what is closed here stays open in that program for a moment, until it is its own (fork and exec).
  */
-export function untilFree(isFree: () => boolean | Promise<boolean>): Promise<void> {
-  return until('the number is free', isFree);
+export function untilFree(isFree: () => boolean | Promise<boolean>, withinMs?: number): Promise<void> {
+  return until('the number is free', isFree, withinMs);
 }
 
 /** True where this process may open packet sockets. */

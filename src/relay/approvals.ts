@@ -8,7 +8,8 @@ import { peerKey } from './idle-sweep.ts';
 const mostApproved = 1024;
 const approvalIdleMs = 5 * 60_000;
 
-/** Datagrams that wait: for one peer, and bytes of all. */
+/** What waits: peers, datagrams for one, and bytes of all. */
+const mostAsked = 256;
 const mostEach = 64;
 const mostBytes = 128 * 1024;
 
@@ -38,7 +39,8 @@ export class Approvals {
 
   private keep(key: string, bytes: Buffer): Judged {
     const waiting = this.asked.get(key) ?? [];
-    if (waiting.length >= mostEach || this.askedBytes + bytes.length > mostBytes) return 'full';
+    const isFull = waiting.length === 0 ? this.asked.size >= mostAsked : waiting.length >= mostEach;
+    if (isFull || this.askedBytes + bytes.length > mostBytes) return 'full';
     this.askedBytes += bytes.length;
     this.asked.set(key, waiting);
     return waiting.push(bytes) === 1 ? 'ask' : 'waits';

@@ -1,7 +1,14 @@
 import { requireAddon } from '../../native/addon.ts';
 import { until, untilFree } from '../../native/test-sockets.ts';
+import type { PacketPeer } from '../../wire/packet.ts';
 import { boundFd, freeNumber, type RelaySubject, rawPeer, shortTimes } from './relay-lab.ts';
 import { type Claim, elsewhere, oneChannel, routeDown, routeUp, wholePath } from './scenes.ts';
+
+function canBeHad({ address, number }: PacketPeer): boolean {
+  const held = requireAddon().reserveUdp(address, number);
+  if (typeof held !== 'string') requireAddon().close(held.fd);
+  return typeof held !== 'string';
+}
 
 /** Claims of compliance.ts about plain sockets: approvals, addresses, numbers (P5.9). */
 export function claimPorts(claim: Claim, subject: RelaySubject): void {
@@ -77,6 +84,21 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
     },
   );
 
+  claim('256 peers are asked about at once, and the 257th is not (P5.9)', async (t, lab) => {
+    const { mediator, terminal, port } = await wholePath(t, lab, 'aes-128-gcm', true);
+    const { relay, heard } = mediator.member;
+    const say = (number: number) =>
+      terminal.member.relay.sendDatagram(2, routeUp, { address: '127.0.0.1', number }, Buffer.alloc(0));
+    // More at once would not fit a socket's buffer.
+    for (let number = 1; number <= 256; number++) {
+      say(number);
+      if (number % 64 === 0) await until('asked', () => heard.unapproved.length === number);
+    }
+    say(257);
+    await until('one is dropped', () => relay.report().ports.get(port)?.full === 1);
+    t.is(heard.unapproved.length, 256);
+  });
+
   claim('a datagram from a peer approves nobody, and an idle approval ends (P5.9)', async (t, lab) => {
     lab.hasten();
     const { mediator, terminal, port, device, portPeer } = await wholePath(t, lab, 'aes-128-gcm', true);
@@ -136,11 +158,7 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
       await until('it is counted', () => relay.report().ports.get(port)?.unbound === 1);
       relay.removePort(port);
       t.is(relay.report().ports.size, 0);
-      await untilFree(() => {
-        const again = requireAddon().reserveUdp(peer.address, peer.number);
-        if (typeof again !== 'string') requireAddon().close(again.fd);
-        return typeof again !== 'string';
-      });
+      await untilFree(() => canBeHad(peer));
     },
   );
 
@@ -208,9 +226,7 @@ export function claimPorts(claim: Claim, subject: RelaySubject): void {
     member.relay.sendControl(1, member.door, serverPeer, { kind: 'keepalive', id: 5 });
     server.relay.sendDatagram(1, routeDown, elsewhere, Buffer.from('x'));
     server.relay.close();
-    const again = requireAddon().reserveUdp(serverPeer.address, serverPeer.number);
-    if (typeof again === 'string') t.fail(again);
-    else requireAddon().close(again.fd);
+    await untilFree(() => canBeHad(serverPeer));
     t.is(server.heard.controls.length, before);
   });
 
