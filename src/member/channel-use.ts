@@ -6,9 +6,9 @@ import type { RelayCounters } from '../relay/relay.ts';
  * came has stopped, and now and then while it carries datagrams.
  */
 
-/** How often it is asked after while it is in use; it is when so many datagrams have passed in between. */
+/** How often it is asked after while it is in use; it is when so many packets of datagrams have passed in between. */
 const busyEveryMs = 5_000;
-const busyDatagrams = 10;
+const busyPackets = 10;
 
 /** Whether there is a reason to ask: `silent` when it may be that nothing passes. */
 export type ChannelDoubt = 'silent' | 'in-use' | undefined;
@@ -19,7 +19,7 @@ export class ChannelUse {
   private controlsOut = 0;
   private seen = { in: 0, out: 0 };
   private wasHeard = false;
-  private busySince = { atMs: Number.NEGATIVE_INFINITY, datagrams: 0 };
+  private busySince = { atMs: Number.NEGATIVE_INFINITY, packets: 0 };
 
   /** A packet that is no datagram has come. */
   onControlIn(): void {
@@ -43,9 +43,9 @@ export class ChannelUse {
     this.seen = now;
     this.wasHeard = isHeard;
     if (nowMs - this.busySince.atMs >= busyEveryMs) {
-      const datagrams = now.in + now.out;
-      const isBusy = datagrams - this.busySince.datagrams >= busyDatagrams;
-      this.busySince = { atMs: nowMs, datagrams };
+      const packets = now.in + now.out;
+      const isBusy = packets - this.busySince.packets >= busyPackets;
+      this.busySince = { atMs: nowMs, packets };
       if (isBusy) return 'in-use';
     }
     return isSilent ? 'silent' : undefined;

@@ -1,9 +1,16 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { EntremiseError } from '../../base/errors.ts';
 import { door, statuses } from '../testing/http-lab.ts';
 import { problemOf } from './problem.ts';
 
 /** HTTP from strangers, over real TLS, byte for byte: nothing gets in, nothing is taken for two requests, the door lives on. */
+
+const execFileAsync = promisify(execFile);
 
 /** A request with a good token and a body that would make something. */
 const post = (token: string, more: string, body = '{"a":1}') =>
@@ -39,6 +46,34 @@ test('what could be read in two ways is refused, closes the connection, and make
   t.deepEqual(reached, []);
   t.deepEqual(statuses(await ask(post(good, 'Content-Length: 7\r\n'))), ['200']);
   t.deepEqual(reached, ['{"a":1}']);
+});
+
+/** The status that the real curl reads, and its exit code. */
+async function curl(port: number, ...words: string[]): Promise<string> {
+  const url = `https://127.0.0.1:${port}/v1/things`;
+  const curled = execFileAsync('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', ...words, url]);
+  return curled.then(
+    ({ stdout }) => stdout,
+    ({ code }) => `curl ended with ${code}`,
+  );
+}
+
+test('curl reads why it was refused although most of what it says is still on its way', async t => {
+  const { good, port, reached } = await door(t);
+  const folder = mkdtempSync(join(tmpdir(), 'entremise-curl-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const [header, body] = [join(folder, 'header'), join(folder, 'body')];
+  writeFileSync(header, `X-A: ${'a'.repeat(300_000)}\n`);
+  writeFileSync(body, 'a'.repeat(8_000_000));
+  const upload = ['--data-binary', `@${body}`, '-H', 'Expect:', '-H', 'Content-Type: application/json'];
+  const refused = {
+    '401': [...upload, '-H', 'Authorization: Bearer wrong'],
+    '413': [...upload, '-H', `Authorization: Bearer ${good}`],
+    '431': ['-H', `@${header}`],
+  };
+  for (const [status, words] of Object.entries(refused))
+    for (let time = 0; time < 20; time++) t.is(await curl(port, ...words), status);
+  t.deepEqual(reached, []);
 });
 
 test('2,001 headers do no harm, and those that are not read open nothing', async t => {

@@ -11,6 +11,7 @@ import { addDeadlines, defaultHttpLimits, endStranger, type HttpLimits } from '.
 import { addIdempotency } from './idempotency.ts';
 import { ApiFailure, type Problem, problemOf } from './problem.ts';
 import { attachmentSchema, connectionSchema, mediatorSchema, portSchema, problemSchema } from './schemas.ts';
+import { StagedClose } from './staged-close.ts';
 import type { TokenStore } from './token-store.ts';
 
 /**
@@ -58,8 +59,13 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
   const { Fastify, swagger } = await loadPackages();
   const { clock, limits = defaultHttpLimits } = parts;
   const waiting = new WeakMap<object, () => void>();
+  const staged = new StagedClose(clock);
   const api = Fastify({
-    serverFactory: handler => http.createServer(nodeOptions(limits), handler),
+    serverFactory: handler =>
+      http.createServer(nodeOptions(limits), (request, reply) =>
+        staged.isClosing(request.socket) ? request.resume() : handler(request, reply),
+      ),
+    clientErrorHandler: staged.onClientError,
     logger: false,
     bodyLimit: 128 * 1024,
     requestTimeout: 0,
@@ -86,6 +92,7 @@ export async function openHttpDoor(parts: HttpDoorParts): Promise<HttpDoor> {
         authenticated();
       });
       socket.on('error', () => {});
+      staged.watch(socket);
       api.server.emit('connection', socket);
     },
     async close() {

@@ -20,6 +20,16 @@ async function begin(t: ExecutionContext, { port }: Door, bytes: string) {
   return slow;
 }
 
+/** A place is free once the server, too, knows that the connection on it is closed. */
+function untilPlace({ ask }: Door, request: string): Promise<void> {
+  const isServed = () =>
+    ask(request).then(
+      answer => statuses(answer).join() === '200',
+      () => false,
+    );
+  return until(isServed, 'there is a place');
+}
+
 const authorised = (token: string, line: string, more = '') =>
   `${line} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n${more}\r\n`;
 
@@ -31,7 +41,7 @@ test('headers that come too slowly end the connection, and its place is anotherâ
   const made = await door(t, { limits, accept: few });
   const slow = [await begin(t, made, 'GET /healthz HTTP/1.1\r\nX-A'), await begin(t, made, '')];
   await until(() => slow.every(({ closed }) => closed), 'both are closed');
-  t.deepEqual(statuses(await made.ask(healthz)), ['200']);
+  await t.notThrowsAsync(untilPlace(made, healthz));
 });
 
 test('who shows no good token in time is cut off, however busy with what wants none', async t => {
@@ -41,6 +51,7 @@ test('who shows no good token in time is cut off, however busy with what wants n
   const bodied = await begin(t, made, 'POST /v1/things HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n');
   await until(() => statuses(busy.heard).length === 1 && bodied.closed, 'one is answered, one refused');
   t.deepEqual(statuses(bodied.heard), ['401']);
+  await untilPlace(made, healthz);
   const member = await begin(t, made, authorised(made.good, 'GET /v1/things/x'));
   await until(() => statuses(member.heard).length === 1, 'a good token comes');
   clock.advance(defaultHttpLimits.strangerMs);
