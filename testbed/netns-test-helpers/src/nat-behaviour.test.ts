@@ -130,12 +130,9 @@ labTest('it maps TCP, too, and lets strangers connect to where something has lef
   const { inside, outside } = await buildTrio(lab, masquerade({ outside: 'wan', ...kindest }));
   const servers = [await tcpServer(outside, 80), await tcpServer(outside, 81)];
   const connectFrom = (port: number) =>
-    `require('node:net').connect({ host: '${outsideAddress}', port: ${port}, localPort: 7000 }).unref();`;
-  await inside.run([
-    process.execPath,
-    '-e',
-    `${connectFrom(80)} ${connectFrom(81)} setTimeout(() => {}, 300)`,
-  ]);
+    `new Promise(done => net.connect({ host: '${outsideAddress}', port: ${port}, localPort: 7000 }, done))`;
+  const bothConnected = `Promise.all([${connectFrom(80)}, ${connectFrom(81)}])`;
+  await inside.run([process.execPath, '-e', `${bothConnected}.then(() => process.exit())`]);
   const accepted = servers.map(server => server.untilOutput(/^accepted \S+ (\d+)$/m));
   const ports = (await Promise.all(accepted)).map(([, port]) => Number(port));
   t.is(ports[0], ports[1]);
