@@ -41,10 +41,10 @@ export class UdpPort {
   private readonly surroundings: PortSurroundings;
   private readonly onClosed: () => void;
   private readonly port: RelayPort;
+  private readonly teller: UdpTeller;
   private readonly destinations: Destinations;
   private redirection: Redirection | undefined;
   private open = true;
-  private readonly teller: UdpTeller;
   private untoldAway = 0;
 
   /**

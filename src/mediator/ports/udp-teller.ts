@@ -3,8 +3,8 @@ import type { PacketPeer } from '../../wire/packet.ts';
 import type { PortSurroundings } from './surroundings.ts';
 
 /**
- * Tells a terminal what becomes of a UDP port's datagrams: EVENT channel, lost, limit and unreachable. Anybody on the LAN
- * can make as many of the last two as he likes; each is told once in a while.
+ * Tells a terminal what becomes of a UDP port's datagrams: EVENT channel, lost, limit and unreachable. Of the last
+ * two there could be as many as there are datagrams; each is told once in a while.
  */
 
 /** How often at most a terminal is told of the same thing. */

@@ -48,7 +48,7 @@ test('what could be read in two ways is refused, closes the connection, and make
   t.deepEqual(reached, ['{"a":1}']);
 });
 
-/** The status that the real curl reads, and its exit code. */
+/** The status that the real curl reads, or how it ended without one. */
 async function curl(port: number, ...words: string[]): Promise<string> {
   const url = `https://127.0.0.1:${port}/v1/things`;
   const curled = execFileAsync('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', ...words, url]);

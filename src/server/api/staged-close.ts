@@ -1,3 +1,4 @@
+import { maxHeaderSize } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { ApiFailure } from './problem.ts';
@@ -61,6 +62,7 @@ function answerTo(code: string | undefined): string {
 
 function failureOf(code: string | undefined): ApiFailure {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new ApiFailure(408, 'The request did not come in time.');
-  if (code === 'HPE_HEADER_OVERFLOW') return new ApiFailure(431, 'The headers are longer than 16 KiB.');
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new ApiFailure(431, `The headers are longer than ${maxHeaderSize} bytes.`);
   return new ApiFailure(400, 'That is not HTTP/1.1.');
 }
